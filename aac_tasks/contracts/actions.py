@@ -1,0 +1,170 @@
+"""The fully resolved description of what each built-in step will do. These, encoded, are what keys are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.image import HealthProbe, Platform
+from aac_tasks.contracts.lock import BaseRequest, DependencyRequest
+from aac_tasks.contracts.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class ParseAction:
+    """Write the resolved spec (profile applied, canonical spelling) for people and tools."""
+
+    spec: JsonObject
+
+
+@dataclass(frozen=True)
+class LockAction:
+    """Resolve what depends on the day. ``builder`` empty means: the first that can build this, decided now."""
+
+    runtime: str
+    base: BaseRequest
+    dependencies: DependencyRequest
+    platforms: tuple[Platform, ...]
+    builder: str = ""
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DockerfileAction:
+    """Files to write into the agent's state folder: name → text."""
+
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ImageAction:
+    """Build one image per recipe (one per platform) and name it ``name`` locally."""
+
+    builder: str
+    recipes: tuple[Recipe, ...]
+    name: str
+
+
+@dataclass(frozen=True)
+class EnvValue:
+    """One environment variable of a running agent.
+
+    Exactly one of: ``value`` (may hold ``${VAR}``, resolved when it starts), or ``secret`` (a secret reference,
+    resolved when it starts; never part of a key beyond its name).
+    """
+
+    name: str
+    value: str = ""
+    secret: str = ""
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class PortMapping:
+    """``host`` 0 means: any free port."""
+
+    container: int
+    host: int = 0
+    protocol: str = "tcp"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """``source`` is a path (bind), a volume's name, or empty (tmpfs); ``size`` in bytes, 0 unlimited."""
+
+    type: str
+    target: str
+    source: str = ""
+    read_only: bool = False
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``cpu`` in cores, ``memory`` and ``ephemeral_storage`` in bytes; 0 means not limited."""
+
+    cpu: float = 0.0
+    memory: int = 0
+    ephemeral_storage: int = 0
+    gpu: int = 0
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What the instance may do. ``user`` empty: the image's own."""
+
+    read_only_root: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    network: str = ""
+    dns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """How an image is run: the values of agent.yaml, with defaults filled in; no secret's value."""
+
+    name: str
+    env: tuple[EnvValue, ...] = ()
+    ports: tuple[PortMapping, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = Limits()
+    isolation: Isolation = Isolation()
+    probe: HealthProbe | None = None
+    command: tuple[str, ...] = ()
+    restart: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the test step. ``type``: ``structure``, ``http``, ``command`` or a plugin's; ``settings`` as in agent.yaml."""
+
+    name: str
+    type: str
+    settings: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TestAction:
+    """Start the image, wait until it is well, run the checks, stop it. ``runner`` and ``isolation`` join when known."""
+
+    __test__ = False
+    instance: InstanceSpec
+    checks: tuple[Check, ...]
+    timeout: float = 60.0
+    runner: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PushAction:
+    """Push under each of ``refs`` (``registry/repository:tag`` or ``oci:PATH:name:tag``) with registry plugin ``registry``."""
+
+    registry: str
+    refs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DeployAction:
+    """Make ``target`` run the image. ``documents`` are rendered texts for targets that take documents."""
+
+    target: str
+    instance: InstanceSpec
+    settings: JsonObject = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 1
+    runner: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunnerChoice:
+    """Which runner was taken, how strongly it isolates, and why. Encoded into test and deploy actions without ``reason``."""
+
+    name: str
+    isolation: str
+    version: str = ""
+    reason: str = ""
+
+    def keyed(self) -> Mapping[str, Json]:
+        """The part that keys hold."""
+        return {"name": self.name, "isolation": self.isolation}

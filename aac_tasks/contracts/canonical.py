@@ -1,0 +1,23 @@
+"""One way to turn a JSON value into bytes, so that equal values always have equal keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+JsonObject: TypeAlias = "Mapping[str, Json]"
+
+
+def canonical(value: Json) -> bytes:
+    """UTF-8 JSON with sorted keys and no spaces; NaN is refused (ValueError)."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def fingerprint(value: Json) -> str:
+    """SHA-256 of the canonical form: 64 hexadecimal digits."""
+    return hashlib.sha256(canonical(value)).hexdigest()

@@ -1,0 +1,145 @@
+"""Frozen dataclasses ↔ JSON values, driven by their type hints.
+
+``encode`` leaves out fields that hold their default, so a field that is added later changes no
+key of a value that does not use it. ``decode`` refuses unknown fields and wrong types. A union of
+dataclasses is told apart by the class's ``kind`` (a ``ClassVar[str]``), written as ``"kind"``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import types
+import typing
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from aac_tasks.contracts.canonical import Json
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T")
+
+
+def encode(value: object) -> Json:
+    """Turn a dataclass (or a tuple, mapping or scalar of them) into a JSON value."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _encode_dataclass(value)
+    if isinstance(value, enum.Enum):
+        return encode(value.value)
+    if isinstance(value, Mapping):
+        return {str(k): encode(v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [encode(v) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(encode(v) for v in value)  # type: ignore[type-var]  # sets here hold text
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return str(value) if isinstance(value, str) else value
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _encode_dataclass(value: DataclassInstance) -> dict[str, Json]:
+    out: dict[str, Json] = {}
+    kind = getattr(type(value), "kind", None)
+    if isinstance(kind, str) and "kind" not in {f.name for f in dataclasses.fields(value)}:
+        out["kind"] = kind
+    for field in dataclasses.fields(value):
+        item = getattr(value, field.name)
+        if item != _default(field):
+            out[field.name] = encode(item)
+    return out
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return dataclasses.MISSING
+
+
+def decode(cls: type[T], value: Json) -> T:
+    """Read a value that ``encode`` wrote; ValueError names the place of the first mismatch."""
+    return typing.cast(T, _decode(cls, value, cls.__name__))
+
+
+@functools.cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _decode(hint: Any, value: Any, at: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(hint, value, at)
+    if dataclasses.is_dataclass(hint):
+        return _decode_dataclass(hint, value, at)
+    if origin is not None:
+        return _decode_generic(origin, typing.get_args(hint), value, at)
+    if isinstance(hint, type):
+        return _decode_scalar(hint, value, at)
+    return value  # Json and other aliases: taken as they are
+
+
+def _decode_scalar(hint: type, value: Any, at: str) -> Any:
+    if issubclass(hint, enum.Enum) or (issubclass(hint, str) and hint is not str):
+        return hint(value)
+    if hint is float and isinstance(value, int):
+        return float(value)
+    wrong_bool = isinstance(value, bool) and hint in (int, float)
+    if hint is not object and (not isinstance(value, hint) or wrong_bool):
+        raise ValueError(f"{at}: expected {hint.__name__}, got {value!r}")
+    return value
+
+
+def _decode_union(hint: Any, value: Any, at: str) -> Any:
+    options = typing.get_args(hint)
+    if value is None and type(None) in options:
+        return None
+    rest = [o for o in options if o is not type(None)]
+    if len(rest) == 1:
+        return _decode(rest[0], value, at)
+    if isinstance(value, Mapping) and "kind" in value:
+        for option in rest:
+            if getattr(option, "kind", None) == value["kind"]:
+                return _decode(option, value, at)
+    if any(dataclasses.is_dataclass(o) for o in rest):
+        raise ValueError(f"{at}: no such kind {value!r}")
+    return value
+
+
+def _decode_dataclass(cls: Any, value: Any, at: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{at}: expected an object, got {value!r}")
+    names = {f.name for f in dataclasses.fields(cls)}
+    given = {k: v for k, v in value.items() if k != "kind" or "kind" in names}
+    unknown = sorted(set(given) - names)
+    if unknown:
+        raise ValueError(f"{at}: unknown field {unknown[0]!r}")
+    hints = _hints(cls)
+    try:
+        return cls(**{k: _decode(hints[k], v, f"{at}.{k}") for k, v in given.items()})
+    except TypeError as error:
+        raise ValueError(f"{at}: {error}") from error
+
+
+def _decode_generic(origin: Any, args: tuple[Any, ...], value: Any, at: str) -> Any:
+    if origin is typing.Literal:
+        if value not in args:
+            raise ValueError(f"{at}: expected one of {args}, got {value!r}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"{at}: expected a list, got {value!r}")
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_decode(args[0], v, f"{at}[{i}]") for i, v in enumerate(value))
+        return tuple(_decode(a, v, f"{at}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+    if origin is frozenset:
+        return frozenset(_decode(args[0], v, at) for v in value)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{at}: expected an object, got {value!r}")
+        return {k: _decode(args[1], v, f"{at}.{k}") for k, v in value.items()}
+    return value
