@@ -1,7 +1,7 @@
 """Deadlines and cancellation that work while a thread sits in connect, send or recv.
 
 A socket's own timeout starts anew with every byte, so a server that drips one byte a second is never late.
-Here one thread, alive only while requests are under way, shuts the socket down; the blocked call then returns.
+Here one thread, alive only while requests are under way, shuts it down; the blocked call then returns.
 """
 
 from __future__ import annotations
