@@ -1,0 +1,146 @@
+"""The user's blob store: content-addressed files and small memos, shared by all projects.
+
+A blob is written under a temporary name, hashed on the way, and renamed: it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from aac_tasks.contracts.image import Descriptor, Digest
+from aac_tasks.errors import StepError
+
+CHUNK = 1 << 20
+
+
+class Blobs:
+    """A `BlobStore` in a folder: ``blobs/sha256/ab/…``, ``memos/…`` and ``tmp/`` for what is being written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._blobs = folder / "blobs" / "sha256"
+        self._memos = folder / "memos"
+        self._tmp = folder / "tmp"
+
+    def has(self, digest: Digest) -> bool:
+        """One stat."""
+        return self.path(digest).is_file()
+
+    def path(self, digest: Digest) -> Path:
+        """Where the blob is, or would be."""
+        return self._blobs / digest.hex[:2] / digest.hex
+
+    def open(self, digest: Digest) -> IO[bytes]:
+        """For reading; StepError when it is not there."""
+        try:
+            return self.path(digest).open("rb")
+        except OSError as error:
+            raise StepError(
+                f"blob {digest} is not in the store", hint="it was removed by hand; run the step that makes it again"
+            ) from error
+
+    def put(self, data: bytes | Iterable[bytes], *, media_type: str, expect: Digest | None = None) -> Descriptor:
+        """Store bytes; StepError, and nothing stored, when they do not hash to ``expect``."""
+        chunks = (data,) if isinstance(data, bytes) else data
+        path = self._temporary()
+        try:
+            digest, size = _write(path, chunks)
+            if expect is not None and digest != expect:
+                raise StepError(f"received bytes hash to {digest}, not to the {expect} that was asked for")
+            return self.adopt(path, media_type=media_type, digest=digest)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def adopt(self, path: Path, *, media_type: str, digest: Digest | None = None) -> Descriptor:
+        """Move a finished file in (same disk); it is hashed unless ``digest`` is given."""
+        digest = digest or hash_file(path)
+        size = path.stat().st_size
+        final = self.path(digest)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o444)
+        path.replace(final)
+        return Descriptor(media_type, digest, size)
+
+    def memo(self, name: str) -> str | None:
+        """What was remembered under ``name``; a torn memo is as good as none."""
+        try:
+            head, _, text = (self._memos / name[:2] / name).read_text(encoding="utf-8").partition("\n")
+        except (OSError, UnicodeDecodeError):
+            return None
+        return text if head == hashlib.sha256(text.encode()).hexdigest() else None
+
+    def remember(self, name: str, text: str) -> None:
+        """Keep a small text under a key."""
+        final = self._memos / name[:2] / name
+        final.parent.mkdir(parents=True, exist_ok=True)
+        path = self._temporary()
+        path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
+        path.replace(final)
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """An empty folder on the store's disk, gone at the end; its name tells whose it is (see ``sweep``)."""
+        folder = self._temporary()
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left in ``tmp/``."""
+        for path in self._tmp.glob("*"):
+            pid = path.name.partition("-")[0]
+            if pid.isdigit() and not _running(int(pid)):
+                _remove(path)
+
+    def _temporary(self) -> Path:
+        self._tmp.mkdir(parents=True, exist_ok=True)
+        return self._tmp / f"{os.getpid()}-{secrets.token_hex(8)}"
+
+
+def hash_file(path: Path) -> Digest:
+    """SHA-256 of a file's bytes, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return Digest(f"sha256:{digest.hexdigest()}")
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> tuple[Digest, int]:
+    digest, size = hashlib.sha256(), 0
+    with path.open("xb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return Digest(f"sha256:{digest.hexdigest()}"), size
+
+
+def _running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or tree; folders that an agent made unreadable are opened first."""
+    if path.is_dir() and not path.is_symlink():
+        for folder, _, _ in os.walk(path):
+            with contextlib.suppress(OSError):
+                Path(folder).chmod(0o700)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
