@@ -1,4 +1,4 @@
-"""argv → exit code. Every command is one short file in ``commands``; `errors` turns what they raise into texts."""
+"""argv → exit code. Every command is one short file in ``commands``; `errors` tells what they raise."""
 
 from __future__ import annotations
 

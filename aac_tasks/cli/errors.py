@@ -32,7 +32,12 @@ def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
         _tell(world, _document(error), str(error), as_json)
         return error.exit_code
     except KeyboardInterrupt:
-        _tell(world, {"type": "Interrupted", "message": "interrupted", "exit": INTERRUPTED}, "interrupted", as_json)
+        _tell(
+            world,
+            {"type": "Interrupted", "message": "interrupted", "exit": INTERRUPTED},
+            "interrupted",
+            as_json,
+        )
         return INTERRUPTED
     except BrokenPipeError:
         _close_quietly(world)
@@ -72,7 +77,9 @@ def _tell(world: World, facts: JsonObject, text: str, as_json: bool) -> None:
         Lines(world.out).write(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
         return
     first, *rest = plain(text).splitlines() or [""]
-    Lines(world.err).write("\n".join([paint("error:", "red", wants_colour(world.err, world.environment)) + f" {first}", *rest]))
+    Lines(world.err).write(
+        "\n".join([paint("error:", "red", wants_colour(world.err, world.environment)) + f" {first}", *rest])
+    )
 
 
 def _write_log(folder: Path, trace: str) -> Path | None:

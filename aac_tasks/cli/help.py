@@ -51,7 +51,14 @@ def reference(groups: Sequence[tuple[str, Sequence[Command]]], flags: Sequence[t
     ]
     for _, commands in groups:
         for command in commands:
-            lines += ["", f"## agent {command.name}", "", "```text", command_help(command).rstrip("\n"), "```"]
+            lines += [
+                "",
+                f"## agent {command.name}",
+                "",
+                "```text",
+                command_help(command).rstrip("\n"),
+                "```",
+            ]
     return "\n".join(lines) + "\n"
 
 

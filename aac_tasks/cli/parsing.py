@@ -113,5 +113,3 @@ def unknown_command(word: str, known: Sequence[str]) -> str:
     near = SYNONYMS.get(word) or next(iter(difflib.get_close_matches(word, known, n=1)), "")
     hint = f"did you mean `agent {near}`?" if near else "see `agent --help`"
     return f"unknown command {word!r}; {hint}"
-
-

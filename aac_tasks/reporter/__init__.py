@@ -32,7 +32,7 @@ def nothing_to_hide(text: str) -> str:
     return text
 
 
-def make(
+def make(  # noqa: PLR0913  # one entrance for every door; all but the kind are named
     kind: Kind,
     *,
     out: TextIO,
@@ -40,15 +40,19 @@ def make(
     environment: Mapping[str, str],
     redact: Callable[[str], str] = nothing_to_hide,
     clock: Callable[[], float] = time.monotonic,
+    verbose: bool = False,
 ) -> Reporter:
     """The reporter of a kind.
 
     ``auto`` is a live view on a terminal and lines elsewhere (CI, TERM=dumb, a pipe); ``quiet`` says failures
-    only. ``redact`` is applied to every text before it is shown; ``clock`` counts seconds.
+    only. ``redact`` is applied to every text before it is shown; ``clock`` counts seconds;
+    ``verbose`` also says when a step starts.
     """
     if kind == "json":
         return DocumentReporter(Lines(out), redact, clock)
-    style = Style(marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet")
+    style = Style(
+        marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet", verbose=verbose
+    )
     if kind == "live" or (kind == "auto" and wants_live(out, err, environment)):
         from aac_tasks.reporter.live import LiveReporter  # rich is slow to import
 

@@ -53,6 +53,8 @@ class LineReporter:
             self._tell_outcome(event)
         elif event.type == "start":
             self._told[event.step] = self._clock()
+            if self._style.verbose:
+                self._err.write(f"{agent_first(event.step)} | started")
         elif event.type == "progress":
             self._tell_progress(event)
         elif event.type == "output":
@@ -87,10 +89,11 @@ class LineReporter:
 class Style:
     """How an outcome looks: signs, colours, quiet or not."""
 
-    def __init__(self, marks: Marks, colour: bool, quiet: bool = False) -> None:
+    def __init__(self, marks: Marks, colour: bool, quiet: bool = False, verbose: bool = False) -> None:
         self.marks = marks
         self.colour = colour
         self.quiet = quiet
+        self.verbose = verbose
 
     def outcome(self, event: Event) -> list[str]:
         """``✓ image:hello  built sha256:…  1.2 s``; further lines of the text are indented."""

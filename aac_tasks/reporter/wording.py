@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aac_tasks.contracts.canonical import Json, JsonObject
@@ -100,10 +101,21 @@ def sentence(event: Event, ellipsis: str = "…") -> str:
 def produced(data: JsonObject, ellipsis: str = "…") -> str:
     """What a step brought into the world, in one phrase; empty when it says nothing of it."""
     outputs = data.get("outputs")
-    values: dict[str, Json] = {**data, **(outputs if isinstance(outputs, dict) else {})}
+    values: dict[str, Json] = {**data, **(outputs if isinstance(outputs, Mapping) else {})}
     words = [digest(str(values["digest"]), ellipsis)] if values.get("digest") else []
     bytes_ = values.get("size")
     if isinstance(bytes_, (int, float)) and bytes_:
         words.append(size(bytes_))
+    words += [layers(values.get("layers"))] if values.get("layers") else []
+    refs = values.get("refs")
+    words += [str(ref) for ref in refs] if isinstance(refs, (list, tuple)) else []
     words += [str(values[name]) for name in ("ref", "url") if values.get(name)]
-    return " ".join(words)
+    return " ".join(word for word in words if word)
+
+
+def layers(value: Json) -> str:
+    """``(base 31.2 MB, application 2.0 kB)`` from a list of ``{"name", "size"}``; empty for anything else."""
+    found = [x for x in value if isinstance(x, Mapping)] if isinstance(value, (list, tuple)) else []
+    sizes = [(x.get("name") or "layer", x.get("size")) for x in found]
+    shown = [f"{name} {size(count)}" for name, count in sizes if isinstance(count, int)]
+    return f"({', '.join(shown)})" if shown else ""
