@@ -150,7 +150,7 @@ class Workspace:
         plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        watched = [folder, folder / manifest, ignore_file, folder / LOCK_NAME, *(folder / w for w in wants)]
+        watched = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME, *(folder / w for w in wants)]
         return plan, watched
 
     def _manifest(self, folder: Path) -> str:
