@@ -10,6 +10,7 @@ from typing import IO, Protocol
 
 from aac_tasks.contracts.actions import DeployAction, InstanceSpec
 from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.context import ContextFile as ContextFile
 from aac_tasks.contracts.image import Digest, ImageConfig, Layer, Platform, StoredImage
 from aac_tasks.contracts.lock import (
     BaseRequest,
@@ -99,22 +100,6 @@ class Base(Protocol):
     def dockerfile_from(self, locked: LockedBase) -> str:
         """What follows FROM in a Dockerfile."""
         ...
-
-
-@dataclass(frozen=True)
-class ContextFile:
-    """One entry of the build context: relative POSIX path, the file on disk, and what a key may know of it.
-
-    ``type``: ``file``, ``link`` or ``dir`` (an empty folder); ``executable`` is the only mode bit that counts.
-    """
-
-    path: str
-    type: str
-    source: Path
-    executable: bool = False
-    target: str = ""
-    size: int = 0
-    sha256: str = ""
 
 
 @dataclass(frozen=True)

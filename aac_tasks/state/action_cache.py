@@ -1,0 +1,40 @@
+"""The local action cache: deep key → results of pure steps, shared by all checkouts of a user.
+
+An entry is believed only when its checksum fits and everything it promises is still in the blob store.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.result import Result
+from aac_tasks.state.root import write_atomically
+from aac_tasks.state.stamps import seal, unseal
+
+CACHEABLE_ARTIFACTS = frozenset({"blob"})
+"""Only what lives in the content-addressed store can be promised to another checkout."""
+
+
+class ActionCache:
+    """Entries in ``actions/ab/<deep key>`` below the user's cache folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "actions"
+
+    def get(self, deep: str) -> Result | None:
+        """The result of that work, None when unknown or torn."""
+        try:
+            return decode(Result, unseal(self._path(deep).read_bytes()))
+        except (OSError, ValueError):
+            return None
+
+    def put(self, deep: str, result: Result) -> None:
+        """Keep a result, unless it promises something that only this checkout has."""
+        if all(a.type in CACHEABLE_ARTIFACTS for a in result.artifacts):
+            path = self._path(deep)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, seal(encode(result)))
+
+    def _path(self, deep: str) -> Path:
+        return self._folder / deep[:2] / deep

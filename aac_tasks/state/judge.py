@@ -1,0 +1,80 @@
+"""Is it still true? (step, upstream results) → up to date, or stale because …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.context import Snapshot
+from aac_tasks.contracts.plan import Key, Step, make_key
+from aac_tasks.contracts.result import Artifact, Verdict
+from aac_tasks.state.differences import Change, compare, compare_files
+from aac_tasks.state.stamps import Stamp, StampFile
+
+
+@dataclass(frozen=True)
+class Case:
+    """Everything a key is made of. ``upstream`` maps ``step/output`` to the value consumed, ``deep`` step to its deep key."""
+
+    step: Step
+    action: JsonObject
+    snapshot: Snapshot | None = None
+    upstream: Mapping[str, Json] = field(default_factory=dict)
+    deep: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def tree(self) -> str:
+        """The input tree's digest, "" without one."""
+        return self.snapshot.digest if self.snapshot else ""
+
+    @property
+    def key(self) -> Key:
+        """Both keys."""
+        return make_key(self.step, self.action, self.tree, dict(self.upstream), dict(self.deep))
+
+
+def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> Verdict:
+    """Compare a case with its stamp; ``missing`` says what is wrong with an artifact ("" when it is there)."""
+    key = case.key
+    stamp = stamps.read()
+    if stamp is None:
+        return Verdict(False, "no finished run is on record", key.key, key.deep)
+    if stamp.key != key.key:
+        return Verdict(False, reason(case, stamp, stamps.files()), key.key, key.deep)
+    for artifact in stamp.result.artifacts:
+        if problem := missing(artifact):
+            return Verdict(False, problem, key.key, key.deep)
+    since = datetime.fromtimestamp(stamp.finished, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    return Verdict(True, f"up to date since {since}, key {key.key[:12]}", key.key, key.deep)
+
+
+def changes(case: Case, stamp: Stamp, files: Mapping[str, str]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """(changes of the action and of what came from upstream, changes of files)."""
+    values = (
+        *compare(stamp.action, case.action),
+        *compare(dict(stamp.upstream), dict(case.upstream), "upstream"),
+    )
+    now = case.snapshot.contents() if case.snapshot else {}
+    return values, tuple(compare_files(files, now)) if stamp.tree != case.tree else ()
+
+
+def reason(case: Case, stamp: Stamp, files: Mapping[str, str]) -> str:
+    """One line: the first change, with its place in agent.yaml, and how many more."""
+    values, trees = changes(case, stamp, files)
+    found = [*(f"{spec_path(case.step, c.path)} {_tail(c)}" for c in values), *(f"file {c}" for c in trees)]
+    if not found:
+        return "the format of its outputs was raised"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0]}{more}"
+
+
+def spec_path(step: Step, path: str) -> str:
+    """The place in agent.yaml that an action's value came from: the longest known prefix, else the action's own path."""
+    best = max((p for p in step.origins if path == p or path.startswith((f"{p}.", f"{p}["))), key=len, default="")
+    return step.origins[best] if best else path
+
+
+def _tail(change: Change) -> str:
+    return str(change)[len(change.path) + 2 :]

@@ -1,0 +1,48 @@
+"""``agent.lock``: JSON with sorted keys and one value a line, so that a review can read what moved."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.lock import Lock
+from aac_tasks.errors import Problem, SpecError
+from aac_tasks.state.root import write_atomically
+
+NAME = "agent.lock"
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock, None when there is none.
+
+    Raises:
+        SpecError: it is not one of ours, or from a newer version.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        value = json.loads(text)
+        if isinstance(value, dict) and isinstance(value.get("version"), int) and value["version"] > 1:
+            raise _refusal(path, f"it has format {value['version']}, this version knows 1; upgrade aac-tasks")
+        return decode(Lock, value)
+    except ValueError as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
+        raise _refusal(path, f"it can't be read ({error}); restore it, or remove it and lock again", line) from error
+
+
+def write_lock(path: Path, lock: Lock) -> None:
+    """Write it; the same lock gives the same bytes."""
+    text = json.dumps({"version": 1, **_object(lock)}, indent=2, sort_keys=True, ensure_ascii=False)
+    write_atomically(path, f"{text}\n".encode())
+
+
+def _object(lock: Lock) -> dict[str, object]:
+    value = encode(lock)
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _refusal(path: Path, message: str, line: int = 0) -> SpecError:
+    return SpecError((Problem(path.name, line, 1 if line else 0, "", message),))

@@ -1,0 +1,107 @@
+"""Where state lives: one folder ``.aac`` per state root, wherever it is called from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aac_tasks.errors import StepError, UsageError
+
+FOLDER = ".aac"
+VERSION = 1
+
+
+def find_root(start: Path) -> Path:
+    """The nearest parent with ``[tool.aac]`` in its pyproject.toml or with ``.git``, else ``start`` itself."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists() or has_settings(folder / "pyproject.toml"):
+            return folder
+    return start
+
+
+def has_settings(pyproject: Path) -> bool:
+    """Whether a pyproject.toml speaks of us; read as bytes, because most runs must not import a TOML parser."""
+    try:
+        return b"[tool.aac" in pyproject.read_bytes()
+    except OSError:
+        return False
+
+
+def user_cache(environment: Mapping[str, str]) -> Path:
+    """``$AAC_CACHE_DIR``, else ``$XDG_CACHE_HOME/aac``, else ``~/.cache/aac`` (XDG Base Directory Specification 0.8)."""
+    if environment.get("AAC_CACHE_DIR"):
+        return Path(environment["AAC_CACHE_DIR"])
+    home = environment.get("XDG_CACHE_HOME") or str(Path(environment.get("HOME") or Path.home()) / ".cache")
+    return Path(home) / "aac"
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """The ``.aac`` folder of a state root."""
+
+    root: Path
+
+    @property
+    def path(self) -> Path:
+        """The folder itself."""
+        return self.root / FOLDER
+
+    def agent(self, name: str) -> Path:
+        """One agent's folder; made when asked for."""
+        folder = self.path / "agents" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def step(self, agent: str, kind: str) -> Path:
+        """One step's folder: its stamp, and the lock is held on the folder itself."""
+        folder = self.agent(agent) / "steps" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def open(self) -> None:
+        """Make it, or check that it is ours to read.
+
+        Raises:
+            UsageError: it was written by a newer version.
+            StepError: it can't be written.
+        """
+        try:
+            version = (self.path / "version").read_text().strip()
+        except (FileNotFoundError, NotADirectoryError):
+            version = self._create()
+        except OSError as error:
+            raise StepError(f"{self.path} can't be read: {error.strerror}", hint="make it readable, or remove it") from error
+        if version.isdigit() and int(version) > VERSION:
+            raise UsageError(
+                f"{self.path} was written by a newer version (state format {version}, this one knows {VERSION}); "
+                "upgrade aac-tasks, or remove the folder: everything in it can be made again"
+            )
+        if not version.isdigit():  # torn: nothing in it can be trusted to be ours, but stamps carry their own checksums
+            self._create()
+
+    def _create(self) -> str:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / ".gitignore").write_text("*\n")
+            (self.path / "version").write_text(f"{VERSION}\n")
+        except OSError as error:
+            raise StepError(
+                f"state folder {self.path} can't be written: {error.strerror or error}",
+                hint="make the project folder writable, or free some space",
+            ) from error
+        return str(VERSION)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write under a temporary name beside ``path`` and rename: whole or not at all (no fsync: readers verify)."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StepError(
+            f"{path} can't be written: {error.strerror or error}", hint="make the folder writable, or free some space"
+        ) from error

@@ -1,0 +1,99 @@
+"""Stamps: "this key produced these outputs". The only truth about up to date.
+
+A stamp is a JSON document behind the SHA-256 of its bytes. It is deleted before its step runs and renamed into place
+after; a bad checksum means that there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aac_tasks.contracts.canonical import Json, JsonObject, canonical
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.result import Result
+from aac_tasks.state.root import write_atomically
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What one run of a step left.
+
+    ``action`` and ``upstream`` are kept to say later what changed; ``tree`` is the input tree's digest;
+    ``finished`` in seconds since the epoch, ``seconds`` how long it took.
+    """
+
+    step: str
+    key: str
+    deep: str
+    action: JsonObject
+    result: Result
+    tree: str = ""
+    upstream: Mapping[str, Json] = field(default_factory=dict)
+    finished: float = 0.0
+    seconds: float = 0.0
+
+
+def seal(value: Json) -> bytes:
+    """A JSON value behind its checksum."""
+    body = canonical(value)
+    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def unseal(data: bytes) -> Json:
+    """The value, or ValueError when the checksum does not fit."""
+    head, _, body = data.partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != head:
+        raise ValueError("checksum does not fit")
+    value: Json = json.loads(body)
+    return value
+
+
+class StampFile:
+    """The stamp of one step, in the step's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / "stamp"
+        self._tree = folder / "tree"
+
+    def read(self) -> Stamp | None:
+        """The stamp, None when there is none or it is torn."""
+        try:
+            return decode(Stamp, unseal(self._path.read_bytes()))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, stamp: Stamp, files: Mapping[str, str]) -> None:
+        """Put it in place; ``files`` (path → content) is kept to name changed files later."""
+        write_atomically(self._tree, seal(dict(files)))
+        write_atomically(self._path, seal(encode(stamp)))
+
+    def files(self) -> Mapping[str, str]:
+        """The input tree as it was when the stamp was written, empty when unknown."""
+        try:
+            value = unseal(self._tree.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+
+    def delete(self) -> None:
+        """Forget it."""
+        self._path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def exclusively(folder: Path) -> Iterator[None]:
+    """Hold a step's folder against other processes (flock: the kernel frees it when its holder dies)."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
