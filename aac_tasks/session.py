@@ -178,7 +178,7 @@ class Session:
         name = fingerprint(encode(request))
         with self._guard:
             if again or name not in self._snapshots:
-                self._snapshots[name] = snapshot(self.root, request, self.digests)
+                self._snapshots[name] = snapshot(self.root, request, self.digests, self.workspace.seen)
             return self._snapshots[name]
 
     def judge(self, step_id: str) -> Verdict:
