@@ -21,6 +21,7 @@ from aac_tasks.state.stamps import seal, unseal
 from aac_tasks.state.watch import code_files, describe, holds, observe
 
 if TYPE_CHECKING:
+    from aac_tasks.contracts.image import Platform
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
 
@@ -135,8 +136,7 @@ class Workspace:
         return found
 
     def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path]]:
-        from aac_tasks.contracts.image import Platform  # lazy, with the compiler: only when something changed
-        from aac_tasks.plan.compile import Request, compile_agent
+        from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
 
         manifest = self._manifest(folder)
         read = self.read(folder)
@@ -154,7 +154,7 @@ class Workspace:
             file=self._relative(folder / manifest),
             ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
             builder=self.choices.builder,
-            platforms=tuple(_platform(Platform.parse, p) for p in self.choices.platforms),
+            platforms=tuple(_platform(p) for p in self.choices.platforms),
             created=self.choices.created,
             warnings=tuple(str(p) for p in (*read.warnings, *extra)),
         )
@@ -233,9 +233,11 @@ def _manifest(folder: Path) -> list[str]:
     return [m for m in MANIFESTS if m in names]
 
 
-def _platform(parse: Callable[[str], object], text: str) -> object:
+def _platform(text: str) -> Platform:
+    from aac_tasks.contracts.image import Platform  # lazy, as above
+
     try:
-        return parse(text)
+        return Platform.parse(text)
     except ValueError as error:
         raise UsageError(f"--platform: {error}") from error
 
