@@ -154,6 +154,10 @@ class Hands:
         state = runner.status(instance, self.tools("", "-")).state
         return "" if state == "running" else f"{artifact.name or instance.name} is not running ({state})"
 
+    def remove_deployed(self, target: str, agent: str, data: JsonObject) -> None:
+        """Stop what a deploy started."""
+        self.session.plugins.catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent))
+
     def close(self) -> None:
         """End children that are still there."""
         self.shop.processes.kill_children()

@@ -178,7 +178,7 @@ class Session:
         name = fingerprint(encode(request))
         with self._guard:
             if again or name not in self._snapshots:
-                self._snapshots[name] = snapshot(self.root, request, self.digests)
+                self._snapshots[name] = snapshot(self.root, request, self.digests, self.workspace.seen)
             return self._snapshots[name]
 
     def judge(self, step_id: str) -> Verdict:
@@ -308,6 +308,44 @@ class Session:
         )
         self.stamps(case.step).write(stamp, case.snapshot.contents() if case.snapshot else {})
         self.results[case.step.id] = result
+
+    # -- forget -------------------------------------------------------------------------------------------------
+
+    def forget(self, step_id: str) -> None:
+        """Have the next run do a step again, whatever is remembered of it."""
+        step = self.step(step_id)
+        stamps = self.stamps(step)
+        stamp = stamps.read()
+        if stamp is not None:
+            self.actions.delete(stamp.deep)
+        stamps.delete()
+
+    def accept(self, step_id: str) -> None:
+        """Take a step's last outputs as made from the present inputs (`doit reset-dep`); nothing without a stamp."""
+        step = self.step(step_id)
+        stamp = self.stamps(step).read()
+        if stamp is not None and step.kind != "lock":
+            self._stamp(self.case(step), stamp.result, stamp.seconds)
+
+    def clean(self, step_id: str, *, dry_run: bool = False) -> tuple[str, ...]:
+        """Remove what a step left in this checkout: its files, its stamp, what it started. Says each thing in a line."""
+        step = self.step(step_id)
+        stamps = self.stamps(step)
+        stamp = stamps.read()
+        if stamp is None:
+            return ()
+        files = tuple(self.root / a.name for a in stamp.result.artifacts if a.type == "file")
+        lines = tuple(f"removing {a.name}" for a in stamp.result.artifacts if a.type == "file")
+        data = stamp.result.outputs.get("data")
+        if step.kind == "deploy" and isinstance(data, dict):
+            lines = (*lines, f"stopping {stamp.result.outputs.get('url') or step.agent}")
+            if not dry_run:
+                self.hands.remove_deployed(str(stamp.result.outputs.get("target")), step.agent, data)
+        if not dry_run:
+            for path in files:
+                path.unlink(missing_ok=True)
+            stamps.delete()
+        return (*lines, "forgetting its last run")
 
     def close(self) -> None:
         """Save what was learned; end what still runs."""

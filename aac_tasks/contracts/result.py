@@ -45,7 +45,9 @@ class Verdict:
     deep: str = ""
 
 
-EventType = Literal["plan", "start", "progress", "output", "fresh", "cached", "done", "failed", "note", "summary"]
+EventType = Literal[
+    "plan", "start", "progress", "output", "fresh", "cached", "done", "failed", "note", "summary"
+]
 
 
 @dataclass(frozen=True)

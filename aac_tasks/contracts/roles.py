@@ -12,7 +12,13 @@ from aac_tasks.contracts.actions import DeployAction, InstanceSpec
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.context import ContextFile as ContextFile
 from aac_tasks.contracts.image import Digest, ImageConfig, Layer, Platform, StoredImage
-from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
+from aac_tasks.contracts.lock import (
+    BaseRequest,
+    DependencyRequest,
+    LockedBase,
+    LockedDependencies,
+    LockedPlatform,
+)
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import Recipe
 from aac_tasks.contracts.result import Artifact
@@ -201,7 +207,9 @@ class Runner(Protocol):
         """Is that very instance running?"""
         ...
 
-    def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
+    def execute(
+        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0
+    ) -> tuple[int, str]:
         """Run a program inside; exit code and combined output."""
         ...
 
@@ -224,7 +232,7 @@ class Pushed:
 
 
 class Registry(Protocol):
-    """Where images go and come from."""
+    """Where images go and come from. ``settings_schema`` (JSON Schema or None) is mounted at ``spec.image.<name>``."""
 
     name: str
     settings_schema: JsonObject | None
@@ -272,7 +280,10 @@ class Deployed:
 
 
 class Deployer(Protocol):
-    """Where agents run. ``pulls``: the target fetches the image from a registry, so ``deploy`` needs ``push``."""
+    """Where agents run. ``pulls``: the target fetches the image from a registry, so ``deploy`` needs ``push``.
+
+    ``settings_schema`` (JSON Schema or None) is mounted at ``spec.deploy.<name>``.
+    """
 
     name: str
     format: int

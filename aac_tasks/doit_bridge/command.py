@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from doit.control import TaskControl
 from doit.dependency import Dependency
@@ -65,12 +65,12 @@ def _dry_run(session: Session, plan: Plan, chosen: tuple[str, ...]) -> int:
     for step in _needed(plan, chosen):
         verdict = session.judge(step)
         after = sorted(stale.intersection(plan.step(step).needs))
-        tell: Callable[[str, str], None] = lambda kind, text, at=step: session.tell(Event("note", at, f"{kind}: {text}"))  # noqa: E731
         if verdict.fresh and not after:
-            tell("up to date", verdict.reason)
+            session.tell(Event("note", step, f"up to date: {verdict.reason}"))
         else:
             stale.add(step)
-            tell("would run", verdict.reason if not verdict.fresh else f"after {', '.join(after)}")
+            why = verdict.reason if not verdict.fresh else f"after {', '.join(after)}"
+            session.tell(Event("note", step, f"would run: {why}"))
     session.close()
     return 0
 

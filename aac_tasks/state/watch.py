@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,17 +12,19 @@ from aac_tasks.state.digests import identity, is_racy
 ABSENT = "-"
 
 
-def observe(paths: Iterable[Path]) -> dict[str, str] | None:
-    """Path → identity text; None when one of them changed so recently that its times can't be trusted."""
+def observe(paths: Iterable[Path], started_ns: int) -> dict[str, str] | None:
+    """Path → identity text; None when one of them was touched since shortly before ``started_ns``.
+
+    ``started_ns`` is the time before the first of them was read: what is older was not touched since.
+    """
     seen: dict[str, str] = {}
-    now = time.time_ns()
     for path in paths:
         try:
             stat = os.stat(path)  # noqa: PTH116  # thousands of these
         except OSError:
             seen[str(path)] = ABSENT
             continue
-        if is_racy(stat, now):
+        if is_racy(stat, started_ns):
             return None
         seen[str(path)] = describe(stat)
     return seen
