@@ -82,12 +82,16 @@ class LockedPlatform:
 
 @dataclass(frozen=True)
 class Lock:
-    """One `agent.lock`. ``inputs`` is the fingerprint of the lock action it answers: equal means current."""
+    """One `agent.lock`. ``inputs`` is the fingerprint of the lock action it answers: equal means current.
+
+    ``questions`` holds fingerprints of the parts of that action, so that a part whose question is unchanged is kept.
+    """
 
     inputs: str
     builder: str
     platforms: tuple[LockedPlatform, ...]
     reason: str = ""
+    questions: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
 

@@ -232,7 +232,7 @@ class Pushed:
 
 
 class Registry(Protocol):
-    """Where images go and come from."""
+    """Where images go and come from. ``settings_schema`` (JSON Schema or None) is mounted at ``spec.image.<name>``."""
 
     name: str
     settings_schema: JsonObject | None
@@ -280,7 +280,10 @@ class Deployed:
 
 
 class Deployer(Protocol):
-    """Where agents run. ``pulls``: the target fetches the image from a registry, so ``deploy`` needs ``push``."""
+    """Where agents run. ``pulls``: the target fetches the image from a registry, so ``deploy`` needs ``push``.
+
+    ``settings_schema`` (JSON Schema or None) is mounted at ``spec.deploy.<name>``.
+    """
 
     name: str
     format: int

@@ -1,0 +1,1 @@
+"""Plan → doit tasks, and back. The only place that imports doit (0.36 … 0.38); doit schedules, the session decides."""

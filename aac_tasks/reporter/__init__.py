@@ -1,0 +1,60 @@
+"""Events → lines, a live view, or one JSON document. With ``cli`` the only place that prints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, TextIO
+
+from aac_tasks.contracts.result import Event
+from aac_tasks.reporter.lines import LineReporter, Style
+from aac_tasks.reporter.machine import DocumentReporter
+from aac_tasks.reporter.terminal import Lines, wants_colour, wants_live
+from aac_tasks.reporter.wording import marks_for
+
+Kind = Literal["auto", "plain", "live", "json", "quiet"]
+
+
+class Reporter(Protocol):
+    """Takes events from any thread until it is closed."""
+
+    def __call__(self, event: Event) -> None:
+        """Tell one event."""
+        ...
+
+    def close(self, exit_code: int | None = None) -> None:
+        """End the telling. ``exit_code`` None: the run ended in an exception that somebody else reports."""
+        ...
+
+
+def nothing_to_hide(text: str) -> str:
+    """The redaction of a run that holds no secret."""
+    return text
+
+
+def make(  # noqa: PLR0913  # one entrance for every door; all but the kind are named
+    kind: Kind,
+    *,
+    out: TextIO,
+    err: TextIO,
+    environment: Mapping[str, str],
+    redact: Callable[[str], str] = nothing_to_hide,
+    clock: Callable[[], float] = time.monotonic,
+    verbose: bool = False,
+) -> Reporter:
+    """The reporter of a kind.
+
+    ``auto`` is a live view on a terminal and lines elsewhere (CI, TERM=dumb, a pipe); ``quiet`` says failures
+    only. ``redact`` is applied to every text before it is shown; ``clock`` counts seconds;
+    ``verbose`` also says when a step starts.
+    """
+    if kind == "json":
+        return DocumentReporter(Lines(out), redact, clock)
+    style = Style(
+        marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet", verbose=verbose
+    )
+    if kind == "live" or (kind == "auto" and wants_live(out, err, environment)):
+        from aac_tasks.reporter.live import LiveReporter  # rich is slow to import
+
+        return LiveReporter(out, style, redact, clock)
+    return LineReporter(Lines(out), Lines(err), style, redact, clock)

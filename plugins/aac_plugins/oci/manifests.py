@@ -1,6 +1,7 @@
-"""Manifests, indexes and descriptors: JSON ⇄ values, OCI and Docker schema 2 alike (they differ in media types only).
+"""Manifests, indexes and descriptors: JSON ⇄ values.
 
-Sources: https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md, image-index.md and descriptor.md beside it.
+OCI and Docker schema 2 alike, for they differ in media types only. Sources, all below
+https://github.com/opencontainers/image-spec/blob/v1.1.1/: manifest.md, image-index.md, descriptor.md.
 """
 
 from __future__ import annotations

@@ -1,0 +1,9 @@
+"""``python -m aac_tasks``: the same as `agent`."""
+
+from __future__ import annotations
+
+import sys
+
+from aac_tasks.cli import main
+
+sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,28 @@
+"""`agent build`: run the step ``image`` and what it needs."""
+
+from __future__ import annotations
+
+from aac_tasks.cli.declare import Command
+from aac_tasks.cli.flags import AGENTS, WORK
+from aac_tasks.cli.stepping import run_kind
+from aac_tasks.cli.world import Arguments, World
+
+
+def handle(args: Arguments, world: World) -> int:
+    """Run it."""
+    return run_kind("image", args, world)
+
+
+COMMAND = Command(
+    name="build",
+    summary="build the image of each agent",
+    description="Locks what is not locked, renders the Dockerfile, builds; what is up to date stays.",
+    handle=handle,
+    arguments=(AGENTS,),
+    flags=WORK,
+    examples=(
+        "agent build",
+        "agent build hello --platform linux/arm64",
+        "agent build -n 4 'team-*'",
+    ),
+)

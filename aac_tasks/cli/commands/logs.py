@@ -1,0 +1,45 @@
+"""`agent logs`: what a running agent wrote."""
+
+from __future__ import annotations
+
+from aac_tasks.cli.commands.stop import named
+from aac_tasks.cli.declare import Argument, Command, Flag
+from aac_tasks.cli.flags import PLACE, count, options
+from aac_tasks.cli.log_lines import Moment, follow, read, since_moment, tail
+from aac_tasks.cli.world import Arguments, World
+from aac_tasks.errors import UsageError
+from aac_tasks.reporter.quiet import ignore
+
+FOLLOW = Flag(("-f", "--follow"), "go on until it ends")
+TAIL = Flag(("--tail",), "only the last N lines", "N", count)
+SINCE = Flag(
+    ("--since",),
+    "only what is newer than 10m, 2h, or 2026-01-31T12:00Z, by the lines' own times",
+    "TIME",
+    Moment,
+)
+
+
+def handle(args: Arguments, world: World) -> int:
+    """Print, and perhaps go on printing."""
+    session = world.open(options(args, world), ignore)
+    names = named([args.name], session.instances())
+    if len(names) != 1:
+        raise UsageError(f"agent logs shows one log; name one of {', '.join(names)}")
+    if args.follow:
+        return follow(session, names[0], world, last=args.tail, since=args.since)
+    lines = read(session, names[0])
+    for line in tail(since_moment(lines, args.since), args.tail):
+        world.out.write(line + "\n")
+    world.out.flush()
+    return 0
+
+
+COMMAND = Command(
+    name="logs",
+    summary="show what a running agent wrote",
+    handle=handle,
+    arguments=(Argument("NAME", "a name that `agent ps` lists, or an agent's"),),
+    flags=(FOLLOW, TAIL, SINCE, *PLACE),
+    examples=("agent logs hello", "agent logs -f --tail 20 hello", "agent logs hello --since 10m"),
+)

@@ -1,0 +1,76 @@
+"""`agent validate`: every problem and warning of every agent.yaml below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aac_tasks.cli import show
+from aac_tasks.cli.declare import Command
+from aac_tasks.cli.flags import JSON, PLACE, options
+from aac_tasks.cli.world import Arguments, World
+from aac_tasks.errors import PluginError, Problem, SpecError, UsageError
+from aac_tasks.reporter.quiet import ignore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aac_tasks.workspace import Workspace
+
+VALID, INVALID = 0, 3
+
+
+def handle(args: Arguments, world: World) -> int:
+    """Read and compile each agent alone, so that one's errors hide no other's."""
+    workspace = world.open(options(args, world), ignore).workspace
+    found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
+    if not found:
+        raise UsageError(
+            f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one"
+        )
+    errors = sum(1 for _, problems in found for p in problems if p.severity == "error")
+    warnings = sum(len(problems) for _, problems in found) - errors
+    code = INVALID if errors else VALID
+    if args.json:
+        listed = [dict(vars(p)) for _, problems in found for p in problems]
+        show.document(
+            world,
+            {"agents": len(found), "errors": errors, "warnings": warnings, "problems": listed, "exit": code},
+        )
+        return code
+    for _, problems in found:
+        for problem in problems:
+            colour, word = ("red", "error") if problem.severity == "error" else ("yellow", "warning")
+            show.coloured(world, f"{word}: {problem}", colour)
+    show.line(world, f"{_many(len(found), 'agent')}: {_many(errors, 'error')}, {_many(warnings, 'warning')}")
+    return code
+
+
+def problems_of(folder: Path, workspace: Workspace) -> list[Problem]:
+    """What is wrong or odd in one folder's agent.yaml, errors first where reading failed."""
+    warnings: list[Problem] = []
+    try:
+        warnings = list(workspace.read(folder).warnings)
+        known = {str(p) for p in warnings}
+        plan = workspace.compile(folder)
+    except SpecError as error:
+        return list(error.problems)
+    except PluginError as error:  # a runtime without a plugin is valid; `build` refuses it
+        return [*warnings, Problem(str(folder), 0, 0, "", str(error), "build-error")]
+    return [
+        *warnings,
+        *(Problem(plan.file, 0, 0, "", text, "warning") for text in plan.warnings if text not in known),
+    ]
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+COMMAND = Command(
+    name="validate",
+    summary="check every agent.yaml here and below, and show all problems at once",
+    description="Errors end with exit code 3; warnings do not.",
+    handle=handle,
+    flags=(JSON, *PLACE),
+    examples=("agent validate", "agent validate -C agents --profile prod --json"),
+)

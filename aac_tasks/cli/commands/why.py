@@ -1,0 +1,58 @@
+"""`agent why`: why a step would run, or why not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from aac_tasks.cli import show
+from aac_tasks.cli.declare import Argument, Command
+from aac_tasks.cli.flags import LOOK, options
+from aac_tasks.cli.naming import step_id
+from aac_tasks.cli.world import Arguments, World
+from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.reporter.quiet import ignore
+
+
+def handle(args: Arguments, world: World) -> int:
+    """Judge one step and say what changed since it last ran."""
+    session = world.open(options(args, world), ignore)
+    answer = session.why(step_id(args.step, session.plan()))
+    if args.json:
+        show.document(world, answer)
+    else:
+        _show(answer, world)
+    return 0
+
+
+def _show(answer: JsonObject, world: World) -> None:
+    state = "up to date" if answer.get("fresh") else "would run"
+    reason = str(answer.get("reason") or "")
+    show.line(world, f"{answer.get('step')}: {state}{f' ({reason})' if reason else ''}")
+    for change in _objects(answer.get("changes")):
+        spec = str(change.get("spec") or "")
+        path = str(change.get("path") or "")
+        name = f"{spec} (as {path})" if spec and spec != path else path
+        show.line(world, f"  {name}: {_value(change.get('old'))} → {_value(change.get('new'))}")
+    for file in _objects(answer.get("files")):
+        show.line(world, f"  {file.get('path')}: {_value(file.get('old'))} → {_value(file.get('new'))}")
+
+
+def _objects(value: Json) -> list[Mapping[str, Json]]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return []
+    return [item if isinstance(item, Mapping) else {"path": str(item)} for item in value]
+
+
+def _value(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+COMMAND = Command(
+    name="why",
+    summary="say why a step would run: which field or file changed, old → new",
+    handle=handle,
+    arguments=(Argument("STEP", "a step as `agent plan` shows it: image:hello"),),
+    flags=LOOK,
+    examples=("agent why image:hello", "agent why test:hello --json"),
+)

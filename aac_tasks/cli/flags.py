@@ -1,0 +1,90 @@
+"""The flags that several commands share, and what they mean for a session."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aac_tasks.cli.declare import Argument, Flag
+from aac_tasks.cli.world import Arguments, World
+from aac_tasks.contracts.image import Platform
+from aac_tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from aac_tasks.session import Options
+
+
+def count(text: str) -> int:
+    """A whole number, 1 or more."""
+    if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) < 1:
+        raise ValueError(f"{text!r} is not a number of 1 or more")
+    return int(text)
+
+
+def platform(text: str) -> str:
+    """``os/architecture``, checked."""
+    return str(Platform.parse(text))
+
+
+AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents when there is none", "many")
+
+FOLDER = Flag(("-C", "--directory"), "work as if started in DIR", "DIR")
+PROFILE = Flag(
+    ("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default=""
+)
+PLATFORM = Flag(
+    ("--platform",), "plan for this platform instead of build.platforms; may be given again", "OS/ARCH", platform,
+    default=(), repeat=True,
+)  # fmt: skip
+OFFLINE = Flag(("--offline",), "use no network")
+LOCKED = Flag(("--locked",), "refuse to change agent.lock (the default when CI=true)")
+BUILDER = Flag(("--builder",), "build with this builder, where agent.lock names none", "NAME", default="")
+RUNNER = Flag(
+    ("--runner",), "test and run with this runner instead of the first that works", "NAME", default=""
+)
+ALLOW_HOST = Flag(("--allow-host",), "accept the runner `host`: a process with limits, not a container")
+JOBS = Flag(("-n", "--jobs"), "run up to N steps at once (1)", "N", count, default=1)
+KEEP_GOING = Flag(("-k", "--keep-going"), "after a failure, still run what does not depend on it")
+DRY_RUN = Flag(("--dry-run",), "say what would run and why, and run nothing")
+JSON = Flag(("--json",), "print one JSON document")
+QUIET = Flag(("-q", "--quiet"), "say failures only")
+VERBOSE = Flag(("-v", "--verbose"), "also say when a step starts; show the traceback of a bug")
+HELP = Flag(("-h", "--help"), "show this help")
+
+PLACE = (FOLDER, PROFILE, VERBOSE, HELP)
+"""Flags of every command that reads a workspace."""
+
+LOOK = (JSON, PLATFORM, OFFLINE, *PLACE)
+"""Flags of commands that only look."""
+
+WORK = (
+    DRY_RUN, KEEP_GOING, JOBS, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
+)  # fmt: skip
+"""Flags of commands that run steps."""
+
+
+def folder(args: Arguments, world: World) -> Path:
+    """The folder that a command works in; UsageError when there is none."""
+    chosen = world.folder / (getattr(args, "directory", None) or "")
+    if not chosen.is_dir():
+        raise UsageError(f"-C {args.directory}: no such folder")
+    return chosen
+
+
+def options(args: Arguments, world: World) -> Options:
+    """What the flags ask of a session; flags that a command does not have keep their defaults."""
+    from aac_tasks.reporter.terminal import truthy
+    from aac_tasks.session import Options  # --help must not pay for it
+
+    return Options(
+        cwd=folder(args, world),
+        profile=getattr(args, "profile", ""),
+        platforms=tuple(getattr(args, "platform", ())),
+        offline=getattr(args, "offline", False),
+        locked=getattr(args, "locked", False) or truthy(world.environment.get("CI")),
+        builder=getattr(args, "builder", ""),
+        runner=getattr(args, "runner", ""),
+        allow_host=getattr(args, "allow_host", False),
+        environment=world.environment,
+    )

@@ -1,0 +1,38 @@
+"""How commands that show something print it: tables for people, one JSON document for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from aac_tasks.cli.world import World
+from aac_tasks.contracts.canonical import Json
+from aac_tasks.reporter.terminal import paint, wants_colour
+from aac_tasks.reporter.wording import plain
+
+
+def line(world: World, text: str) -> None:
+    """One or more lines on stdout, without control characters; BrokenPipeError when nobody reads."""
+    encoding = world.out.encoding or "utf-8"
+    world.out.write(plain(text).encode(encoding, "replace").decode(encoding, "replace") + "\n")
+    world.out.flush()
+
+
+def document(world: World, value: Json) -> None:
+    """One JSON document."""
+    text = json.dumps(value, indent=2, ensure_ascii=not (world.out.encoding or "").lower().startswith("utf"))
+    world.out.write(text + "\n")
+    world.out.flush()
+
+
+def table(world: World, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns as wide as their widest cell; the last one is not padded."""
+    widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
+    for row in (head, *rows):
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+        line(world, "  ".join(cells).rstrip())
+
+
+def coloured(world: World, text: str, colour: str) -> None:
+    """One line in a colour, where the stream shows colours."""
+    world.out.write(paint(plain(text), colour, wants_colour(world.out, world.environment)) + "\n")

@@ -1,0 +1,56 @@
+"""Running one kind of step for the agents that were named: what build, test, push, deploy and lock share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from aac_tasks.cli.flags import options
+from aac_tasks.cli.world import Arguments, World
+from aac_tasks.reporter import Kind, Reporter, make
+
+if TYPE_CHECKING:
+    from aac_tasks.session import Options, Session
+
+
+def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = None) -> int:
+    """Run ``kind`` and what it needs, for ``args.agent`` (all when empty); the exit code."""
+    reporter = reporter_for(args, world)
+    try:
+        session = world.open(chosen or options(args, world), reporter)
+        code = world.drive(
+            session,
+            selection(kind, args.agent, session),
+            jobs=args.jobs,
+            keep_going=args.keep_going,
+            dry_run=args.dry_run,
+        )
+    except BaseException:  # an interrupt must give the terminal back too
+        reporter.close()
+        raise
+    reporter.close(code)
+    return code
+
+
+def reporter_for(args: Arguments, world: World) -> Reporter:
+    """JSON, quiet, or what suits the terminal."""
+    kind: Kind = "json" if args.json else "quiet" if args.quiet else "auto"
+    return make(kind, out=world.out, err=world.err, environment=world.environment, verbose=args.verbose)
+
+
+def selection(kind: str, words: Sequence[str], session: Session) -> tuple[str, ...]:
+    """``kind`` for all agents, or ``kind:agent`` for each that was named (by name, wildcard or folder)."""
+    if not words:
+        return (kind,)
+    return tuple(f"{kind}:{name}" for name in agents(words, session))
+
+
+def agents(words: Sequence[str], session: Session) -> tuple[str, ...]:
+    """Names behind the words of a command line: a folder stands for every agent in it or below.
+
+    Raises:
+        UsageError: a folder that holds no agent, or a word that is neither name, wildcard nor folder.
+    """
+    from aac_tasks.cli.naming import resolve  # only who names agents pays for it
+
+    return resolve(words, session)

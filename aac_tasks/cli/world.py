@@ -1,0 +1,66 @@
+"""What a command may touch: streams, environment, folder, and the two doors to the rest of the system."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
+
+from aac_tasks.contracts.result import Event
+
+if TYPE_CHECKING:
+    from aac_tasks.session import Options, Session
+
+Arguments: TypeAlias = argparse.Namespace
+Tell: TypeAlias = Callable[[Event], None]
+
+
+class Drive(Protocol):
+    """Run steps by kind, id or wildcard; the answer is an exit code."""
+
+    def __call__(
+        self,
+        session: Session,
+        selection: Sequence[str],
+        *,
+        jobs: int = 1,
+        keep_going: bool = False,
+        dry_run: bool = False,
+    ) -> int:
+        """See ``doit_bridge.run``."""
+        ...
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything outside of the command line; ``folder`` is what ``-C`` is relative to."""
+
+    out: TextIO
+    err: TextIO
+    environment: Mapping[str, str]
+    folder: Path
+    open: Callable[[Options, Tell], Session]
+    drive: Drive
+
+
+def open_session(options: Options, tell: Tell) -> Session:
+    """The real session."""
+    from aac_tasks.session import Session  # --help must not pay for it
+
+    return Session(options, tell)
+
+
+def drive(
+    session: Session,
+    selection: Sequence[str],
+    *,
+    jobs: int = 1,
+    keep_going: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Let doit run steps."""
+    from aac_tasks.doit_bridge import run  # doit takes 70 ms to import
+
+    return run(session, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)

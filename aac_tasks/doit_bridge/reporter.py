@@ -1,0 +1,81 @@
+"""doit's reporter interface, told to ours. Our steps tell their own story through session events; what doit knows and
+the session does not (skipped steps, the user's own tasks) is translated here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
+
+from aac_tasks.contracts.result import Event
+from aac_tasks.session import Session
+
+
+class BridgeReporter:
+    """Made once per `doit run`; doit passes a stream and options that are not needed."""
+
+    desc = "what ran, what was skipped and why"
+
+    def __init__(self, session: Session, tell: Callable[[Event], None], finish: Callable[[], None]) -> None:
+        self._session = session
+        self._tell = tell
+        self._finish = finish
+        self._started: dict[str, float] = {}
+
+    def initialize(self, tasks: Mapping[str, Any], selected: Sequence[str]) -> None:
+        """A selection that matches nothing is an error, not a success (doit itself exits 0)."""
+        if not selected:
+            raise InvalidCommand(f"nothing is selected; there are {', '.join(sorted(tasks)) or 'no tasks'}")
+
+    def get_status(self, task: Any) -> None:
+        """Judged next."""
+
+    def execute_task(self, task: Any) -> None:
+        """Steps tell their own start."""
+        self._started[task.name] = time.monotonic()
+        if not self._ours(task) and not task.has_subtask:
+            self._tell(Event("start", task.name, task.title()))
+
+    def add_success(self, task: Any) -> None:
+        """Steps tell their own end."""
+        if not self._ours(task) and not task.has_subtask:
+            self._tell(Event("done", task.name, "", time.monotonic() - self._started.get(task.name, time.monotonic())))
+
+    def add_failure(self, task: Any, fail: BaseFail) -> None:
+        """A failed step has told it; what depends on it, and the user's own tasks, have not."""
+        if isinstance(fail, UnmetDependency):
+            self._tell(Event("failed", task.name, f"not run, because {fail.message} failed", data={"unmet": True}))
+        elif not self._ours(task) or fail.report:
+            self._tell(Event("failed", task.name, str(fail.get_msg()).strip()))
+
+    def skip_uptodate(self, task: Any) -> None:
+        """The judge's reason is the text of the step's `uptodate`."""
+        if not task.has_subtask:
+            self._tell(Event("fresh", task.name, str(task.uptodate[0][0]) if self._ours(task) else "up to date"))
+
+    def skip_ignore(self, task: Any) -> None:
+        """`doit ignore` said so."""
+        self._tell(Event("fresh", task.name, "ignored"))
+
+    def teardown_task(self, task: Any) -> None:
+        """Nothing to say."""
+
+    def cleanup_error(self, exception: BaseFail) -> None:
+        """A teardown of the user's own failed."""
+        self._tell(Event("note", text=str(exception.get_msg()).strip()))
+
+    def runtime_error(self, msg: str) -> None:
+        """doit itself failed."""
+        self._tell(Event("failed", text=msg))
+
+    def complete_run(self) -> None:
+        """The end of the run."""
+        self._session.close()
+        self._finish()
+
+    @staticmethod
+    def _ours(task: Any) -> bool:
+        return bool(task.meta) and "agent" in task.meta

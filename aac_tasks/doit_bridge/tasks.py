@@ -1,0 +1,126 @@
+"""Steps as doit tasks: one task per step, one action, `uptodate` asks the judge. No file_dep, getargs or targets-as-state."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from doit.exceptions import TaskFailed
+
+from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan
+from aac_tasks.contracts.result import Event
+from aac_tasks.errors import AacError, StepError
+from aac_tasks.session import Session
+
+GROUP_DOCS = {
+    "parse": "check every agent.yaml",
+    "lock": "pin bases and dependencies",
+    "dockerfile": "render Dockerfiles",
+    "image": "build images",
+    "test": "start images and run their checks",
+    "push": "push images",
+    "deploy": "make targets run the images",
+}
+
+TaskDict = dict[str, Any]  # doit's own shape of a task
+
+
+class Cleans(Protocol):
+    """What `doit clean` calls."""
+
+    def __call__(self, dryrun: bool) -> None:
+        """Remove what the step left."""
+        ...
+
+
+class StepKey:
+    """doit's `uptodate` for one step. Its text is the judge's reason, which is what `doit info` prints."""
+
+    def __init__(self, session: Session, step_id: str) -> None:
+        self._session = session
+        self._step_id = step_id
+        self._reason = "not judged yet"
+
+    def __call__(self) -> bool:
+        verdict = self._session.judge(self._step_id)
+        self._reason = verdict.reason
+        return verdict.fresh
+
+    def __str__(self) -> str:
+        return self._reason
+
+    __repr__ = __str__
+
+
+class StepAction:
+    """doit's action for one step; a failure becomes doit's own, so that dependents are not run."""
+
+    def __init__(self, session: Session, step_id: str) -> None:
+        self._session = session
+        self._step_id = step_id
+        self._process = os.getpid()
+        self.__name__ = step_id
+
+    def __call__(self) -> bool | TaskFailed:
+        if os.getpid() != self._process:
+            return TaskFailed("steps run in threads; use `doit -n N -P thread`")
+        try:
+            self._session.run_step(self._step_id)
+        except StepError as error:
+            self._session.tell(Event("failed", self._step_id, str(error), data={"hint": error.hint}))
+            return TaskFailed(str(error), report=False)
+        return True
+
+    def __repr__(self) -> str:
+        return self._step_id
+
+
+def tasks_of(session: Session, plan: Plan) -> Iterator[TaskDict]:
+    """doit's task dictionaries: a group per step kind, a member per agent."""
+    kinds = [*STEP_KINDS, *sorted({s.kind for s in plan.steps} - set(STEP_KINDS))]
+    for kind in kinds:
+        yield {"basename": kind, "name": None, "doc": GROUP_DOCS.get(kind, kind)}
+        for agent in plan.agents:
+            step = agent.step(kind)
+            if step is not None:
+                yield _task(session, agent, kind)
+
+
+def _task(session: Session, agent: AgentPlan, kind: str) -> TaskDict:
+    step = agent.step(kind)
+    assert step is not None  # noqa: S101  # the caller looked
+    return {
+        "basename": kind,
+        "name": agent.agent,
+        "doc": step.doc,
+        "actions": [StepAction(session, step.id)],
+        "uptodate": [StepKey(session, step.id)],
+        "task_dep": list(step.needs),
+        "clean": [_cleaner(session, step.id)],
+        "io": {"capture": False},  # under threads, doit's capture would mix the output of steps
+        "meta": {"agent": agent.agent, "file": agent.file, "folder": agent.folder or "."},
+        "verbosity": 2,
+    }
+
+
+def _cleaner(session: Session, step_id: str) -> Cleans:
+    def clean(dryrun: bool) -> None:
+        for line in session.clean(step_id, dry_run=dryrun):
+            print(f"{step_id} - {line}")  # noqa: T201  # doit writes what a clean action prints
+
+    return clean
+
+
+def pruned_tasks(kinds: Sequence[tuple[str, str]]) -> Iterator[TaskDict]:
+    """Tasks of a workspace that is known to be unchanged: (kind, agent) pairs that need not be judged."""
+    for kind, agent in kinds:
+        yield {"basename": kind, "name": agent, "actions": None, "uptodate": [True]}
+
+
+def translated(make: Callable[[], Iterator[TaskDict]], refusal: type[Exception]) -> Iterator[TaskDict]:
+    """The tasks, with our errors said as doit says its own: one message, no traceback, exit code 3."""
+    try:
+        yield from list(make())
+    except AacError as error:
+        raise refusal(str(error)) from error

@@ -1,0 +1,167 @@
+"""What a session does with its hands: tools for a step, the runner that works here, secrets, presence in the world."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from aac_tasks.contracts.actions import RunnerChoice
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.codec import decode
+from aac_tasks.contracts.plan import AgentPlan
+from aac_tasks.contracts.result import Artifact, Event, Result
+from aac_tasks.contracts.roles import Instance, Runner
+from aac_tasks.errors import PluginError, StepError
+from aac_tasks.state.judge import Case
+from aac_tasks.state.lock_file import NAME as LOCK_NAME
+from aac_tasks.state.lock_file import read_lock, write_lock
+from aac_tasks.state.stamps import Stamp
+from aac_tasks.steps.execute import Job, execute
+from aac_tasks.steps.http import Http
+from aac_tasks.steps.process import Processes
+from aac_tasks.steps.tools import StepTools, Workshop
+
+if TYPE_CHECKING:
+    from aac_tasks.session import Session
+
+
+class Hands:
+    """Made when the first step has to run or the world has to be asked."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        environment = dict(session.options.environment) or dict(os.environ)
+        self.shop = Workshop(
+            processes=Processes(
+                environment=environment,
+                tell=lambda line: session.tell(Event("output", text=line)),
+                cancelled=session.cancelled,
+            ),
+            network=Http(environment=environment, offline=session.options.offline, cancelled=session.cancelled),
+            blobs=session.blobs,
+            scratch=session.blobs.scratch,
+            cache=session.cache,
+            environment=environment,
+            cancelled=session.cancelled,
+            resolve_secret=session.plugins.resolve_secret,
+            offline=session.options.offline,
+        )
+        session.cache.mkdir(parents=True, exist_ok=True)
+        session.blobs.sweep()
+
+    def tools(self, step_id: str, agent: str) -> StepTools:
+        """Tools that speak for one step."""
+        tell = self.session.tell
+        return StepTools(
+            shop=self.shop,
+            root=self.session.root,
+            state=self.session.state.agent(agent),
+            tell_progress=lambda text, done, total: tell(
+                Event("progress", step_id, text, data={"done": done, "total": total})
+            ),
+            tell_note=lambda text: tell(Event("note", step_id, text)),
+        )
+
+    def execute(self, case: Case, agent: AgentPlan, previous: Stamp | None) -> Result:
+        """Do a step's work; step lock's answer is also written to agent.lock."""
+        session = self.session
+        folder = session.folder(agent)
+        step = case.step
+        lock = None
+        if step.kind == "lock" and not session.options.update:
+            lock = read_lock(folder / LOCK_NAME)
+        job = Job(
+            step=step,
+            action=case.action,
+            folder=folder,
+            tools=self.tools(step.id, step.agent),
+            catalog=session.plugins.catalog,
+            snapshot=case.snapshot,
+            upstream={i.partition(":")[0]: r.outputs for i, r in session.results.items() if i.endswith(f":{step.agent}")},
+            runner=lambda: self.runner,
+            previous=_object(previous.result.outputs.get("data")) if previous else None,
+            lock=lock,
+            allow_host=self.allow_host,
+        )
+        result = execute(job)
+        if step.kind == "lock":
+            from aac_tasks.contracts.lock import Lock  # lazy: only step lock needs it
+
+            write_lock(folder / LOCK_NAME, decode(Lock, result.outputs["lock"]))
+        return result
+
+    # -- runner -------------------------------------------------------------------------------------------------
+
+    @property
+    def allow_host(self) -> bool:
+        """Whether tests may run without isolation."""
+        said = self.shop.environment.get("AAC_ALLOW_HOST", "") in ("1", "true")
+        return self.session.options.allow_host or self.session.settings.allow_host or said
+
+    @cached_property
+    def runner_choice(self) -> RunnerChoice:
+        """The first runner that works here, or the one that was asked for.
+
+        Raises:
+            StepError: none works; says why for each.
+        """
+        asked = self.session.options.runner or self.session.settings.runner
+        table = self.session.plugins.catalog.runners
+        candidates = [table.get(asked)] if asked else list(table)
+        refusals: list[str] = []
+        for runner in candidates:
+            if runner.name == "host" and not (self.allow_host or asked):
+                refusals.append("host: no isolation; allowed by --allow-host or [tool.aac] allow-host = true")
+                continue
+            probe = runner.probe(self.tools("", "-"))
+            if probe.works:
+                why = "; ".join(refusals) or ("as asked" if asked else "the first that works here")
+                choice = RunnerChoice(runner.name, probe.isolation, probe.version, why)
+                self.session.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
+                return choice
+            refusals.append(f"{runner.name}: {probe.reason}")
+        raise StepError(
+            "no runner works here: " + "; ".join(refusals), hint="install docker, podman, crun or runc, or say --allow-host"
+        )
+
+    @property
+    def runner(self) -> Runner:
+        """The chosen runner."""
+        return self.session.plugins.catalog.runners.get(self.runner_choice.name)
+
+    # -- presence -----------------------------------------------------------------------------------------------
+
+    def missing(self, artifact: Artifact) -> str:
+        """What is wrong with an artifact that only the world can tell of."""
+        catalog = self.session.plugins.catalog
+        tools = self.tools("", "-")
+        try:
+            if artifact.type == "tag":
+                now = catalog.registries.get(artifact.where).resolve(artifact.name, tools)
+                if now is None:
+                    return f"{artifact.name} is gone from its registry"
+                return "" if now == artifact.digest else f"{artifact.name} moved to {now[:19]}"
+            if artifact.type == "instance":
+                return self._instance(artifact)
+        except (StepError, PluginError) as error:
+            return f"{artifact.name} can't be checked: {error}".partition("\n")[0]
+        return ""
+
+    def _instance(self, artifact: Artifact) -> str:
+        instance = decode(Instance, artifact.data)
+        runner = self.session.plugins.catalog.runners.get(instance.runner)
+        state = runner.status(instance, self.tools("", "-")).state
+        return "" if state == "running" else f"{artifact.name or instance.name} is not running ({state})"
+
+    def remove_deployed(self, target: str, agent: str, data: JsonObject) -> None:
+        """Stop what a deploy started."""
+        self.session.plugins.catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent))
+
+    def close(self) -> None:
+        """End children that are still there."""
+        self.shop.processes.kill_children()
+
+
+def _object(value: object) -> JsonObject | None:
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,42 @@
+"""What never goes into an image unless an agent's own .dockerignore takes it back with ``!``."""
+
+from __future__ import annotations
+
+DEFAULT_IGNORE = (
+    "**/.aac",
+    "**/.git",
+    "**/.gitignore",
+    "**/.gitattributes",
+    "**/.env",
+    "**/.env.*",
+    "**/.venv",
+    "**/venv",
+    "**/node_modules",
+    "**/target",
+    "**/__pycache__",
+    "**/*.pyc",
+    "**/.cache",
+    "**/.pytest_cache",
+    "**/.mypy_cache",
+    "**/.ruff_cache",
+    "**/.hypothesis",
+    "**/.tox",
+    "**/.nox",
+    "**/.DS_Store",
+    "**/*.egg-info",
+    ".doit.db*",
+    ".dockerignore",
+    "agent.yaml",
+    "agent.yml",
+    "Agent.yaml",
+    "Agent.yml",
+    "agent.lock",
+    "dodo.py",
+)
+"""The state folder, version control, secrets, virtual environments, what tools make, and the files that describe the
+build: an edited description must not change a layer."""
+
+
+def ignore_patterns(own: tuple[str, ...], outputs: tuple[str, ...]) -> tuple[str, ...]:
+    """All rules of an agent, last match wins. ``outputs`` are folders that its own steps write (an OCI layout)."""
+    return (*DEFAULT_IGNORE, *outputs, *own)

@@ -1,0 +1,68 @@
+"""Which place of agent.yaml fed which value of an action: what `agent why` translates back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+INSTANCE: Mapping[str, str] = {
+    "instance.name": "metadata.name",
+    "instance.env": "spec.environment",
+    "instance.ports": "spec.ports",
+    "instance.mounts": "spec.volumes",
+    "instance.limits.cpu": "spec.resources.limits.cpu",
+    "instance.limits.memory": "spec.resources.limits.memory",
+    "instance.limits.ephemeral_storage": "spec.resources.limits.ephemeral-storage",
+    "instance.limits.gpu": "spec.resources.limits.gpu",
+    "instance.isolation.read_only_root": "spec.security.readOnlyRootFilesystem",
+    "instance.isolation.cap_add": "spec.security.capabilities.add",
+    "instance.isolation.cap_drop": "spec.security.capabilities.drop",
+    "instance.isolation.network": "spec.network.mode",
+    "instance.isolation.dns": "spec.network.dns",
+    "instance.probe": "spec.healthCheck",
+    "runner": "the runner taken on this machine",
+}
+
+ORIGINS: Mapping[str, Mapping[str, str]] = {
+    "parse": {"spec": "agent.yaml"},
+    "lock": {
+        "runtime": "spec.runtime",
+        "base.reference": "spec.build.baseImage",
+        "base.version": "spec.runtime",
+        "base.packages": "spec.build.systemPackages",
+        "dependencies.requirements": "spec.dependencies",
+        "dependencies.files": "dependency files",
+        "platforms": "spec.build.platforms",
+        "models": "spec.model",
+    },
+    "image": {
+        "recipes[0].name": "metadata.name",
+        "recipes[0].base": "agent.lock base",
+        "recipes[0].env": "spec.environment",
+        "recipes[0].entrypoint": "spec.entrypoint",
+        "recipes[0].command": "spec.command",
+        "recipes[0].ports": "spec.ports",
+        "recipes[0].probe": "spec.healthCheck",
+        "recipes[0].user": "spec.security.runAsUser",
+        "recipes[0].labels.org.opencontainers.image.description": "metadata.description",
+        "recipes[0].labels.org.opencontainers.image.version": "metadata.version",
+        "recipes[0].labels.org.opencontainers.image.authors": "metadata.author",
+        "recipes[0].labels": "metadata.labels",
+        "recipes[0].layers": "agent.lock dependencies, spec.config, or files",
+        "builder": "agent.lock builder",
+    },
+    "dockerfile": {"files": "the recipe"},
+    "test": {**INSTANCE, "checks": "spec.tests", "upstream": "the image's content"},
+    "push": {
+        "refs": "spec.image",
+        "registry": "spec.image.registry",
+        "upstream": "the image's digest",
+    },
+    "deploy": {
+        **INSTANCE,
+        "target": "spec.deploy.target",
+        "settings": "spec.deploy",
+        "replicas": "spec.scaling.replicas",
+        "upstream": "the image's digest",
+    },
+}
+"""Step kind → action path (a prefix) → place in agent.yaml."""

@@ -1,0 +1,83 @@
+"""What a run came to: counts, products and the machine's document, gathered from events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.result import Event
+from aac_tasks.reporter.wording import OUTCOMES, Marks, duration, plain, produced, sentence
+
+
+_MAKERS = ("image:", "push:", "deploy:")
+
+
+def redacted(event: Event, redact: Callable[[str], str]) -> Event:
+    """The event with ``redact`` applied to every text in it."""
+    data = {key: _redact(value, redact) for key, value in event.data.items()}
+    return Event(event.type, event.step, redact(event.text), event.seconds, data)
+
+
+def _redact(value: Json, redact: Callable[[str], str]) -> Json:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: _redact(item, redact) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_redact(item, redact) for item in value]
+    return value
+
+
+@dataclass
+class Tally:
+    """The outcomes so far, in the order they were told; ``notes`` are lines that belong to no outcome."""
+
+    outcomes: list[Event] = field(default_factory=list)
+    notes: list[Event] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        """Take an event in; those that end no step and are no note change nothing."""
+        if event.type in OUTCOMES:
+            self.outcomes.append(event)
+        elif event.type == "note":
+            self.notes.append(event)
+
+    def count(self, outcome: str) -> int:
+        """How many steps ended this way."""
+        return sum(1 for event in self.outcomes if event.type == outcome)
+
+    def lines(self, seconds: float, marks: Marks) -> list[str]:
+        """The summary: what ran, what was fresh, how long it took; then what was made, one product a line."""
+        if not self.outcomes:
+            return []
+        words = {"done": "ran", "cached": "from the cache", "fresh": "up to date", "failed": "failed"}
+        parts = [f"{self.count(kind)} {word}" for kind, word in words.items() if self.count(kind)]
+        line = f"{', '.join(parts)} in {duration(seconds)}"
+        failed = [event.step for event in self.outcomes if event.type == "failed"]
+        if failed:
+            line += f" (failed: {', '.join(failed)})"
+        return [line, *self._products(marks)]
+
+    def _products(self, marks: Marks) -> list[str]:
+        made = [event for event in self.outcomes if event.type != "failed" and event.step.startswith(_MAKERS)]
+        rows = [(event.step, produced(event.data, marks.ellipsis)) for event in made]
+        return [f"  {marks.produced} {step}  {text}" for step, text in rows if text]
+
+    def document(self, exit_code: int, seconds: float) -> JsonObject:
+        """``{"steps", "notes", "seconds", "exit"}``; each step has its status, text and data."""
+        return {
+            "steps": [
+                {
+                    "step": event.step,
+                    "status": event.type,
+                    "text": sentence(event),
+                    "seconds": round(event.seconds, 3),
+                    **({"data": event.data} if event.data else {}),
+                }
+                for event in self.outcomes
+            ],
+            "notes": [plain(event.text) for event in self.notes],
+            "seconds": round(seconds, 3),
+            "exit": exit_code,
+        }

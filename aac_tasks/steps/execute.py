@@ -1,0 +1,205 @@
+"""ROOM 4, DO: one function per built-in step, from a decoded action to a result. Effects go through lent tools."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aac_tasks.catalog import Catalog
+from aac_tasks.contracts.actions import (
+    DeployAction,
+    DockerfileAction,
+    ImageAction,
+    LockAction,
+    ParseAction,
+    PushAction,
+    TestAction,
+)
+from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.context import Snapshot
+from aac_tasks.contracts.image import ImageConfig, StoredImage
+from aac_tasks.contracts.lock import Lock
+from aac_tasks.contracts.plan import Step
+from aac_tasks.contracts.recipe import DependencyLayer, Recipe
+from aac_tasks.contracts.result import Artifact, Result
+from aac_tasks.contracts.roles import BaseImage, BuildRequest, DeployRequest, Runner
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.errors import StepError
+from aac_tasks.steps.environment import resolve
+from aac_tasks.steps.lock import make_lock
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step to do. ``action`` is complete; ``upstream`` holds the outputs of every step it needs, by kind.
+
+    ``folder`` is the agent's folder on disk. ``previous`` is what the step's last result said (deploy: what runs).
+    """
+
+    step: Step
+    action: JsonObject
+    folder: Path
+    tools: Tools
+    catalog: Catalog
+    snapshot: Snapshot | None = None
+    upstream: Mapping[str, Mapping[str, Json]] | None = None
+    runner: Callable[[], Runner] | None = None
+    previous: JsonObject | None = None
+    lock: Lock | None = None
+    allow_host: bool = False
+
+    def output(self, kind: str, name: str) -> Json:
+        """One output of an upstream step."""
+        return (self.upstream or {}).get(kind, {}).get(name)
+
+
+def execute(job: Job) -> Result:
+    """Do a step's work.
+
+    Raises:
+        StepError: what failed, on what, and what to do next.
+    """
+    return DO[job.step.kind](job)
+
+
+def _parse(job: Job) -> Result:
+    action = decode(ParseAction, job.action)
+    text = f"{json.dumps(action.spec, indent=2, ensure_ascii=False)}\n"
+    return Result(artifacts=(_write(job, "spec.json", text),))
+
+
+def _lock(job: Job) -> Result:
+    lock = make_lock(decode(LockAction, job.action), job.catalog, job.tools, previous=job.lock)
+    return Result(outputs={"lock": encode(lock), "builder": lock.builder}, notes=(f"builder {lock.builder}: {lock.reason}",))
+
+
+def _dockerfile(job: Job) -> Result:
+    action = decode(DockerfileAction, job.action)
+    written = tuple(_write(job, name, text) for name, text in sorted(action.files.items()))
+    return Result(outputs={a.name: a.digest for a in written}, artifacts=written)
+
+
+def _image(job: Job) -> Result:
+    action = decode(ImageAction, job.action)
+    if job.snapshot is None:
+        raise TypeError("an image step has an input tree")
+    builder = job.catalog.builders.get(action.builder)
+    images = [builder.build(_build_request(job, recipe), job.tools) for recipe in action.recipes]
+    image = images[0]
+    layers: list[Json] = [{"name": x.name, "digest": x.blob.digest, "size": x.blob.size} for x in image.layers]
+    blobs = (image.manifest, image.config, *(x.blob for x in image.layers))
+    return Result(
+        outputs={
+            "digest": image.manifest.digest,
+            "content_digest": image.content_digest,
+            "image": encode(image),
+            "layers": layers,
+            "size": sum(b.size for b in blobs),
+            "builder": action.builder,
+        },
+        artifacts=tuple(Artifact("blob", digest=b.digest, size=b.size) for b in blobs),
+    )
+
+
+def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
+    base = job.catalog.bases.get(recipe.base.base)
+    dependencies = next((x for x in recipe.layers if isinstance(x, DependencyLayer)), None)
+
+    def fetch() -> BaseImage:
+        return base.fetch(recipe.base, job.tools)
+
+    def install(into: Path) -> None:
+        if dependencies is not None:
+            runtime = job.catalog.runtimes.get(dependencies.runtime)
+            runtime.install(dependencies.locked, recipe.base, into, job.tools)
+
+    files = job.snapshot.files if job.snapshot else ()
+    return BuildRequest(recipe, files, job.folder, "", fetch, install)
+
+
+def _test(job: Job) -> Result:
+    from aac_tasks.steps.test import run_tests  # lazy: an edit → image run needs none of it
+
+    action = decode(TestAction, job.action)
+    image, config = stored_image(job)
+    env = resolve(action.instance, job.tools, strict=False)
+    result = run_tests(action, image, config, _runner(job), env, job.tools)
+    return replace(result, outputs={**result.outputs, "isolation": action.runner.get("isolation", "")})
+
+
+def _push(job: Job) -> Result:
+    action = decode(PushAction, job.action)
+    registry = job.catalog.registries.get(action.registry)
+    if job.output("test", "isolation") == "process" and action.registry != "layout" and not job.allow_host:
+        raise StepError(
+            "the tests ran without isolation (runner host), which does not vouch for a push to a registry",
+            hint="test with docker, runc, crun or a user namespace, or say --allow-host",
+        )
+    image, _ = stored_image(job)
+    pushed = [registry.push(image, ref, job.tools) for ref in action.refs]
+    artifacts = tuple(Artifact("tag", name=p.ref, digest=p.digest, where=action.registry) for p in pushed)
+    outputs: dict[str, Json] = {"digest": pushed[0].digest, "refs": [p.ref for p in pushed], "sent": sum(p.sent for p in pushed)}
+    return Result(outputs, artifacts, tuple(f"{p.ref}@{p.digest}" for p in pushed))
+
+
+def _deploy(job: Job) -> Result:
+    action = decode(DeployAction, job.action)
+    deployer = job.catalog.deployers.get(action.target)
+    image, config = stored_image(job)
+    request = DeployRequest(
+        action=action,
+        image=image,
+        config=config,
+        runner=None if deployer.pulls else _runner(job),
+        resolve_env=lambda instance: resolve(instance, job.tools, strict=True),
+        previous=job.previous or {},
+    )
+    deployed = deployer.deploy(request, job.tools)
+    outputs: dict[str, Json] = {"url": deployed.url, "data": deployed.data, "target": action.target}
+    return Result(outputs, deployed.artifacts, (f"{action.target}: {deployed.url}",) if deployed.url else ())
+
+
+DO: Mapping[str, Callable[[Job], Result]] = {
+    "parse": _parse,
+    "lock": _lock,
+    "dockerfile": _dockerfile,
+    "image": _image,
+    "test": _test,
+    "push": _push,
+    "deploy": _deploy,
+}
+"""Step kind → what does it."""
+
+
+def stored_image(job: Job) -> tuple[StoredImage, ImageConfig]:
+    """The image that this run is about, and how it wants to be run."""
+    from aac_tasks.contracts.oci_config import config_from_oci  # lazy: only for steps that run an image
+
+    image = decode(StoredImage, job.output("image", "image"))
+    with job.tools.blobs.open(image.config.digest) as file:
+        return image, config_from_oci(json.load(file))
+
+
+def _runner(job: Job) -> Runner:
+    if job.runner is None:
+        raise TypeError("this step was planned without a runner")
+    return job.runner()
+
+
+def _write(job: Job, name: str, text: str) -> Artifact:
+    path = job.tools.state / name
+    data = text.encode()
+    try:
+        temporary = path.with_name(f".{name}.new")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise StepError(
+            f"{path} can't be written: {error.strerror or error}", hint="make the folder writable, or free some space"
+        ) from error
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return Artifact("file", name=path.relative_to(job.tools.root).as_posix(), digest=digest, size=len(data))

@@ -1,0 +1,79 @@
+"""Step lock: everything that depends on the day, decided once and written down."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aac_tasks.catalog import Catalog
+from aac_tasks.contracts.actions import LockAction
+from aac_tasks.contracts.canonical import fingerprint
+from aac_tasks.contracts.codec import encode
+from aac_tasks.contracts.image import Platform
+from aac_tasks.contracts.lock import Lock, LockedBase, LockedPlatform
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.errors import StepError
+
+
+def make_lock(action: LockAction, catalog: Catalog, tools: Tools, *, previous: Lock | None) -> Lock:
+    """Resolve base and dependencies for each platform and choose the builder.
+
+    A base that was locked for the same question is kept: an edited dependency must not move the base.
+
+    Raises:
+        StepError: something can't be resolved, or no builder can build it.
+    """
+    builder, reason = choose_builder(action, catalog, tools, previous)
+    locked = tuple(_platform(action, p, catalog, tools, previous) for p in action.platforms)
+    inputs = fingerprint(encode(replace(action, builder="")))
+    return Lock(inputs=inputs, builder=builder, platforms=locked, reason=reason, questions=_questions(action))
+
+
+def choose_builder(action: LockAction, catalog: Catalog, tools: Tools, previous: Lock | None) -> tuple[str, str]:
+    """(name, why): as said, else as locked before, else the first that can."""
+    needs = needs_of(action)
+    if action.builder:
+        refusal = catalog.builders.get(action.builder).can_build(needs, tools)
+        if refusal:
+            raise StepError(f"builder {action.builder} can't build this: {refusal}")
+        return action.builder, "as asked"
+    if previous is not None and previous.builder in catalog.builders:
+        if not catalog.builders.get(previous.builder).can_build(needs, tools):
+            return previous.builder, previous.reason or "as locked before"
+    refusals: list[str] = []
+    for builder in catalog.builders:
+        refusal = builder.can_build(needs, tools)
+        if not refusal:
+            return builder.name, "it can build this without a daemon" if builder.name == "embedded" else "the first that can build this"
+        refusals.append(f"{builder.name}: {refusal}")
+    raise StepError("no builder can build this: " + "; ".join(refusals), hint="see `agent doctor` for what is installed")
+
+
+def needs_of(action: LockAction) -> frozenset[str]:
+    """What a builder must be able to do."""
+    needs = set()
+    if action.base.packages and action.base.base != "debian":
+        needs.add("system-packages")
+    return frozenset(needs)
+
+
+def _platform(
+    action: LockAction, platform: Platform, catalog: Catalog, tools: Tools, previous: Lock | None
+) -> LockedPlatform:
+    base = _kept_base(action, platform, previous)
+    if base is None:
+        tools.progress(f"resolving base {action.base.reference} for {platform}")
+        base = catalog.bases.get(action.base.base).resolve(action.base, platform, tools)
+    tools.progress(f"resolving dependencies for {platform}")
+    runtime = catalog.runtimes.get(action.runtime)
+    return LockedPlatform(platform, base, runtime.resolve(action.dependencies, base, tools))
+
+
+def _kept_base(action: LockAction, platform: Platform, previous: Lock | None) -> LockedBase | None:
+    if previous is None or previous.questions.get("base") != fingerprint(encode(action.base)):
+        return None
+    kept = previous.of(platform)
+    return kept.base if kept else None
+
+
+def _questions(action: LockAction) -> dict[str, str]:
+    return {"base": fingerprint(encode(action.base)), "dependencies": fingerprint(encode(action.dependencies))}

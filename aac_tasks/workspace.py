@@ -1,0 +1,264 @@
+"""Discover → facts → spec → plan, for every agent of a workspace; a compiled plan is kept until what it read changes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aac_tasks.contracts.canonical import JsonObject, fingerprint
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.plan import AgentPlan, Facts, Plan
+from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
+from aac_tasks.state.ignore import parse_ignore_file
+from aac_tasks.state.lock_file import NAME as LOCK_NAME
+from aac_tasks.state.lock_file import read_lock
+from aac_tasks.state.root import StateFolder, write_atomically
+from aac_tasks.state.stamps import seal, unseal
+from aac_tasks.state.watch import code_files, describe, holds, observe
+
+if TYPE_CHECKING:
+    from aac_tasks.plugin_manager import Plugins
+    from aac_tasks.spec import ReadSpec
+
+MANIFESTS = ("agent.yaml", "agent.yml", "Agent.yaml", "Agent.yml")
+PRUNED = frozenset({"node_modules", "target", "venv", "__pycache__", "dist", "build"})
+TEXT_SUFFIXES = (".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in")
+PLAN_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line and settings say that planning must know."""
+
+    profile: str = ""
+    platforms: tuple[str, ...] = ()
+    builder: str = ""
+    created: int = 0
+    members: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """A short name for these choices."""
+        return fingerprint(encode(self))[:16]
+
+
+@dataclass
+class Workspace:
+    """All agents below ``start``. ``plugins`` is called only when something must be compiled.
+
+    ``seen`` collects the identity of everything that the plans rest on; ``settled`` is False when something was touched
+    while it was read, so that nothing may be concluded from identities.
+    """
+
+    state: StateFolder
+    start: Path
+    choices: Choices
+    plugins: Callable[[], Plugins]
+    seen: dict[str, str] = field(default_factory=dict)
+    settled: bool = True
+
+    def folders(self) -> tuple[Path, ...]:
+        """Folders with an agent.yaml, sorted; only those of ``[tool.aac] agents`` when it is set."""
+        members = self.choices.members
+        if members:
+            matched = {f for m in members for f in self.state.root.glob(m)}
+            self.seen.update({str(f.parent): describe(f.parent.stat()) for f in matched})
+            found = {f for f in matched if _manifest(f)}
+            return tuple(sorted(f for f in found if f.is_relative_to(self.start) or self.start.is_relative_to(f)))
+        return tuple(sorted(_discover(self.start, self.seen)))
+
+    def plan(self, names: tuple[str, ...] = ()) -> Plan:
+        """Every agent's plan.
+
+        Raises:
+            SpecError: problems of all agents together. PlanError: two agents of one name.
+        """
+        folders = self.folders()
+        if not folders:
+            raise UsageError(f"no agent.yaml in {self.start} or below; `agent init NAME` makes one")
+        problems: list[Problem] = []
+        plans: list[AgentPlan] = []
+        for folder in folders:
+            try:
+                plans.append(self.agent(folder))
+            except SpecError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise SpecError(tuple(problems))
+        _refuse_twins(plans)
+        return Plan(_selected(plans, names))
+
+    def agent(self, folder: Path) -> AgentPlan:
+        """One agent's plan, from the cache when nothing that it was made from changed."""
+        cache = self._cache_file(folder)
+        kept = _load(cache)
+        if kept is not None:
+            self.seen.update(kept[0])
+            return kept[1]
+        return self.compile(folder)
+
+    def compile(self, folder: Path) -> AgentPlan:
+        """Read and compile one agent now."""
+        started = time.time_ns()
+        plan, watched = self._compile(folder)
+        seen = observe([*watched, *code_files()], started)
+        if seen is None:
+            self.settled = False
+        else:
+            self.seen.update(seen)
+            cache = self._cache_file(folder)
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(cache, seal({"format": PLAN_FORMAT, "seen": dict(seen), "plan": encode(plan)}))
+        return plan
+
+    def read(self, folder: Path) -> ReadSpec:
+        """The validated spec of one folder (for `validate` and `inspect` as well)."""
+        from aac_tasks.spec import read_spec  # lazy: yaml and jsonschema are not needed when plans are cached
+
+        path = folder / self._manifest(folder)
+        return read_spec(
+            path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=self.settings()
+        )
+
+    def settings(self) -> Mapping[str, JsonObject]:
+        """Settings schemas that plugins bring, by where they are mounted."""
+        catalog = self.plugins().catalog
+        found: dict[str, JsonObject] = {}
+        for role, table in (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers)):
+            for entry in table:
+                if entry.settings_schema is not None:
+                    found[f"{role}:{entry.name}"] = entry.settings_schema
+        return found
+
+    def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path]]:
+        from aac_tasks.contracts.image import Platform  # lazy, with the compiler: only when something changed
+        from aac_tasks.plan.compile import Request, compile_agent
+
+        manifest = self._manifest(folder)
+        read = self.read(folder)
+        plugins = self.plugins()
+        extra = plugins.check_spec(read.spec)
+        if any(p.severity == "error" for p in extra):
+            raise SpecError(extra)
+        wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec) if read.spec.runtime else ()
+        ignore_file = folder / ".dockerignore"
+        request = Request(
+            spec=read.spec,
+            canonical=read.canonical,
+            facts=_facts(folder, wants),
+            folder=self._relative(folder),
+            file=self._relative(folder / manifest),
+            ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
+            builder=self.choices.builder,
+            platforms=tuple(_platform(Platform.parse, p) for p in self.choices.platforms),
+            created=self.choices.created,
+            warnings=tuple(str(p) for p in (*read.warnings, *extra)),
+        )
+        compiled = compile_agent(request, plugins.catalog)
+        plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
+        steps = plugins.add_steps(read.spec, plan)
+        plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
+        watched = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME, *(folder / w for w in wants)]
+        return plan, watched
+
+    def _manifest(self, folder: Path) -> str:
+        found = _manifest(folder)
+        if len(found) > 1:
+            names = " and ".join(found)
+            raise SpecError((Problem(self._relative(folder), 0, 0, "", f"{names} are both here; keep one of them"),))
+        if not found:
+            raise UsageError(f"no agent.yaml in {folder}; `agent init NAME` makes one")
+        return found[0]
+
+    def _relative(self, path: Path) -> str:
+        relative = os.path.relpath(path, self.state.root)
+        return "" if relative == "." else Path(relative).as_posix()
+
+    def _cache_file(self, folder: Path) -> Path:
+        name = fingerprint([self._relative(folder), self.choices.name])[:32]
+        return self.state.path / "plans" / name
+
+
+def _load(cache: Path) -> tuple[dict[str, str], AgentPlan] | None:
+    try:
+        kept = unseal(cache.read_bytes())
+        if isinstance(kept, dict) and kept.get("format") == PLAN_FORMAT and holds(kept["seen"]):
+            return kept["seen"], decode(AgentPlan, kept["plan"])
+    except (OSError, ValueError, KeyError):
+        return None
+    return None
+
+
+def _with_problems(
+    plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str
+) -> AgentPlan:
+    """What stands in the way of an image is a warning of the plan, and the image step's refusal."""
+    if not problems:
+        return plan
+    texts = [str(Problem(file, *read.positions.get(path, (0, 0)), path, message)) for path, message in problems]
+    steps = tuple(
+        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)}) if s.kind in ("dockerfile", "image") else s
+        for s in plan.steps
+    )
+    return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)
+
+
+def _facts(folder: Path, wants: tuple[str, ...]) -> Facts:
+    texts: dict[str, str | None] = {}
+    exists = frozenset(w for w in wants if (folder / w).is_file())
+    for name in wants:
+        if name.endswith(TEXT_SUFFIXES):
+            texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None
+    return Facts(folder, texts, exists, read_lock(folder / LOCK_NAME))
+
+
+def _discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:
+    """Hidden folders, environments and build outputs hold no agents. ``seen`` gets every folder that was listed."""
+    for folder, names, files in os.walk(start):
+        names[:] = sorted(n for n in names if not n.startswith(".") and n not in PRUNED)
+        seen[folder] = describe(os.stat(folder))  # noqa: PTH116
+        if any(m in files for m in MANIFESTS):
+            yield Path(folder)
+
+
+def _manifest(folder: Path) -> list[str]:
+    try:
+        names = set(os.listdir(folder))  # noqa: PTH208  # case matters, and a stat would not tell on macOS
+    except OSError:
+        return []
+    return [m for m in MANIFESTS if m in names]
+
+
+def _platform(parse: Callable[[str], object], text: str) -> object:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"--platform: {error}") from error
+
+
+def _refuse_twins(plans: list[AgentPlan]) -> None:
+    where: dict[str, str] = {}
+    for plan in plans:
+        if plan.agent in where:
+            raise PlanError(
+                f"two agents are called {plan.agent!r}: {where[plan.agent]} and {plan.file}; rename one (metadata.name)"
+            )
+        where[plan.agent] = plan.file
+
+
+def _selected(plans: list[AgentPlan], names: tuple[str, ...]) -> tuple[AgentPlan, ...]:
+    if not names:
+        return tuple(plans)
+    known = {p.agent: p for p in plans}
+    for name in names:
+        if name not in known:
+            import difflib  # lazy: only for the message
+
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"no agent {name!r} here{hint} (there are: {', '.join(sorted(known))})")
+    return tuple(known[n] for n in names)
