@@ -25,7 +25,7 @@ class Reporter(Protocol):
     def close(self, exit_code: int | None = None, *, abandoned: bool = False) -> None:
         """End the telling with a summary. ``exit_code`` None: what the events say.
 
-        ``abandoned``: the run ended in an exception that is reported elsewhere; only the terminal is given back.
+        ``abandoned``: the run ended in an exception that is reported elsewhere; say nothing more.
         """
         ...
 

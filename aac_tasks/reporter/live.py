@@ -33,7 +33,7 @@ class LiveReporter:
         self._began = clock()
         self._running: dict[str, tuple[float, str]] = {}
         self._tally = Tally()
-        self._lock = threading.Lock()  # never held while printing: rich asks for the view from its own thread
+        self._lock = threading.RLock()  # not held while printing: rich asks for the view from its own thread
         self._live: Live | None = None
         self._closed = False
 
