@@ -20,7 +20,6 @@ from aac_tasks.doit_bridge.command import DB_NAME
 from aac_tasks.doit_bridge.reporter import BridgeReporter
 from aac_tasks.doit_bridge.stamps import SessionStamps
 from aac_tasks.doit_bridge.tasks import tasks_of, translated
-from aac_tasks.errors import AacError
 from aac_tasks.reporter import Reporter, make
 from aac_tasks.session import Options, Session, with_environment
 from aac_tasks.state.root import FOLDER, find_root
@@ -62,5 +61,3 @@ DOIT_CONFIG = {
     "par_type": "thread",
     "verbosity": 2,
 }
-
-_ = AacError  # the exception that `translated` turns into doit's own

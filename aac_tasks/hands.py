@@ -78,7 +78,9 @@ class Hands:
             tools=self.tools(step.id, step.agent),
             catalog=session.plugins.catalog,
             snapshot=case.snapshot,
-            upstream={i.partition(":")[0]: r.outputs for i, r in session.results.items() if i.endswith(f":{step.agent}")},
+            upstream={
+                i.partition(":")[0]: r.outputs for i, r in session.results.items() if i.endswith(f":{step.agent}")
+            },
             runner=lambda: self.runner,
             previous=_object(previous.result.outputs.get("data")) if previous else None,
             lock=lock,
@@ -122,7 +124,8 @@ class Hands:
                 return choice
             refusals.append(f"{runner.name}: {probe.reason}")
         raise StepError(
-            "no runner works here: " + "; ".join(refusals), hint="install docker, podman, crun or runc, or say --allow-host"
+            "no runner works here: " + "; ".join(refusals),
+            hint="install docker, podman, crun or runc, or say --allow-host",
         )
 
     @property
@@ -153,6 +156,10 @@ class Hands:
         runner = self.session.plugins.catalog.runners.get(instance.runner)
         state = runner.status(instance, self.tools("", "-")).state
         return "" if state == "running" else f"{artifact.name or instance.name} is not running ({state})"
+
+    def remove_deployed(self, target: str, agent: str, data: JsonObject) -> None:
+        """Stop what a deploy started."""
+        self.session.plugins.catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent))
 
     def close(self) -> None:
         """End children that are still there."""

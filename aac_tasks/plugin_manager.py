@@ -100,7 +100,9 @@ def load(built_ins: Sequence[str] = BUILT_INS) -> Plugins:
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"plugin {_plugin_name(manager, error)}: {error}; compare it with aac_tasks/hookspecs.py") from error
+        raise PluginError(
+            f"plugin {_plugin_name(manager, error)}: {error}; compare it with aac_tasks/hookspecs.py"
+        ) from error
     return Plugins(_catalog(manager, versions, broken), manager)
 
 

@@ -65,9 +65,13 @@ def decode(cls: type[T], value: Json) -> T:
     return typing.cast(T, _decode(cls, value, cls.__name__))
 
 
+# The JSON aliases are recursive texts that get_type_hints resolves in their module only: read as they are.
+_FREE = {"Json": object, "JsonObject": Mapping[str, object]}
+
+
 @functools.cache
 def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+    return typing.get_type_hints(cls, localns=_FREE)
 
 
 def _decode(hint: Any, value: Any, at: str) -> Any:
@@ -86,7 +90,7 @@ def _decode(hint: Any, value: Any, at: str) -> Any:
 def _decode_scalar(hint: type, value: Any, at: str) -> Any:
     if issubclass(hint, enum.Enum) or (issubclass(hint, str) and hint is not str):
         return hint(value)
-    if hint is float and isinstance(value, int):
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     wrong_bool = isinstance(value, bool) and hint in (int, float)
     if hint is not object and (not isinstance(value, hint) or wrong_bool):
@@ -135,6 +139,8 @@ def _decode_generic(origin: Any, args: tuple[Any, ...], value: Any, at: str) -> 
             raise ValueError(f"{at}: expected a list, got {value!r}")
         if len(args) == 2 and args[1] is Ellipsis:
             return tuple(_decode(args[0], v, f"{at}[{i}]") for i, v in enumerate(value))
+        if len(args) != len(value):
+            raise ValueError(f"{at}: expected {len(args)} items, got {value!r}")
         return tuple(_decode(a, v, f"{at}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
     if origin is frozenset:
         return frozenset(_decode(args[0], v, at) for v in value)

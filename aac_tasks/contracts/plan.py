@@ -123,7 +123,13 @@ class Key:
 
 def make_key(step: Step, action: JsonObject, tree: str, outputs: JsonObject, deep_upstream: JsonObject) -> Key:
     """The two keys of a step. ``tree`` is its input tree's digest ("" without one)."""
-    common: JsonObject = {"kind": step.kind, "agent": step.agent, "action": action, "tree": tree, "format": step.format}
+    common: JsonObject = {
+        "kind": step.kind,
+        "agent": step.agent,
+        "action": action,
+        "tree": tree,
+        "format": step.format,
+    }
     return Key(
         key=fingerprint({**common, "upstream": outputs}),
         deep=fingerprint({**common, "deep": deep_upstream}),

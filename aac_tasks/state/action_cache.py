@@ -36,5 +36,9 @@ class ActionCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, seal(encode(result)))
 
+    def delete(self, deep: str) -> None:
+        """Forget an entry."""
+        self._path(deep).unlink(missing_ok=True)
+
     def _path(self, deep: str) -> Path:
         return self._folder / deep[:2] / deep

@@ -44,9 +44,7 @@ def parse_size(text: str) -> int:
     """``500MB``, ``2GiB``, ``0``: bytes; ValueError says what would be accepted."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(
-            f"{text!r} is not a size; expected a number with kB, MB, GB, KiB, MiB or GiB, as in 5GB"
-        )
+        raise ValueError(f"{text!r} is not a size; expected a number with kB, MB, GB, KiB, MiB or GiB, as in 5GB")
     base = 1024 if found[3] else 1000
     return int(float(found[1]) * base ** (" kmgt".index(found[2].lower() or " ")))
 

@@ -1,0 +1,105 @@
+"""Locked wheels → the files of the dependency layer, on the host and (the same, as a build stage) in a Dockerfile.
+
+Everything lands below ``/opt/agent``, which the image's environment makes the user base of its Python
+(https://docs.python.org/3/library/site.html): its site-packages is a real site folder, so .pth files and
+namespace packages work, and the base's own files stay as they are.
+The wheels are unpacked by ``python_wheels``, not by uv or pip: one text that runs in both places is what makes
+the two images equal, and bytes do not follow the version of a tool (docs/adr/0010).
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.resources
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from aac_plugins.runtimes import python_wheels
+from aac_plugins.runtimes.python_resolve import environment, file_name, redact, target_of
+from aac_tasks.contracts.image import Digest
+from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedFile
+from aac_tasks.contracts.recipe import Add, DependencyLayer, Run, Stage, Write
+from aac_tasks.contracts.tools import HttpRequest, Tools
+from aac_tasks.errors import StepError
+
+PREFIX = "/opt/agent"
+WHEEL_MEDIA_TYPE = "application/vnd.pypi.wheel"
+INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+
+
+def interpreter(base: LockedBase) -> str:
+    """Where the base has its Python: what ``facts`` say, Debian's place, or the official images'."""
+    if base.facts.get("python"):
+        return base.facts["python"]
+    official = base.base == "registry" and base.reference.split("@")[0].split(":")[0].rsplit("/", 1)[-1] == "python"
+    return "/usr/local/bin/python3" if official else "/usr/bin/python3"
+
+
+def install(locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
+    """Fetch what is missing, then unpack below ``into``.
+
+    Raises:
+        StepError: a wheel can't be fetched, is not what was locked, or is broken.
+    """
+    if not locked.files:
+        return
+    _fetch(locked, tools)
+    wheels = {file_name(f.url): tools.blobs.path(_digest(f)) for f in locked.files}
+    prefix = into / PREFIX.lstrip("/")
+    for folder in (prefix.parent, prefix):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+    try:
+        python_wheels.install(wheels, prefix, target_of(base).minor, interpreter(base))
+    except python_wheels.WheelError as error:
+        raise StepError(f"a wheel can't be installed: {error}", hint="take another version of it") from error
+
+
+def _digest(file: LockedFile) -> Digest:
+    return Digest(f"sha256:{file.sha256}")
+
+
+def _fetch(locked: LockedDependencies, tools: Tools) -> None:
+    missing = [f for f in locked.files if not tools.blobs.has(_digest(f))]
+    if missing and tools.offline:
+        names = ", ".join(f"{f.name} {f.version}" for f in missing)
+        raise StepError(f"not downloaded yet: {names}", hint="build once without --offline")
+    credentials = dict(_credentials(tools))
+    with ThreadPoolExecutor(4) as pool:
+        for number, file in enumerate(pool.map(lambda f: _fetch_one(f, credentials, tools), missing), 1):
+            tools.progress(f"fetched {file.name} {file.version}", number, len(missing))
+
+
+def _fetch_one(file: LockedFile, credentials: dict[str, str], tools: Tools) -> LockedFile:
+    parts = urlsplit(file.url)
+    known = credentials.get(parts.netloc)
+    headers = {"authorization": f"Basic {known}"} if known else {}
+    with tools.http(HttpRequest("GET", file.url, headers, timeout=120.0)) as answer:
+        if answer.status != 200:
+            raise StepError(
+                f"{redact(file.url)} answered {answer.status}",
+                hint="the index no longer has this file: run `agent lock`, or give its credentials in UV_DEFAULT_INDEX",
+            )
+        tools.blobs.put(answer.stream(), media_type=WHEEL_MEDIA_TYPE, expect=_digest(file))
+    return file
+
+
+def _credentials(tools: Tools) -> Iterator[tuple[str, str]]:
+    """Host → basic credentials, out of the index addresses in the environment (the lock holds none)."""
+    env = environment(tools)
+    for text in " ".join(env.get(name, "") for name in INDEX_VARIABLES).split():
+        userinfo, at, host = urlsplit(text.rsplit("=", 1)[-1] if "://" not in text.split("=")[0] else text).netloc.rpartition("@")
+        if at:
+            yield host, base64.b64encode(unquote(userinfo).encode()).decode()
+
+
+def layer(locked: LockedDependencies, base: LockedBase) -> DependencyLayer:
+    """The layer as both renderings know it. The stage needs no network but for its ADDs, which the builder verifies."""
+    version, python = target_of(base).minor, interpreter(base)
+    wheels = tuple(Add(f.url, f.sha256, f"/wheels/{file_name(f.url)}") for f in locked.files)
+    script = importlib.resources.files("aac_plugins.runtimes").joinpath("python_wheels.py").read_text("utf-8")
+    run = Run((python, "/install.py", "/wheels", PREFIX, version, python), {"PYTHONDONTWRITEBYTECODE": "1"})
+    stage = Stage("dependencies", (*wheels, Write("/install.py", script), run))
+    return DependencyLayer("python", version, locked, (PREFIX,), stage)

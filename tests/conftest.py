@@ -1,0 +1,5 @@
+"""The fixtures of `aac_tasks.testing`, also where the package is only on PYTHONPATH."""
+
+from __future__ import annotations
+
+pytest_plugins = ("aac_tasks.testing",)
