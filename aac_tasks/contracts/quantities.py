@@ -1,7 +1,7 @@
-"""Texts of agent.yaml that stand for amounts → numbers. Pure; each raises ValueError with what would be accepted.
+"""Texts of agent.yaml that stand for amounts → numbers; each raises ValueError with what would be accepted.
 
 Units of memory are those of Kubernetes (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/)
-with an optional ``B`` behind, as Docker and people write them: ``Mi`` counts in 1024, ``M`` and ``MB`` in 1000.
+with an optional ``B`` behind, as people write them: ``Mi`` counts in 1024, ``M`` and ``MB`` in 1000.
 """
 
 from __future__ import annotations

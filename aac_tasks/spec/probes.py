@@ -1,4 +1,4 @@
-"""A health check by ``curl`` that only asks a URL of the agent itself → a native probe of the same meaning."""
+"""A health check by ``curl`` that only asks a URL of the agent itself → a native probe that means the same."""
 
 from __future__ import annotations
 
