@@ -99,7 +99,7 @@ def _shape(root: Schema, field: Schema) -> str:
     return _word(field.get("x-quantity", kind)) + span
 
 
-def _word(kind: str) -> str:
+def _word(kind: Any) -> str:
     return {"string": "text", "integer": "int", "object": "mapping", "boolean": "true / false"}.get(
         kind, kind
     )
