@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,10 @@ from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.root import StateFolder, write_atomically
 from aac_tasks.state.stamps import seal, unseal
-from aac_tasks.state.watch import code_files, holds, observe
+from aac_tasks.state.watch import code_files, describe, holds, observe
 
 if TYPE_CHECKING:
+    from aac_tasks.contracts.image import Platform
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
 
@@ -47,21 +49,28 @@ class Choices:
 
 @dataclass
 class Workspace:
-    """All agents below ``start``. ``plugins`` is called only when something must be compiled."""
+    """All agents below ``start``. ``plugins`` is called only when something must be compiled.
+
+    ``seen`` collects the identity of everything that the plans rest on; ``settled`` is False when something was touched
+    while it was read, so that nothing may be concluded from identities.
+    """
 
     state: StateFolder
     start: Path
     choices: Choices
     plugins: Callable[[], Plugins]
-    compiled: list[str] = field(default_factory=list)
+    seen: dict[str, str] = field(default_factory=dict)
+    settled: bool = True
 
     def folders(self) -> tuple[Path, ...]:
         """Folders with an agent.yaml, sorted; only those of ``[tool.aac] agents`` when it is set."""
         members = self.choices.members
         if members:
-            found = {f for m in members for f in self.state.root.glob(m) if _manifest(f)}
-            return tuple(sorted(f for f in found if f.is_relative_to(self.start)))
-        return tuple(sorted(_discover(self.start)))
+            matched = {f for m in members for f in self.state.root.glob(m)}
+            self.seen.update({str(f.parent): describe(f.parent.stat()) for f in matched})
+            found = {f for f in matched if _manifest(f)}
+            return tuple(sorted(f for f in found if f.is_relative_to(self.start) or self.start.is_relative_to(f)))
+        return tuple(sorted(_discover(self.start, self.seen)))
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         """Every agent's plan.
@@ -89,15 +98,19 @@ class Workspace:
         cache = self._cache_file(folder)
         kept = _load(cache)
         if kept is not None:
-            return kept
+            self.seen.update(kept[0])
+            return kept[1]
         return self.compile(folder)
 
     def compile(self, folder: Path) -> AgentPlan:
         """Read and compile one agent now."""
+        started = time.time_ns()
         plan, watched = self._compile(folder)
-        self.compiled.append(plan.agent)
-        seen = observe([*watched, *code_files()])
-        if seen is not None:
+        seen = observe([*watched, *code_files()], started)
+        if seen is None:
+            self.settled = False
+        else:
+            self.seen.update(seen)
             cache = self._cache_file(folder)
             cache.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(cache, seal({"format": PLAN_FORMAT, "seen": dict(seen), "plan": encode(plan)}))
@@ -109,22 +122,28 @@ class Workspace:
 
         path = folder / self._manifest(folder)
         return read_spec(
-            path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=self.settings()
+            path.read_bytes(),
+            file=self._relative(path),
+            profile=self.choices.profile,
+            settings=self.settings(),
         )
 
     def settings(self) -> Mapping[str, JsonObject]:
         """Settings schemas that plugins bring, by where they are mounted."""
         catalog = self.plugins().catalog
         found: dict[str, JsonObject] = {}
-        for role, table in (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers)):
+        for role, table in (
+            ("runtime", catalog.runtimes),
+            ("registry", catalog.registries),
+            ("deployer", catalog.deployers),
+        ):
             for entry in table:
                 if entry.settings_schema is not None:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
         return found
 
     def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path]]:
-        from aac_tasks.contracts.image import Platform  # lazy, with the compiler: only when something changed
-        from aac_tasks.plan.compile import Request, compile_agent
+        from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
 
         manifest = self._manifest(folder)
         read = self.read(folder)
@@ -142,7 +161,7 @@ class Workspace:
             file=self._relative(folder / manifest),
             ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
             builder=self.choices.builder,
-            platforms=tuple(_platform(Platform.parse, p) for p in self.choices.platforms),
+            platforms=tuple(_platform(p) for p in self.choices.platforms),
             created=self.choices.created,
             warnings=tuple(str(p) for p in (*read.warnings, *extra)),
         )
@@ -150,7 +169,12 @@ class Workspace:
         plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        watched = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME, *(folder / w for w in wants)]
+        watched = [
+            *(folder / m for m in MANIFESTS),
+            ignore_file,
+            folder / LOCK_NAME,
+            *(folder / w for w in wants),
+        ]
         return plan, watched
 
     def _manifest(self, folder: Path) -> str:
@@ -171,25 +195,25 @@ class Workspace:
         return self.state.path / "plans" / name
 
 
-def _load(cache: Path) -> AgentPlan | None:
+def _load(cache: Path) -> tuple[dict[str, str], AgentPlan] | None:
     try:
         kept = unseal(cache.read_bytes())
         if isinstance(kept, dict) and kept.get("format") == PLAN_FORMAT and holds(kept["seen"]):
-            return decode(AgentPlan, kept["plan"])
+            return kept["seen"], decode(AgentPlan, kept["plan"])
     except (OSError, ValueError, KeyError):
         return None
     return None
 
 
-def _with_problems(
-    plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str
-) -> AgentPlan:
+def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str) -> AgentPlan:
     """What stands in the way of an image is a warning of the plan, and the image step's refusal."""
     if not problems:
         return plan
     texts = [str(Problem(file, *read.positions.get(path, (0, 0)), path, message)) for path, message in problems]
     steps = tuple(
-        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)}) if s.kind in ("dockerfile", "image") else s
+        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)})
+        if s.kind in ("dockerfile", "image")
+        else s
         for s in plan.steps
     )
     return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)
@@ -204,10 +228,11 @@ def _facts(folder: Path, wants: tuple[str, ...]) -> Facts:
     return Facts(folder, texts, exists, read_lock(folder / LOCK_NAME))
 
 
-def _discover(start: Path) -> Iterator[Path]:
-    """Hidden folders, environments and build outputs hold no agents."""
+def _discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:
+    """Hidden folders, environments and build outputs hold no agents. ``seen`` gets every folder that was listed."""
     for folder, names, files in os.walk(start):
         names[:] = sorted(n for n in names if not n.startswith(".") and n not in PRUNED)
+        seen[folder] = describe(os.stat(folder))  # noqa: PTH116
         if any(m in files for m in MANIFESTS):
             yield Path(folder)
 
@@ -220,9 +245,11 @@ def _manifest(folder: Path) -> list[str]:
     return [m for m in MANIFESTS if m in names]
 
 
-def _platform(parse: Callable[[str], object], text: str) -> object:
+def _platform(text: str) -> Platform:
+    from aac_tasks.contracts.image import Platform  # lazy, as above
+
     try:
-        return parse(text)
+        return Platform.parse(text)
     except ValueError as error:
         raise UsageError(f"--platform: {error}") from error
 

@@ -65,7 +65,7 @@ def decode(cls: type[T], value: Json) -> T:
     return typing.cast(T, _decode(cls, value, cls.__name__))
 
 
-# The JSON aliases are recursive texts, which get_type_hints can't resolve outside their module: read as they are.
+# The JSON aliases are recursive texts that get_type_hints resolves in their module only: read as they are.
 _FREE = {"Json": object, "JsonObject": Mapping[str, object]}
 
 

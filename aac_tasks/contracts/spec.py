@@ -120,11 +120,15 @@ class Build:
 
 @dataclass(frozen=True)
 class Image:
-    """Names of the image. ``registry``: a host with optional path, or ``oci:FOLDER``."""
+    """Names of the image. ``registry``: a host with optional path, or ``oci:FOLDER``.
+
+    ``settings`` maps a registry plugin's name to its own settings.
+    """
 
     registry: str = ""
     repository: str = ""
     tags: tuple[str, ...] = ()
+    settings: Mapping[str, JsonObject] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

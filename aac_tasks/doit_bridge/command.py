@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from doit.control import TaskControl
 from doit.dependency import Dependency
@@ -24,7 +24,12 @@ DB_NAME = "doit.json"
 
 
 def run(
-    session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going: bool = False, dry_run: bool = False
+    session: Session,
+    selection: Sequence[str],
+    *,
+    jobs: int = 1,
+    keep_going: bool = False,
+    dry_run: bool = False,
 ) -> int:
     """Run step kinds, ids or wildcards (``image``, ``image:hello``, ``image:*``); 0, or 1 when a step failed.
 
@@ -65,12 +70,12 @@ def _dry_run(session: Session, plan: Plan, chosen: tuple[str, ...]) -> int:
     for step in _needed(plan, chosen):
         verdict = session.judge(step)
         after = sorted(stale.intersection(plan.step(step).needs))
-        tell: Callable[[str, str], None] = lambda kind, text, at=step: session.tell(Event("note", at, f"{kind}: {text}"))  # noqa: E731
         if verdict.fresh and not after:
-            tell("up to date", verdict.reason)
+            session.tell(Event("note", step, f"up to date: {verdict.reason}"))
         else:
             stale.add(step)
-            tell("would run", verdict.reason if not verdict.fresh else f"after {', '.join(after)}")
+            why = verdict.reason if not verdict.fresh else f"after {', '.join(after)}"
+            session.tell(Event("note", step, f"would run: {why}"))
     session.close()
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,17 +12,19 @@ from aac_tasks.state.digests import identity, is_racy
 ABSENT = "-"
 
 
-def observe(paths: Iterable[Path]) -> dict[str, str] | None:
-    """Path → identity text; None when one of them changed so recently that its times can't be trusted."""
+def observe(paths: Iterable[Path], started_ns: int) -> dict[str, str] | None:
+    """Path → identity text; None when one of them was touched since shortly before ``started_ns``.
+
+    ``started_ns`` is the time before the first of them was read: what is older was not touched since.
+    """
     seen: dict[str, str] = {}
-    now = time.time_ns()
     for path in paths:
         try:
             stat = os.stat(path)  # noqa: PTH116  # thousands of these
         except OSError:
             seen[str(path)] = ABSENT
             continue
-        if is_racy(stat, now):
+        if is_racy(stat, started_ns):
             return None
         seen[str(path)] = describe(stat)
     return seen
@@ -50,5 +51,7 @@ def code_files() -> list[Path]:
     """What decides how we plan: the folders that packages are installed in, and our and plugins' loaded modules."""
     prefixes = ("aac_tasks", "aac_plugins")
     folders = [Path(p) for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
-    modules = [m.__file__ for n, m in list(sys.modules.items()) if n.startswith(prefixes) and getattr(m, "__file__", None)]
+    modules = [
+        m.__file__ for n, m in list(sys.modules.items()) if n.startswith(prefixes) and getattr(m, "__file__", None)
+    ]
     return [*folders, *(Path(f) for f in sorted(set(filter(None, modules))))]

@@ -10,10 +10,13 @@ from aac_plugins.debian.closure import Universe, parse_relations
 from aac_tasks.errors import StepError
 
 ALWAYS = ("base-files", "libc-bin", "ca-certificates", "netbase", "tzdata")
-"""Release name and licence texts, the C.UTF-8 locale, TLS roots, service names, time zones: what the official slim
-images of the languages hold too."""
+"""Release name and licence texts, the C.UTF-8 locale, TLS roots, service names, time zones: what the official
+slim images of the languages hold too."""
 
-PARTS: Mapping[str, tuple[str, ...]] = {"libc-bin": ("usr/lib/locale/C.utf8/",)}
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "libc-bin": ("usr/lib/locale/C.utf8/",),
+    "ca-certificates": ("usr/share/ca-certificates/",),  # its program is a shell script
+}
 """Packages of which only some folders are wanted; their copyright file always comes along."""
 
 NOT_FOLLOWED: Mapping[str, str] = {
@@ -30,7 +33,11 @@ NOT_FOLLOWED: Mapping[str, str] = {
 """Dependencies that maintainer scripts have: no such script is run here. Asked for by name, they do come."""
 
 _EDGES: tuple[tuple[str, str, str], ...] = (
-    ("ca-certificates", "openssl", "only its script update-ca-certificates calls it; the bundle is written without"),
+    (
+        "ca-certificates",
+        "openssl",
+        "only its script update-ca-certificates calls it; the bundle is written without",
+    ),
     ("base-files", "awk", "only its maintainer scripts call it"),
     ("nodejs", "node-corepack", "brings package managers"),
     (r"openjdk-\d+-jre-headless", "ca-certificates-java", "a maintainer script that makes a key store"),
@@ -50,9 +57,10 @@ def left_out(needing: str, needed: str) -> bool:
 class Language:
     """How a language is packaged.
 
-    ``versioned`` matches the package whose name carries the version (group 1) or, without a group, the one package
-    that has the version of the language. ``meta`` is the package whose dependencies say which one is the default.
-    ``packages`` and ``links`` (path → target) may hold ``{v}``; links are made where no package brings the path.
+    ``versioned`` matches the package whose name carries the version (group 1) or, without a group, the one
+    package that has the version of the language. ``meta`` is the package whose dependencies say which one is
+    the default. ``packages`` and ``links`` (path → target) may hold ``{v}``; links are made where no package
+    brings the path.
     """
 
     name: str
@@ -70,8 +78,8 @@ LANGUAGES: Mapping[str, Language] = {
             versioned=r"python(3\.\d+)-minimal",
             meta="python3-minimal",
             packages=("python{v}-minimal", "libpython{v}-stdlib"),
-            # python3 is what the package python3-minimal links, python what python-is-python3 does; both would bring
-            # scripts that only package installation needs.
+            # python3 is what the package python3-minimal links, python what python-is-python3 does; both
+            # would bring scripts that only package installation needs.
             links={"usr/bin/python3": "python{v}", "usr/bin/python": "python3"},
         ),
         Language("nodejs", versioned="nodejs", meta="nodejs", packages=("nodejs",)),
@@ -91,7 +99,7 @@ LANGUAGES: Mapping[str, Language] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A language in one version: the packages to have and the version as people say it (``3.13``, ``20.19``)."""
+    """A language in one version: the packages to have, the version as people say it (``3.13``)."""
 
     packages: tuple[str, ...]
     version: str = ""
@@ -117,7 +125,8 @@ def choose(universe: Universe, runtime: str, version: str, suite: str) -> Choice
         have = ", ".join(sorted({v for v, _ in available.values()})) or "none"
         raise StepError(
             f"Debian {suite} has {runtime} {have}, not {version}",
-            hint=f"leave the version out (runtime: {runtime}), or name an image that has it under spec.build.baseImage",
+            hint=f"leave the version out (runtime: {runtime}), or name an image that has it under "
+            "spec.build.baseImage",
         )
     chosen = named.get(default) or (named[max(named)] if named else available[default][0])
     return Choice((*ALWAYS, *(p.format(v=chosen) for p in language.packages)), chosen)
@@ -141,7 +150,9 @@ def _default(universe: Universe, language: Language, available: Mapping[str, tup
     for name in (language.meta, *needs):
         if name in available:
             return name
-    raise StepError(f"this Debian release has no package for {language.name}", hint="name one that has, or an image")
+    raise StepError(
+        f"this Debian release has no package for {language.name}", hint="name one that has, or an image"
+    )
 
 
 def _upstream(version: str) -> str:

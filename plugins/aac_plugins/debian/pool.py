@@ -13,14 +13,14 @@ from aac_tasks.contracts.tools import HttpRequest, Tools
 from aac_tasks.errors import StepError
 
 SNAPSHOT = "http://snapshot.debian.org/archive"
-"""Keeps every file that the archive ever had; the archive itself drops a version soon after its successor came."""
+"""Keeps every file the archive ever had; the archive drops a version soon after its successor came."""
 
 MEDIA_DEB = "application/vnd.debian.binary-package"
 _THREADS = 4
 
 
 class Pool:
-    """Fetches packages. ``snapshot`` is the lock's date (ISO 8601), for files that the archive has dropped."""
+    """Fetches packages; ``snapshot`` is the lock's date (ISO 8601), for files the archive has dropped."""
 
     def __init__(self, tools: Tools, snapshot: str) -> None:
         self._tools = tools
@@ -52,7 +52,7 @@ class Pool:
                     self._store(file, url, response.stream())
                     return
         raise StepError(
-            f"package {file.name} {file.version}: {urls[0]} answered {status}, and so did the archive of old files",
+            f"package {file.name} {file.version}: {urls[-1]} answered {status}, as its mirror did",
             hint="lock again to take the version that Debian has now (agent lock)",
         )
 

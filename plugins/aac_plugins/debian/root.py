@@ -1,4 +1,4 @@
-"""Packages → the entries of one layer: merged, thinned out, and with the few files that scripts would have written."""
+"""Packages → the entries of one layer: merged, thinned out, with the few files that scripts would write."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _SMALL = 4096
 class Root:
     """Collects entries; packages are added in unpack order, so a later one wins where both bring a path.
 
-    ``newest`` is the date (seconds) of the newest file: the one date that every entry of the layer gets, because it
-    depends on the packages alone.
+    ``newest`` is the date (seconds) of the newest file: the one date that every entry of the layer gets,
+    because it depends on the packages alone.
     """
 
     def __init__(self) -> None:
@@ -50,14 +50,15 @@ class Root:
         mode = rules.file_mode(member.mode)
         if member.type == "hardlink":
             return Entry(path, "hardlink", mode, target=self._first_name(package, path, member))
-        return Entry(path, "file", mode, member.size, data=_read(member) if member.size <= _SMALL else member.open)
+        data = _read(member) if member.size <= _SMALL else member.open
+        return Entry(path, "file", mode, member.size, data=data)
 
     def _first_name(self, package: str, path: str, member: Member) -> str:
         target = rules.merged(member.target)
         known = self._entries.get(target)
         if known is None or known.type != "file":
             raise StepError(
-                f"package {package}: hard link {path!r} names {member.target!r}, which is no file of the image"
+                f"package {package}: hard link {path!r} names {member.target!r}, which the image lacks"
             )
         return target
 
@@ -81,13 +82,17 @@ class Root:
         if self._certificates:
             self._text(rules.BUNDLE, _bundle(self._certificates))
             links = {**rules.LINKS, **links}
-        used = {path.split("/")[1] for path in self._entries if path.startswith("usr/") and path.count("/") > 1}
-        merged = {top: f"usr/{top}" for top in rules.MERGED if top in used or top in ("bin", "sbin", "lib")}
-        for path, target in {**links, **merged}.items():
+        for path, target in {**links, **self._merged()}.items():
             self._entries.setdefault(path, Entry(path, "symlink", 0o777, target=target))
-        for top in ("usr/bin", "usr/sbin", "usr/lib"):  # what the links lead to
-            self._entries.setdefault(top, Entry(top, "dir", 0o755))
         return list(self._entries.values())
+
+    def _merged(self) -> dict[str, str]:
+        """The links of the top folders into /usr, and the folders that they lead to."""
+        used = {path.split("/")[1] for path in self._entries if path.startswith("usr/")}
+        tops = [top for top in rules.MERGED if top in used or top in ("bin", "sbin", "lib")]
+        for top in tops:
+            self._entries.setdefault(f"usr/{top}", Entry(f"usr/{top}", "dir", 0o755))
+        return {top: f"usr/{top}" for top in tops}
 
 
 def _bundle(certificates: Mapping[str, bytes]) -> str:

@@ -1,0 +1,90 @@
+"""The console entry. When nothing changed since the last run of the same command it says so after one stat per file,
+before anything else of ours, or anything heavy, is imported (a test looks at sys.modules).
+
+The manifest is written by ``state/manifest.py``; the two must agree on its text.
+"""
+
+import os
+import sys
+
+FOLDER = ".aac"
+ENVIRONMENT = (
+    "AAC_ALLOW_HOST",
+    "AAC_CACHE_DIR",
+    "AAC_PROFILE",
+    "CI",
+    "DOCKER_HOST",
+    "HOME",
+    "SOURCE_DATE_EPOCH",
+    "XDG_CACHE_HOME",
+)
+"""Variables that change what a run would do."""
+
+HEAD = "aac manifest 1"
+SAID = {"build", "test", "lock"}
+"""Commands whose outputs are files, so that stats can vouch for them."""
+
+SAYS_PER_AGENT = 20
+"""With more agents than this, one line speaks for all."""
+
+
+def line_of(kind: str, agent: str, digest: str) -> str:
+    """What is said of an agent that is up to date."""
+    return f"\u2013 {kind}:{agent}  up to date  {digest[:19]}".rstrip() + "\n"
+
+
+
+def main() -> int:
+    """Exit code of ``agent ARGUMENTS…``."""
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in SAID and (known := unchanged(arguments)) is not None:
+        sys.stdout.write(known[0])
+        return 0
+    from aac_tasks.cli import main as run  # the slow path begins here
+
+    return run(arguments)
+
+
+def manifest_name(arguments: list[str]) -> str:
+    """The manifest of one command line, "" when it can't have one."""
+    name = " ".join(arguments)
+    return "" if "/" in name or "\0" in name or "\n" in name or len(name) > 200 else name
+
+
+def identity_line() -> str:
+    """What must be equal beside the files: folder, interpreter, environment."""
+    values = [os.environ.get(name, "") for name in ENVIRONMENT]
+    return "\0".join([os.getcwd(), sys.prefix, *values])  # noqa: PTH109  # pathlib is not imported here
+
+
+def unchanged(arguments: list[str]) -> "tuple[str, str] | None":
+    """(what to print, the second line for other doors) when every recorded file is as it was; None when not."""
+    name = manifest_name(arguments)
+    lines = _read(name) if name else None
+    if lines is None or lines[0] != HEAD or lines[-1] != "end" or lines[1] != identity_line().replace("\n", " "):
+        return None
+    stat = os.stat
+    for line in lines[4:-1]:
+        path, _, ident = line.partition("\0")
+        try:
+            s = stat(path)
+        except OSError:
+            if ident != "-":
+                return None
+            continue
+        if f"{s.st_mtime_ns}:{s.st_ctime_ns}:{s.st_size}:{s.st_ino}" != ident:
+            return None
+    return lines[2].replace("\x1e", "\n"), lines[3]
+
+
+def _read(name: str) -> "list[str] | None":
+    folder = os.getcwd()  # noqa: PTH109
+    while True:
+        try:
+            with open(f"{folder}/{FOLDER}/manifest/{name}", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+                return file.read().split("\n")
+        except OSError:
+            parent = folder.rpartition("/")[0]
+            if not parent or parent == folder:
+                return None
+            folder = parent

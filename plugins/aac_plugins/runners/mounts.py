@@ -1,0 +1,65 @@
+"""Mounts of an instance, checked and turned into places on this machine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aac_tasks.contracts.actions import Mount
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.errors import StepError
+
+_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One mount: ``source`` None is a tmpfs of ``size`` bytes (0: the kernel's default)."""
+
+    target: str
+    source: Path | None = None
+    read_only: bool = False
+    size: int = 0
+
+
+def places(mounts: tuple[Mount, ...], tools: Tools) -> tuple[Place, ...]:
+    """Where each mount comes from; volumes are folders in the agent's state and outlive the instance.
+
+    Raises:
+        StepError: a bind source is missing or outside the workspace, or a target is not an absolute path.
+    """
+    found = []
+    for mount in mounts:
+        target = PurePosixPath(mount.target)
+        if not target.is_absolute() or ".." in target.parts or str(target) == "/":
+            raise StepError(f"mount target {mount.target!r} is not an absolute path inside the image")
+        if mount.type == "tmpfs":
+            found.append(Place(str(target), None, mount.read_only, mount.size))
+        elif mount.type == "bind":
+            found.append(Place(str(target), _inside(mount.source, tools.root), mount.read_only))
+        elif mount.type == "volume":
+            found.append(Place(str(target), _volume(mount.source, tools), mount.read_only))
+        else:
+            tools.note(f"mount {mount.target} of type {mount.type} exists only on a cluster; left out here")
+    return tuple(found)
+
+
+def _inside(source: str, root: Path) -> Path:
+    path = (root / source).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise StepError(
+            f"bind mount {source!r} lies outside the workspace {root}",
+            hint="mount a folder of the workspace, or use a volume",
+        )
+    if not path.exists():
+        raise StepError(f"bind mount {source!r}: {path} is not there", hint="create it, or use a volume")
+    return path
+
+
+def _volume(name: str, tools: Tools) -> Path:
+    if name and not _VOLUME.fullmatch(name):
+        raise StepError(f"{name!r} is not a volume's name; expected letters, digits, '_', '.' and '-'")
+    folder = tools.state / "volumes" / (name or "anonymous")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
