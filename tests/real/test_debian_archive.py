@@ -10,8 +10,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from aac_plugins.bases.debian import DebianBase
 
+from aac_plugins.bases.debian import DebianBase
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest
 from aac_tasks.state.blobs import Blobs

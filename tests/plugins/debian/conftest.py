@@ -10,8 +10,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from aac_plugins.bases.debian import DebianBase
 
+from aac_plugins.bases.debian import DebianBase
 from aac_tasks.state.blobs import Blobs
 from aac_tasks.steps.http import Http
 from aac_tasks.steps.process import Processes

@@ -4,10 +4,10 @@ import lzma
 from pathlib import Path
 
 import pytest
+
 from aac_plugins.debian.closure import Closure, Relation, Universe, compare, parse_relations
 from aac_plugins.debian.index import Index, reduce_packages
 from aac_plugins.debian.languages import left_out
-
 from aac_tasks.errors import StepError
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aac_plugins.bases.debian import DebianBase
 from debian_archive import TinyArchive, file, folder, hard_link, link, members_of, special, text_of
 
+from aac_plugins.bases.debian import DebianBase
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest, LockedBase
 from aac_tasks.errors import StepError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pysequoia
 import pytest
-from aac_plugins.bases.debian import DebianBase
 from debian_archive import NOW, TinyArchive, file, keyring
 
+from aac_plugins.bases.debian import DebianBase
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest, LockedBase
 from aac_tasks.errors import StepError

@@ -4,9 +4,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from aac_plugins.debian.deb import Member, open_package
 from debian_archive import ar, deb, file, folder, hard_link, link, special
 
+from aac_plugins.debian.deb import Member, open_package
 from aac_tasks.errors import StepError
 
 CONTROL = "Package: p\nVersion: 1\n"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pysequoia
 import pytest
-from aac_plugins.debian.release import parse_release
-from aac_plugins.debian.signature import ARCHIVE_KEYS, by_gpgv, by_sequoia, unsigned_text
 from debian_archive import KEY, keyring, sign
 
+from aac_plugins.debian.release import parse_release
+from aac_plugins.debian.signature import ARCHIVE_KEYS, by_gpgv, by_sequoia, unsigned_text
 from aac_tasks.errors import StepError
 from aac_tasks.steps.tools import StepTools
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from aac_plugins.bases.scratch import ScratchBase
 
+from aac_plugins.bases.scratch import ScratchBase
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest
 from aac_tasks.errors import StepError
