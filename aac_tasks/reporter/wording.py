@@ -39,10 +39,10 @@ ASCII = Marks("+", "+", "-", "x", "->", "...")
 
 
 def marks_for(encoding: str | None) -> Marks:
-    """Signs that a stream of this encoding can show."""
+    """Signs that a stream of this encoding can show; one without (in memory) takes all."""
     marks = Marks()
     try:
-        "".join(vars(marks).values()).encode(encoding or "ascii")
+        "".join(vars(marks).values()).encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return marks
