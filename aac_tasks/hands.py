@@ -78,7 +78,9 @@ class Hands:
             tools=self.tools(step.id, step.agent),
             catalog=session.plugins.catalog,
             snapshot=case.snapshot,
-            upstream={i.partition(":")[0]: r.outputs for i, r in session.results.items() if i.endswith(f":{step.agent}")},
+            upstream={
+                i.partition(":")[0]: r.outputs for i, r in session.results.items() if i.endswith(f":{step.agent}")
+            },
             runner=lambda: self.runner,
             previous=_object(previous.result.outputs.get("data")) if previous else None,
             lock=lock,
@@ -122,7 +124,8 @@ class Hands:
                 return choice
             refusals.append(f"{runner.name}: {probe.reason}")
         raise StepError(
-            "no runner works here: " + "; ".join(refusals), hint="install docker, podman, crun or runc, or say --allow-host"
+            "no runner works here: " + "; ".join(refusals),
+            hint="install docker, podman, crun or runc, or say --allow-host",
         )
 
     @property

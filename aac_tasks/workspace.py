@@ -122,14 +122,21 @@ class Workspace:
 
         path = folder / self._manifest(folder)
         return read_spec(
-            path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=self.settings()
+            path.read_bytes(),
+            file=self._relative(path),
+            profile=self.choices.profile,
+            settings=self.settings(),
         )
 
     def settings(self) -> Mapping[str, JsonObject]:
         """Settings schemas that plugins bring, by where they are mounted."""
         catalog = self.plugins().catalog
         found: dict[str, JsonObject] = {}
-        for role, table in (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers)):
+        for role, table in (
+            ("runtime", catalog.runtimes),
+            ("registry", catalog.registries),
+            ("deployer", catalog.deployers),
+        ):
             for entry in table:
                 if entry.settings_schema is not None:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
@@ -162,7 +169,12 @@ class Workspace:
         plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        watched = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME, *(folder / w for w in wants)]
+        watched = [
+            *(folder / m for m in MANIFESTS),
+            ignore_file,
+            folder / LOCK_NAME,
+            *(folder / w for w in wants),
+        ]
         return plan, watched
 
     def _manifest(self, folder: Path) -> str:
@@ -193,15 +205,15 @@ def _load(cache: Path) -> tuple[dict[str, str], AgentPlan] | None:
     return None
 
 
-def _with_problems(
-    plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str
-) -> AgentPlan:
+def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str) -> AgentPlan:
     """What stands in the way of an image is a warning of the plan, and the image step's refusal."""
     if not problems:
         return plan
     texts = [str(Problem(file, *read.positions.get(path, (0, 0)), path, message)) for path, message in problems]
     steps = tuple(
-        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)}) if s.kind in ("dockerfile", "image") else s
+        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)})
+        if s.kind in ("dockerfile", "image")
+        else s
         for s in plan.steps
     )
     return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)

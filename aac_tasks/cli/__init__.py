@@ -7,16 +7,30 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aac_tasks.cli.world import World, drive, open_session
+from aac_tasks.cli.world import World, drive, instances, open_session, plugins
 
 
 def main(argv: Sequence[str], world: World | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code; never raises."""
     from aac_tasks.cli.errors import guard
 
-    here = world or World(sys.stdout, sys.stderr, dict(os.environ), Path.cwd(), open_session, drive)
     words = list(argv)
+    here = world or _real_world(words)
     return guard(here, words, lambda: _dispatch(words, here))
+
+
+def _real_world(words: Sequence[str]) -> World:
+    return World(
+        out=sys.stdout,
+        err=sys.stderr,
+        environment=dict(os.environ),
+        folder=Path.cwd(),
+        open=open_session,
+        drive=drive,
+        instances=instances,
+        plugins=plugins,
+        words=tuple(words),
+    )
 
 
 def _dispatch(words: list[str], world: World) -> int:

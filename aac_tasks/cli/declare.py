@@ -11,7 +11,7 @@ from aac_tasks.cli.world import Arguments, World
 
 @dataclass(frozen=True)
 class Flag:
-    """One flag. Without ``metavar`` it is a switch; ``read`` turns its text into a value (ValueError says why not)."""
+    """One flag. Without ``metavar`` it is a switch; ``read`` makes its text a value, or ValueError."""
 
     names: tuple[str, ...]
     help: str

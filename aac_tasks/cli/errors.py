@@ -83,7 +83,7 @@ def _tell(world: World, facts: JsonObject, text: str, as_json: bool) -> None:
 
 
 def _write_log(folder: Path, trace: str) -> Path | None:
-    """Keep a traceback: in the nearest state folder, else among temporary files; None when neither can be written."""
+    """Keep a traceback: in the nearest state folder, else among temporary files; None when that can't be."""
     name = f"bug-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     states = [parent / ".aac" for parent in (folder, *folder.parents) if (parent / ".aac").is_dir()]
     for place in [*(state / "logs" for state in states[:1]), Path(tempfile.gettempdir())]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli.flags import options
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.reporter import Kind, Reporter, make
+from aac_tasks.reporter.quiet import ignore
 
 if TYPE_CHECKING:
     from aac_tasks.session import Options, Session
@@ -21,15 +23,34 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
         code = world.drive(
             session,
             selection(kind, args.agent, session),
-            jobs=args.jobs,
+            jobs=jobs(args, session),
             keep_going=args.keep_going,
             dry_run=args.dry_run,
         )
     except BaseException:  # an interrupt must give the terminal back too
-        reporter.close()
+        reporter.close(abandoned=True)
         raise
     reporter.close(code)
+    if code == 0 and world.words and not args.dry_run and not args.json:
+        from aac_tasks.conclude import conclude  # only after a success
+
+        conclude(session, world.words)
     return code
+
+
+@contextmanager
+def looking(args: Arguments, world: World) -> Iterator[Session]:
+    """A session for a command that only looks: it says nothing, and is closed at the end."""
+    session = world.open(options(args, world), ignore)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def jobs(args: Arguments, session: Session) -> int:
+    """-n, else the workspace's setting, else one step at a time, as doit does."""
+    return args.jobs or session.settings.jobs or 1
 
 
 def reporter_for(args: Arguments, world: World) -> Reporter:

@@ -24,7 +24,12 @@ DB_NAME = "doit.json"
 
 
 def run(
-    session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going: bool = False, dry_run: bool = False
+    session: Session,
+    selection: Sequence[str],
+    *,
+    jobs: int = 1,
+    keep_going: bool = False,
+    dry_run: bool = False,
 ) -> int:
     """Run step kinds, ids or wildcards (``image``, ``image:hello``, ``image:*``); 0, or 1 when a step failed.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aac_tasks.contracts.actions import EnvValue, InstanceSpec, Isolation, Limits, Mount, PortMapping
 from aac_tasks.contracts.image import HealthProbe
-from aac_tasks.contracts.quantities import cores, seconds, memory_bytes
+from aac_tasks.contracts.quantities import cores, memory_bytes, seconds
 from aac_tasks.contracts.spec import AgentSpec, EnvVar, HealthCheck, Model
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -88,7 +88,11 @@ def _environment(spec: AgentSpec) -> Iterator[EnvValue]:
         if variable.source == "secret":
             yield EnvValue(variable.name, secret=_secret(spec, variable))
         elif variable.source == "env":
-            yield EnvValue(variable.name, value=f"${{{variable.env_key or variable.name}}}", default=variable.default_value)
+            yield EnvValue(
+                variable.name,
+                value=f"${{{variable.env_key or variable.name}}}",
+                default=variable.default_value,
+            )
         elif variable.source == "configmap":
             yield EnvValue(variable.name, value=_configured(spec, variable), default=variable.default_value)
         else:

@@ -22,8 +22,11 @@ class Reporter(Protocol):
         """Tell one event."""
         ...
 
-    def close(self, exit_code: int | None = None) -> None:
-        """End the telling. ``exit_code`` None: the run ended in an exception that somebody else reports."""
+    def close(self, exit_code: int | None = None, *, abandoned: bool = False) -> None:
+        """End the telling with a summary. ``exit_code`` None: what the events say.
+
+        ``abandoned``: the run ended in an exception that is reported elsewhere; say nothing more.
+        """
         ...
 
 

@@ -31,6 +31,7 @@ class LineReporter:
         self._told: dict[str, float] = {}
         self._tally = Tally()
         self._lock = threading.Lock()
+        self._closed = False
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -39,10 +40,11 @@ class LineReporter:
             self._tally.add(event)
             self._tell(event)
 
-    def close(self, exit_code: int | None = None) -> None:
-        """Say the summary, unless the run ended in an exception (None)."""
+    def close(self, exit_code: int | None = None, *, abandoned: bool = False) -> None:
+        """Say the summary."""
         with self._lock:
-            if exit_code is None or self._style.quiet:
+            closed, self._closed = self._closed, True
+            if closed or abandoned or self._style.quiet:
                 return
             for line in self._tally.lines(self._clock() - self._began, self._style.marks):
                 self._out.write(line)
@@ -79,7 +81,8 @@ class LineReporter:
         if self._style.quiet:
             return
         for line in plain(event.text).splitlines():
-            self._err.write(f"{paint(agent_first(event.step) + ' |', 'dim', self._style.colour)} {line}")
+            prefix = f"{agent_first(event.step)} | " if event.step else ""
+            self._err.write(paint(prefix, "dim", self._style.colour) + line)
 
     def _tell_note(self, event: Event) -> None:
         for line in plain(event.text).splitlines():

@@ -1,4 +1,4 @@
-"""What `agent run` started: one record per instance in the agent's state folder, found again after a crash or tomorrow."""
+"""What `agent run` started: one record per instance, found again after a crash or tomorrow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECORD = "instance.json"
 
 @dataclass(frozen=True)
 class Running:
-    """One instance that `agent run` started. ``started`` is ISO 8601 in UTC; ``folder`` holds its record and log."""
+    """One instance that `agent run` started. ``started``: ISO 8601, UTC; ``folder``: record and log."""
 
     agent: str
     instance: Instance

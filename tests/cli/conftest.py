@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from scene import Stage, agent_plan  # noqa: E402  # its folder is no package
+from scene import Stage, agent_plan  # its folder is no package
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import JSON, PLACE, options
+from aac_tasks.cli.flags import JSON, PLACE
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.errors import PluginError, Problem, SpecError, UsageError
-from aac_tasks.reporter.quiet import ignore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +21,9 @@ VALID, INVALID = 0, 3
 
 def handle(args: Arguments, world: World) -> int:
     """Read and compile each agent alone, so that one's errors hide no other's."""
-    workspace = world.open(options(args, world), ignore).workspace
-    found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
+    with looking(args, world) as session:
+        workspace = session.workspace
+        found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
     if not found:
         raise UsageError(
             f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one"

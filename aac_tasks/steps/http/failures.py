@@ -35,7 +35,7 @@ def translate(error: Exception | None, asked: Asked) -> StepError:
     """The error to raise (from ``error``); None when the watch ended it without one."""
     shown = asked.call.shown
     if asked.watch.ended == "cancelled":
-        return StepError(f"{shown}: cancelled")
+        return StepError(f"{shown}: interrupted")
     if asked.watch.ended == "stall":
         return StepError(f"{shown}: nothing arrived for {STALL:g} s in the middle of the answer")
     if asked.watch.ended == "deadline" or asked.watch.remaining == 0:

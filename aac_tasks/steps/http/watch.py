@@ -83,7 +83,7 @@ class Watch:
     def pause(self, seconds: float) -> None:
         """Wait between two attempts; StepError when the run is cancelled meanwhile."""
         if self._cancelled.wait(min(seconds, self.remaining)):
-            raise StepError("cancelled")
+            raise StepError("interrupted")
 
     def close(self) -> None:
         """Stop watching."""
@@ -117,7 +117,7 @@ class Watchdog:
         ``stalls``: a body that stands still for `STALL` seconds ends it too.
         """
         if self._cancelled.is_set():
-            raise StepError("cancelled")
+            raise StepError("interrupted")
         watch = Watch(seconds, self._cancelled, stalls=stalls)
         self._add(watch)
         try:

@@ -6,7 +6,6 @@ A reference is ``oci:PATH[:name:tag]``; ``PATH`` is relative to the state root.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from aac_plugins.oci.documents import read_config
 from aac_plugins.oci.languages import check_language, find_language
@@ -24,7 +23,6 @@ BUILD_CONTEXT = "layout-base"
 ``docker buildx build --build-context layout-base=oci-layout://PATH@DIGEST``."""
 
 
-@dataclass(frozen=True)
 class LayoutBase:
     """See the module."""
 

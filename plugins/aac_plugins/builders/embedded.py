@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from aac_plugins.oci.documents import About, History, write_image
@@ -48,7 +47,6 @@ _REASONS = {
 }
 
 
-@dataclass(frozen=True)
 class EmbeddedBuilder:
     """See the module."""
 

@@ -7,7 +7,6 @@ image's name in the folder's index. ``skopeo copy oci:PATH:repository:tag docker
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from aac_plugins.oci.layout import Layout
 from aac_tasks.contracts.canonical import JsonObject
@@ -21,7 +20,6 @@ SCHEME = "oci:"
 _LOCK_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
 class LayoutRegistry:
     """See the module."""
 
