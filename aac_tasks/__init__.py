@@ -5,8 +5,7 @@ The names below are the public face. They are loaded when first used (PEP 562): 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+TYPE_CHECKING = False  # typing takes longer to import than a whole run that finds nothing to do
 
 if TYPE_CHECKING:
     from aac_tasks.catalog import Catalog, Table
@@ -74,6 +73,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
+    import importlib
+
     for module, names in _HOMES.items():
         if name in names:
             value = getattr(importlib.import_module(module), name)

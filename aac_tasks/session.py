@@ -55,6 +55,7 @@ class Session:
     """One run over one workspace. Thread-safe where steps of different agents run at once."""
 
     def __init__(self, options: Options, tell: Tell) -> None:
+        self.started_ns = time.time_ns()
         self.options = options
         self.tell = tell
         self.cwd = options.cwd.resolve()
@@ -199,6 +200,7 @@ class Session:
         seconds = time.monotonic() - started
         self.results[step.id] = result
         if self._changed_meanwhile(case):
+            self.workspace.settled = False
             self.tell(Event("note", step.id, "its files changed while it ran: the next run does it again"))
         else:
             self.keep(case, result, seconds)

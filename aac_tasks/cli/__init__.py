@@ -14,12 +14,12 @@ def main(argv: Sequence[str], world: World | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code; never raises."""
     from aac_tasks.cli.errors import guard
 
-    here = world or _real_world()
     words = list(argv)
+    here = world or _real_world(words)
     return guard(here, words, lambda: _dispatch(words, here))
 
 
-def _real_world() -> World:
+def _real_world(words: Sequence[str]) -> World:
     return World(
         out=sys.stdout,
         err=sys.stderr,
@@ -29,6 +29,7 @@ def _real_world() -> World:
         drive=drive,
         instances=instances,
         plugins=plugins,
+        words=tuple(words),
     )
 
 

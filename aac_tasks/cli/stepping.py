@@ -31,6 +31,10 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
         reporter.close(abandoned=True)
         raise
     reporter.close(code)
+    if code == 0 and world.words and not args.dry_run and not args.json:
+        from aac_tasks.conclude import conclude  # only after a success
+
+        conclude(session, world.words)
     return code
 
 

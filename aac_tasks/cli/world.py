@@ -37,7 +37,10 @@ class Drive(Protocol):
 
 @dataclass(frozen=True)
 class World:
-    """Everything outside of the command line; ``folder`` is what ``-C`` is relative to."""
+    """Everything outside of the command line; ``folder`` is what ``-C`` is relative to.
+
+    ``words`` is the command line as given, for the manifest that answers its repetition.
+    """
 
     out: TextIO
     err: TextIO
@@ -47,6 +50,7 @@ class World:
     drive: Drive
     instances: Callable[[Session], Instances]
     plugins: Callable[[], Plugins]
+    words: tuple[str, ...] = ()
 
 
 def open_session(options: Options, tell: Tell) -> Session:

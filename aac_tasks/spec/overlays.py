@@ -21,6 +21,18 @@ def take_profiles(spec: Branch) -> dict[str, Entry]:
     return dict(entry.value.entries)
 
 
+def nested(profiles: dict[str, Entry], file: str) -> list[Problem]:
+    """The problems of profiles within profiles, which are taken out."""
+    problems = []
+    for name, entry in profiles.items():
+        inner = entry.value.entries.pop("profiles", None) if isinstance(entry.value, Branch) else None
+        if inner:
+            path = f"spec.profiles.{name}.profiles"
+            message = "a profile can't hold profiles; put each directly below spec.profiles"
+            problems.append(Problem(file, inner.line, inner.column, path, message))
+    return problems
+
+
 def unknown_profile(name: str, known: tuple[str, ...], file: str) -> Problem:
     """The problem of asking for a profile that is not there."""
     near = difflib.get_close_matches(name, known, n=1)

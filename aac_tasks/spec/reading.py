@@ -101,13 +101,17 @@ def _apply_profile(root: Branch, profile: str, file: str) -> _Overlaid:
         return _Overlaid(root)
     profiles = overlays.take_profiles(entry.value)
     names = tuple(profiles)
+    problems = overlays.nested(profiles, file)
     if profile and profile not in profiles:
-        return _Overlaid(root, names, profiles, [overlays.unknown_profile(profile, names, file)])
+        problems.append(overlays.unknown_profile(profile, names, file))
+        return _Overlaid(root, names, profiles, problems)
     chosen = profiles.pop(profile, None) if profile else None
     if chosen is None or not isinstance(chosen.value, Branch):
-        return _Overlaid(root, names, profiles | ({profile: chosen} if chosen else {}))
+        return _Overlaid(root, names, profiles | ({profile: chosen} if chosen else {}), problems)
     merged = Entry(entry.line, entry.column, overlays.overlay(entry.value, chosen.value))
-    return _Overlaid(Branch(root.line, root.column, {**root.entries, "spec": merged}), names, profiles)
+    return _Overlaid(
+        Branch(root.line, root.column, {**root.entries, "spec": merged}), names, profiles, problems
+    )
 
 
 def _validate(overlaid: _Overlaid, schema: Compiled, file: str) -> tuple[Any, Reader, list[Problem]]:

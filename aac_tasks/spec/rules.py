@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aac_tasks.contracts import quantities
+from aac_tasks.spec.teaching import nearest
 from aac_tasks.spec.values import Path
 
 Finding = tuple[Path, str, str]
@@ -157,6 +158,15 @@ def _scaling(spec: Doc) -> Iterator[Finding]:
         yield ("spec", "scaling", "minReplicas"), f"{low} is more than maxReplicas, {high}", "error"
 
 
+def _plugin_keys(spec: Doc) -> Iterator[Finding]:
+    """A misspelled block must not pass as the settings of a plugin that nobody has."""
+    for block, own in (("deploy", ("target", "strategy")), ("image", ("registry", "repository", "tags"))):
+        for key in _at(spec, block):
+            near = "" if key in own or key.startswith("x-") else nearest(key, own)
+            if near:
+                yield ("spec", block, key), f"unknown key {key!r}{near}", "error"
+
+
 def _start(spec: Doc) -> Iterator[Finding]:
     if str(spec.get("runtime", "")).partition(":")[0] == "custom" and not spec.get("entrypoint"):
         message = 'runtime custom has no default entrypoint; add one, as in `entrypoint: ["./agent"]`'
@@ -177,5 +187,5 @@ def _items(spec: Doc, block: str) -> Iterator[tuple[int, Doc]]:
 
 
 _RULES: tuple[Callable[[Doc], Iterator[Finding]], ...] = (
-    _resources, _ports, _environment, _names, _volumes, _health, _security, _scaling, _start,
+    _resources, _ports, _environment, _names, _volumes, _health, _security, _scaling, _plugin_keys, _start,
 )  # fmt: skip

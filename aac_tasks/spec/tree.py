@@ -19,7 +19,7 @@ MAX_DEPTH = 64
 
 @dataclass
 class Scalar:
-    """One scalar: raw text, and whether it stood without quotes (only then it can be a number, bool or null)."""
+    """One scalar: raw text, and whether it stood without quotes (only then it can be a number or null)."""
 
     text: str
     plain: bool

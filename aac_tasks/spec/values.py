@@ -1,4 +1,4 @@
-"""Tree → JSON, led by the schema: a text field keeps its raw text, an integer becomes an int, null is absent."""
+"""Tree → JSON, led by the schema: text fields keep their raw text, integers become ints, null is absent."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Reader:
     def read(
         self, node: Node, schema: Any, path: Path, key: tuple[int, int] | None = None, quiet: bool = False
     ) -> Json:
-        """The JSON value of ``node`` as ``schema`` understands it; ``quiet``: noted as without effect already."""
+        """The JSON value of ``node`` as ``schema`` understands it; ``quiet``: noted in ``unused`` already."""
         place = (node.line, node.column)
         self.places[path] = Place(key or place, place, node if isinstance(node, Scalar) else None)
         known = self._variant(resolve(self._root, schema), node)

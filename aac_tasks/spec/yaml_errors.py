@@ -6,7 +6,7 @@ from typing import Any
 
 _ADVICE = (
     ("mapping values are not allowed",
-     "': ' within an unquoted text, or a line that is indented too far; put the text in quotes or align the key"),
+     "': ' within an unquoted text, or a line indented too far; put the text in quotes or align the key"),
     ("could not find expected ':'",
      "this line is neither `key: value` nor indented below its key; add the ':' or align it"),
     ("unexpected end of stream", "a quote is opened here and never closed"),

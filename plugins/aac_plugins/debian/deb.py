@@ -86,10 +86,7 @@ class Package:
         """Its files, each checked; StepError for what has no place in an image."""
         try:
             with tarfile.open(self.data, "r:") as tar:
-                for info in tar:
-                    member = self._member(info)
-                    if member is not None:
-                        yield member
+                yield from filter(None, map(self._member, tar))
         except tarfile.TarError as error:
             raise StepError(f"package {self.name}: can't be unpacked: {error}") from error
 

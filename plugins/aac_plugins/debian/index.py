@@ -63,9 +63,8 @@ def reduce_packages(packages: Path, target: Path) -> None:
     lines: list[bytes] = []
     try:
         with lzma.open(packages) as stream:
-            for block in _blocks(stream):
-                for paragraph in block.split(b"\n\n"):
-                    lines.extend(_lines(dict(_FIELD.findall(paragraph))))
+            for paragraph in _paragraphs(stream):
+                lines.extend(_lines(dict(_FIELD.findall(paragraph))))
     except (lzma.LZMAError, EOFError) as error:
         raise StepError(f"{packages.name}: can't be unpacked: {error}") from error
     lines.sort()
@@ -76,12 +75,11 @@ def reduce_packages(packages: Path, target: Path) -> None:
     temporary.replace(target)
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Pieces of the text that end where a paragraph ends."""
+def _paragraphs(stream: IO[bytes]) -> Iterator[bytes]:
     rest = b""
     while chunk := stream.read(_CHUNK):
-        whole, _, rest = (rest + chunk).rpartition(b"\n\n")
-        yield whole
+        *whole, rest = (rest + chunk).split(b"\n\n")
+        yield from whole
     yield rest
 
 

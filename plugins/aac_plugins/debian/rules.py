@@ -51,7 +51,7 @@ FILES: Mapping[str, str] = {"etc/passwd": USERS, "etc/group": GROUP, "etc/nsswit
 FOLDERS: Mapping[str, int] = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "run": 0o755}
 
 LINKS: Mapping[str, str] = {
-    # OpenSSL looks below /usr/lib/ssl; these two links are of the package openssl, whose program is not needed
+    # the package openssl brings these two, and a program that is not needed
     "usr/lib/ssl/cert.pem": "/etc/ssl/certs/ca-certificates.crt",
     "usr/lib/ssl/certs": "/etc/ssl/certs",
 }

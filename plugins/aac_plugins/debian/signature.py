@@ -84,6 +84,6 @@ def unsigned_text(data: bytes) -> str:
 def _refused(where: str, why: str) -> StepError:
     return StepError(
         f"{where}: not signed by one of Debian's archive keys as it stands ({' '.join(why.split())})",
-        hint="the mirror or something on the way changed the file: use another mirror (AAC_DEBIAN_MIRROR), name "
-        "your own mirror's keys in AAC_DEBIAN_KEYRING, or take it unsigned with AAC_DEBIAN_ALLOW_UNSIGNED=1",
+        hint="the mirror or something on the way changed the file: use another mirror (AAC_DEBIAN_MIRROR), "
+        "name your own mirror's keys in AAC_DEBIAN_KEYRING, or take it unsigned (AAC_DEBIAN_ALLOW_UNSIGNED=1)",
     )
