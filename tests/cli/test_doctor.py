@@ -7,13 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from cli.scene import Stage
 
 from aac_tasks.catalog import Catalog, Table
 from aac_tasks.cli.hosting import host_findings
 from aac_tasks.contracts.roles import Probe
 from aac_tasks.errors import StepError
 from aac_tasks.steps.survey import Finding, survey
-from cli.scene import Stage
 
 
 class StageRunner:

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli.scene import Stage
 
 from aac_tasks.contracts.result import Event
 from aac_tasks.errors import AacError, PlanError, PluginError, Problem, SpecError, StepError, UsageError
-from cli.scene import Stage
 
 PROBLEMS = (
     Problem("agent.yaml", 12, 5, "spec.runtime", "unknown runtime 'pyton'; did you mean 'python'?"),

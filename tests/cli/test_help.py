@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cli.scene import Stage
 
 from aac_tasks.cli import commands
 from aac_tasks.cli.reference import text
-from cli.scene import Stage
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "commands.md"

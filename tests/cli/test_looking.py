@@ -6,11 +6,11 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from cli.scene import DIGEST, Stage, agent_plan
 
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.plan import Plan
 from aac_tasks.errors import PluginError, Problem, SpecError
-from cli.scene import DIGEST, Stage, agent_plan
 
 IMAGE = {
     "digest": DIGEST,

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from cli.scene import Stage
 
 from aac_tasks.contracts.template import Template
 from aac_tasks.state.cleaning import parse_size
-from cli.scene import Stage
 
 HELLO = Template("python", "a small web agent", {"agent.yaml": "metadata: {name: {name}}\n", "src/main.py": "NAME = '{name}'\n"})
 

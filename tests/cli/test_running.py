@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from cli.scene import Stage
 
 from aac_tasks.cli.log_lines import Moment, parse_time, since_moment
-from cli.scene import Stage
 
 HELLO = {"name": "hello", "agent": "hello", "by": "process", "state": "running"}
 RUN = {"name": "hello-run", "agent": "hello", "by": "run", "state": "running"}
