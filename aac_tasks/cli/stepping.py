@@ -31,7 +31,7 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
         reporter.close(abandoned=True)
         raise
     reporter.close(code)
-    if code == 0 and world.words and not args.dry_run and not args.json:
+    if code == 0 and world.words and not (args.dry_run or args.json or args.quiet):
         from aac_tasks.conclude import conclude  # only after a success
 
         conclude(session, world.words)

@@ -99,10 +99,11 @@ def _shape(root: Schema, field: Schema) -> str:
     return _word(field.get("x-quantity", kind)) + span
 
 
+_WORDS = {"string": "text", "integer": "int", "object": "mapping", "boolean": "true / false"}
+
+
 def _word(kind: Any) -> str:
-    return {"string": "text", "integer": "int", "object": "mapping", "boolean": "true / false"}.get(
-        kind, kind
-    )
+    return _WORDS.get(kind, str(kind))
 
 
 def _effect(field: Schema) -> str:

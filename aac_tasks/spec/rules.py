@@ -161,7 +161,9 @@ def _scaling(spec: Doc) -> Iterator[Finding]:
 def _plugin_keys(spec: Doc) -> Iterator[Finding]:
     """A misspelled block must not pass as the settings of a plugin that nobody has."""
     for block, own in (("deploy", ("target", "strategy")), ("image", ("registry", "repository", "tags"))):
-        for key in _at(spec, block):
+        for key, value in _at(spec, block).items():
+            if value is None:  # refused by the schema already
+                continue
             near = "" if key in own or key.startswith("x-") else nearest(key, own)
             if near:
                 yield ("spec", block, key), f"unknown key {key!r}{near}", "error"

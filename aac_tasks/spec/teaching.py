@@ -163,7 +163,8 @@ class Teacher:
 
     def _misspelled(self, instance: Mapping[str, Json], known: Schema, key: str) -> bool:
         """Whether a key that is unknown here was meant to be ``key``: then one problem is enough."""
-        return any(property_schema(known, other) is None and _alike(other, [key]) for other in instance)
+        closed = known.get("additionalProperties") is False
+        return closed and any(property_schema(known, k) is None and _alike(k, [key]) for k in instance)
 
     def _on_anyOf(self, error: Any, path: Path) -> list[tuple[Path, Problem]]:  # noqa: N802
         keys = [key for option in error.schema["anyOf"] for key in option.get("required", ())]

@@ -25,9 +25,7 @@ def handle(args: Arguments, world: World) -> int:
         workspace = session.workspace
         found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
     if not found:
-        raise UsageError(
-            f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one"
-        )
+        raise UsageError(f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one")
     errors = sum(1 for _, problems in found for p in problems if p.severity == "error")
     warnings = sum(len(problems) for _, problems in found) - errors
     code = INVALID if errors else VALID

@@ -1,4 +1,4 @@
-"""Layout folders: what skopeo thinks of ours, what concurrent writers do to each other, what is not believed."""
+"""Layout folders: what skopeo thinks of ours, what concurrent writers do, what is not believed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from plugins.oci.oci_bench import Shop, file_of
 
 from aac_plugins.bases.layout import LayoutBase
 from aac_plugins.oci.documents import About, History, write_image
@@ -19,7 +20,6 @@ from aac_plugins.registries.layout import LayoutRegistry
 from aac_tasks.contracts.image import HealthProbe, ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.lock import BaseRequest
 from aac_tasks.errors import StepError
-from plugins.oci.oci_bench import Shop, file_of
 
 CONFIG = ImageConfig(
     env=("PATH=/usr/local/bin:/usr/bin:/bin", "PYTHON_VERSION=3.12.4"),
@@ -34,7 +34,10 @@ skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is no
 
 
 def image_of(shop: Shop, text: str = "1", platform: Platform = Platform()) -> StoredImage:  # noqa: B008  # frozen
-    layers = (shop.layer(file_of("usr/local/bin/python3.12", "elf", 0o755)), shop.layer(file_of("app/main", text)))
+    layers = (
+        shop.layer(file_of("usr/local/bin/python3.12", "elf", 0o755)),
+        shop.layer(file_of("app/main", text)),
+    )
     history = (History("base"), History("app"), History("labels", empty=True))
     about = About(created=315532800, annotations={"a": "b"}, history=history)
     return write_image(layers, CONFIG, shop.blobs, platform=platform, about=about)
@@ -66,7 +69,9 @@ def test_a_tag_that_moved_and_one_that_never_was(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("which", ["manifest", "config", "layer"])
-def test_a_tag_whose_blob_is_gone_resolves_to_nothing_and_a_push_brings_it_back(shop: Shop, which: str) -> None:
+def test_a_tag_whose_blob_is_gone_resolves_to_nothing_and_a_push_brings_it_back(
+    shop: Shop, which: str
+) -> None:
     image, ref = image_of(shop), "oci:dist:hello:1"
     REGISTRY.push(image, ref, shop.tools)
     blob = {"manifest": image.manifest, "config": image.config, "layer": image.layers[0].blob}[which]
@@ -130,7 +135,12 @@ def test_writers_at_the_same_time_lose_nothing(shop: Shop) -> None:
     image = image_of(shop)
     layout = Layout(shop.root / "dist", "dist")
     layout.create()
-    arguments = [str(shop.folder / "store"), str(layout.folder), image.manifest.digest, str(image.manifest.size)]
+    arguments = [
+        str(shop.folder / "store"),
+        str(layout.folder),
+        image.manifest.digest,
+        str(image.manifest.size),
+    ]
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, *arguments, name]) for name in ("a", "b", "c")]
     assert [w.wait(60) for w in writers] == [0, 0, 0]
     assert len(layout.names()) == 120
@@ -147,8 +157,16 @@ def test_a_lock_that_is_never_given_back_is_an_error(shop: Shop) -> None:
 def test_what_others_wrote_into_the_index_stays(shop: Shop) -> None:
     layout = Layout(shop.root / "dist", "dist")
     layout.create()
-    foreign = {"mediaType": "x/y", "digest": f"sha256:{'1' * 64}", "size": 1, "artifactType": "z", "urls": ["u"]}
-    (layout.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [foreign], "own": 1}))
+    foreign = {
+        "mediaType": "x/y",
+        "digest": f"sha256:{'1' * 64}",
+        "size": 1,
+        "artifactType": "z",
+        "urls": ["u"],
+    }
+    (layout.folder / "index.json").write_text(
+        json.dumps({"schemaVersion": 2, "manifests": [foreign], "own": 1})
+    )
     layout.tag("x:1", image_of(shop), lambda ready: ready())
     document = json.loads((layout.folder / "index.json").read_text())
     assert document["manifests"][0] == foreign
@@ -174,7 +192,7 @@ def test_skopeo_reads_and_copies_what_we_wrote(shop: Shop) -> None:
     run("copy", "--insecure-policy", ours, f"oci:{shop.root}/copy:hello:1")
     raw = run("inspect", "--raw", f"oci:{shop.root}/copy:hello:1")
     assert f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" == image.manifest.digest
-    # to a plain folder skopeo unpacks nothing, to Docker's archive it decompresses every layer and checks its diff_id
+    # for Docker's archive it decompresses every layer, and checks the diff_ids
     run("copy", "--insecure-policy", ours, f"docker-archive:{shop.root}/image.tar:hello:1")
     assert (shop.root / "image.tar").stat().st_size > 0
 
@@ -186,13 +204,19 @@ def test_a_base_that_skopeo_wrote_is_pinned_and_fetched(shop: Shop, form: str) -
     image = image_of(shop)
     REGISTRY.push(image, "oci:dist:hello:1", shop.tools)
     source = f"oci:{shop.root}/dist:hello:1"
-    if form == "v2s2":  # Docker's media types do not fit into skopeo's oci: transport, so it takes the way by dir:
+    if (
+        form == "v2s2"
+    ):  # Docker's media types do not fit into skopeo's oci: transport, so it takes the way by dir:
         folder = shop.root / "dir"
-        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "-f", form, source, f"dir:{folder}"], check=True)
+        subprocess.run(
+            ["skopeo", "copy", "-q", "--insecure-policy", "-f", form, source, f"dir:{folder}"], check=True
+        )
         layout = Layout(shop.root / "base", "base")
         layout.create()
         for path in folder.iterdir():
-            shutil.copy(path, layout.folder / "blobs" / "sha256" / hashlib.sha256(path.read_bytes()).hexdigest())
+            shutil.copy(
+                path, layout.folder / "blobs" / "sha256" / hashlib.sha256(path.read_bytes()).hexdigest()
+            )
         data = (folder / "manifest.json").read_bytes()
         entry = {
             "mediaType": json.loads(data)["mediaType"],
@@ -201,10 +225,14 @@ def test_a_base_that_skopeo_wrote_is_pinned_and_fetched(shop: Shop, form: str) -
         }
         (layout.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
     else:
-        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", source, f"oci:{shop.root}/base"], check=True)
+        subprocess.run(
+            ["skopeo", "copy", "-q", "--insecure-policy", source, f"oci:{shop.root}/base"], check=True
+        )
     base = LayoutBase()
     shutil.rmtree(shop.folder / "store")
-    locked = base.resolve(BaseRequest("layout", "oci:base", runtime="python", version="3.12"), Platform(), shop.tools)
+    locked = base.resolve(
+        BaseRequest("layout", "oci:base", runtime="python", version="3.12"), Platform(), shop.tools
+    )
     assert (locked.runtime_version, locked.facts) == ("3.12", {"python": "/usr/local/bin/python3.12"})
     fetched = base.fetch(locked, shop.tools)
     assert [layer.diff_id for layer in fetched.layers] == [layer.diff_id for layer in image.layers]
@@ -240,7 +268,7 @@ def test_a_base_whose_pinned_image_is_gone_says_what_to_do(shop: Shop) -> None:
     locked = base.resolve(BaseRequest("layout", "oci:dist"), Platform(), shop.tools)
     shutil.rmtree(shop.root / "dist")
     shutil.rmtree(shop.folder / "store")
-    with pytest.raises(StepError, match="no longer holds sha256:.*which agent.lock names"):
+    with pytest.raises(StepError, match=r"no longer holds sha256:.*which agent\.lock names"):
         base.fetch(locked, shop.tools)
 
 
