@@ -17,6 +17,8 @@ from aac_tasks.contracts.canonical import Json
 CPU_PERIOD = 100_000
 """Microseconds; the kernel's default (config-linux.md, cpu)."""
 
+CAPABILITY_SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
+
 MASKED = (
     "/proc/acpi",
     "/proc/kcore",
@@ -49,17 +51,7 @@ def config_json(
     root: Path, launch: Launch, instance: InstanceSpec, mounts: tuple[Place, ...], host: Host
 ) -> dict[str, Json]:
     """The whole document. Holds the environment, secrets included: for the user's eyes only."""
-    capabilities: Json = [f"CAP_{name.upper().removeprefix('CAP_')}" for name in instance.isolation.cap_add]
-    sets = ("bounding", "effective", "inheritable", "permitted", "ambient")
-    process: dict[str, Json] = {
-        "terminal": False,
-        "user": {"uid": launch.user.uid, "gid": launch.user.gid},
-        "args": list(launch.argv),
-        "env": [f"{name}={value}" for name, value in launch.env.items()],
-        "cwd": launch.workdir,
-        "noNewPrivileges": True,
-        "capabilities": dict.fromkeys(sets, capabilities),
-    }
+    process = process_json(launch, instance.isolation.cap_add)
     memory = instance.limits.memory
     if memory and not host.cgroups:
         process["rlimits"] = [{"type": "RLIMIT_DATA", "soft": memory, "hard": memory}]
@@ -70,6 +62,20 @@ def config_json(
         "hostname": instance.name,
         "mounts": [*_kernel_mounts(host), *(_mount(m, host) for m in mounts)],
         "linux": _linux(launch, instance, host),
+    }
+
+
+def process_json(launch: Launch, capabilities: tuple[str, ...]) -> dict[str, Json]:
+    """One process in the container: the agent, or what is started beside it."""
+    names: Json = [f"CAP_{name.upper().removeprefix('CAP_')}" for name in capabilities]
+    return {
+        "terminal": False,
+        "user": {"uid": launch.user.uid, "gid": launch.user.gid},
+        "args": list(launch.argv),
+        "env": [f"{name}={value}" for name, value in launch.env.items()],
+        "cwd": launch.workdir,
+        "noNewPrivileges": True,
+        "capabilities": {name: names for name in CAPABILITY_SETS},
     }
 
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from aac_plugins.runners import simple
 from aac_plugins.runners.launch import Launch, launch_of
 from aac_plugins.runners.loader import home_of_python, load, map_value
-from aac_plugins.runners.mounts import Place, places
+from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.paths import is_open_to_all, remove_tree, resolve_in
 from aac_plugins.runners.ports import assign, release
-from aac_plugins.runners.records import environment_of, spawned_of, text_of, write_record
+from aac_plugins.runners.records import environment_of, is_inside, spawned_of, text_of, write_record
 from aac_plugins.runners.rootfs import make_folder, make_root
 from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
 from aac_tasks.contracts.tools import Process, Tools
@@ -63,6 +63,7 @@ class HostRunner:
             write_record(request.state, {"state": str(request.state)})
             root = make_root(request, tools)
             launch = launch_of(request, root, ports.env)
+            lend(mounts, launch.user)
             for mount in mounts:
                 _link(root, mount, tools)
             env = environment(root, request.state, launch, request)
@@ -73,7 +74,9 @@ class HostRunner:
             argv = (*_guards(request, launch, tools), *loaded.argv)
             process = Process(argv, cwd=make_folder(root, launch.workdir), env=env)
             handle = {"state": str(request.state), "root": str(root), "workdir": launch.workdir}
-            return simple.launch(self.name, simple.Started(request, ports, handle), process, tools)
+            instance = simple.launch(self.name, simple.Started(request, ports, handle), process, tools)
+            simple.settle(instance, lambda pid: is_inside(pid, "exe", root), tools)
+            return instance
         except BaseException:
             release(ports.published)
             simple.clear(request.state, tools)
@@ -91,7 +94,7 @@ class HostRunner:
         root = Path(text_of(instance, "root"))
         env = environment_of(pid)
         try:
-            loaded = load(root, argv, env)
+            loaded = load(root, argv, {"PATH": env.get("PATH", "").replace(f"{root}/", "/")})
         except StepError as error:
             return 127, f"{error.message}\n"  # as a shell says it
         if home_of_python(root, loaded.program) is None:

@@ -64,7 +64,11 @@ def find(root: Path, name: str, path: str) -> str:
 
 def _start(root: Path, program: str, place: Path, wanted: str, rest: list[str]) -> tuple[str, ...]:
     if not wanted:
-        return (str(place), *rest)
+        named = Path(
+            str(root) + program
+        )  # a program of many names (busybox) looks at the one it was called by
+        same = named.exists() and named.samefile(place)
+        return (str(named if same else place), *rest)
     interpreter = resolve_in(root, wanted)
     if not interpreter.is_file():
         raise StepError(f"{program} needs the loader {wanted}, which is not in the image")

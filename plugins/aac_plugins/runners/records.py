@@ -79,16 +79,25 @@ def strays(state: Path) -> Iterator[Spawned]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if _lives_in(entry, str(state)):
+            if _lives_in(entry, state):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 yield Spawned(int(entry.name), fields[19], boot)
         except OSError:  # it ended meanwhile, or belongs to somebody else
             continue
 
 
-def _lives_in(process: Path, folder: str) -> bool:
-    """Its root or its program is in there. (Its working folder says nothing: a person's shell may stand there.)"""
-    return any(os.readlink(process / link).startswith(f"{folder}{os.sep}") for link in ("root", "exe"))
+def _lives_in(process: Path, folder: Path) -> bool:
+    """Its root or its program is in there. (Its working folder says nothing: a shell may stand there.)"""
+    return any((process / link).readlink().is_relative_to(folder) for link in ("root", "exe"))
+
+
+def is_inside(pid: int, link: str, folder: Path) -> bool:
+    """Whether ``root`` or ``exe`` of a process lies in a folder, or is it."""
+    try:
+        place = (PROC / str(pid) / link).readlink()
+    except OSError:
+        return False
+    return place.is_relative_to(folder)
 
 
 def children(pid: int) -> list[int]:

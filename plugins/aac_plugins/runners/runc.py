@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aac_plugins.runners import simple
-from aac_plugins.runners.bundle import Host, config_json
+from aac_plugins.runners.bundle import Host, config_json, process_json
 from aac_plugins.runners.launch import Launch, User, launch_of
-from aac_plugins.runners.mounts import Place, places
+from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.paths import remove_tree
 from aac_plugins.runners.ports import assign, release
-from aac_plugins.runners.records import read_record, text_of, write_record
+from aac_plugins.runners.records import environment_of, read_record, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
 from aac_tasks.contracts.actions import InstanceSpec
+from aac_tasks.contracts.canonical import Json
 from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
 from aac_tasks.contracts.tools import Completed, Process, Tools
 from aac_tasks.errors import StepError
@@ -63,7 +64,9 @@ class OciRuntime:
             Place(path, Path(path).resolve(), read_only=True) for path in PROBED if Path(path).exists()
         )
         launch = Launch(("/bin/true",), {"PATH": "/bin:/usr/bin"}, "/", User(1, 1))
-        _write_config(folder, config_json(root, launch, InstanceSpec("probe"), hosts, _host()))
+        write_private(
+            folder / "config.json", config_json(root, launch, InstanceSpec("probe"), hosts, _host())
+        )
         command = (
             *self._command(folder),
             "run",
@@ -85,12 +88,22 @@ class OciRuntime:
             add_network_files(root, request.instance.name, request.instance.isolation.dns)
             launch = launch_of(request, root, ports.env)
             make_folder(root, launch.workdir)
-            _write_config(request.state, config_json(root, launch, request.instance, mounts, _host()))
+            lend(mounts, launch.user)
+            who: dict[str, Json] = {"uid": launch.user.uid, "gid": launch.user.gid, "workdir": launch.workdir}
+            write_private(
+                request.state / "config.json", config_json(root, launch, request.instance, mounts, _host())
+            )
             pid_file = request.state / "pid"
             bundle = ("run", "--bundle", str(request.state), "--pid-file", str(pid_file), handle["id"])
             process = Process((*self._command(request.state), *bundle), cwd=request.state)
-            instance = simple.launch(self.name, simple.Started(request, ports, handle), process, tools)
+            instance = simple.launch(
+                self.name, simple.Started(request, ports, {**handle, **who}), process, tools
+            )
             self._wait(instance, pid_file, request, tools)
+            name = launch.env["HOSTNAME"]
+            simple.settle(
+                instance, lambda _: environment_of(_agent(request.state)).get("HOSTNAME") == name, tools
+            )
             return instance
         except BaseException:
             release(ports.published)
@@ -121,9 +134,15 @@ class OciRuntime:
         """A second process in the container, with the same user, environment and folder."""
         simple.process_of(instance, tools)
         state = Path(text_of(instance, "state"))
-        done = tools.run(
-            Process((*self._command(state), "exec", text_of(instance, "id"), *argv), timeout=timeout)
-        )
+        uid, gid = (int(str(instance.handle[name])) for name in ("uid", "gid"))
+        launch = Launch(argv, environment_of(_agent(state)), text_of(instance, "workdir"), User(uid, gid))
+        file = state / f"exec-{secrets.token_hex(4)}.json"
+        write_private(file, process_json(launch, ()))  # options alone would lose the user or the environment
+        try:
+            command = (*self._command(state), "exec", "--process", str(file), text_of(instance, "id"))
+            done = tools.run(Process(command, timeout=timeout))
+        finally:
+            file.unlink(missing_ok=True)
         return done.exit_code, done.stdout + done.stderr
 
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
@@ -173,10 +192,11 @@ def _host() -> Host:
     return Host(uid, os.getegid(), cgroups=uid == 0 and os.access(CGROUPS, os.W_OK))
 
 
-def _write_config(folder: Path, document: object) -> None:
-    descriptor = os.open(folder / "config.json", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(document, file)
+def write_private(file: Path, document: object) -> None:
+    """JSON that holds secrets: readable by the user only from its first byte."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        json.dump(document, out)
 
 
 def _alive(instance: Instance, tools: Tools) -> bool:

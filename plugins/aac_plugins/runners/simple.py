@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +23,6 @@ from aac_tasks.contracts.canonical import Json
 from aac_tasks.contracts.roles import Instance, RunRequest, Status
 from aac_tasks.contracts.tools import Process, Spawned, Tools
 from aac_tasks.errors import StepError
-
-STILLBORN = 0.03
-"""Seconds after which a launcher that could not even start the agent has said so."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,17 @@ def launch(runner: str, started: Started, process: Process, tools: Tools) -> Ins
         ports=started.ports.published,
         handle=handle,
     )
+
+
+def settle(instance: Instance, ready: Callable[[int], bool], tools: Tools) -> None:
+    """Wait until the process has become the agent (``ready`` of its pid), or has ended; five seconds at most.
+
+    Before that it is still the tool that sets things up: a signal would hit that one, and its environment is not
+    yet the agent's.
+    """
+    spawned = spawned_of(instance.handle)
+    if spawned is not None:
+        tools.wait_until(lambda: ready(spawned.pid) or not tools.alive(spawned), timeout=5.0, every=0.002)
 
 
 def status(instance: Instance, tools: Tools) -> Status:

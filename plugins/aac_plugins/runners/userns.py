@@ -22,9 +22,9 @@ from pathlib import Path
 
 from aac_plugins.runners import simple
 from aac_plugins.runners.launch import Launch, launch_of
-from aac_plugins.runners.mounts import Place, places
+from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.ports import assign, release
-from aac_plugins.runners.records import children, environment_of, spawned_of, write_record
+from aac_plugins.runners.records import children, environment_of, is_inside, spawned_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root, make_target
 from aac_tasks.contracts.canonical import Json
 from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
@@ -87,6 +87,7 @@ class UsernsRunner:
             root = make_root(request, tools)
             add_network_files(root, request.instance.name, request.instance.isolation.dns)
             launch = launch_of(request, root, ports.env)
+            lend(mounts, launch.user)
             if _is_root() and launch.user.uid == 0:
                 raise StepError(
                     f"{request.instance.name}: its image runs as root, which runner userns gives to nobody when it is root itself",
@@ -95,9 +96,10 @@ class UsernsRunner:
             process = Process(
                 _command(root, launch, mounts, request, tools), cwd=request.state, env=launch.env
             )
-            return simple.launch(
-                self.name, simple.Started(request, ports, _handle(request, root, launch)), process, tools
-            )
+            started = simple.Started(request, ports, _handle(request, root, launch))
+            instance = simple.launch(self.name, started, process, tools)
+            simple.settle(instance, lambda pid: any(is_inside(p, "root", root) for p in children(pid)), tools)
+            return instance
         except BaseException:
             release(ports.published)
             simple.clear(request.state, tools)
@@ -114,7 +116,13 @@ class UsernsRunner:
         simple.process_of(instance, tools)
         outer, agent = self._pids(instance)
         env = environment_of(agent)
-        enter: tuple[str, ...] = (_tool(tools, "nsenter"), "-t", str(outer), "-m", f"--pid=/proc/{agent}/ns/pid")
+        enter: tuple[str, ...] = (
+            _tool(tools, "nsenter"),
+            "-t",
+            str(outer),
+            "-m",
+            f"--pid=/proc/{agent}/ns/pid",
+        )
         if not _is_root():
             enter = (*enter, "-U", "--preserve-credentials")
         command = (*enter, "--", *_become(instance.handle, tools), *argv)
@@ -181,7 +189,7 @@ def _command(
         steps += ["device", device]
     steps += ["folder", "shm", "tmpfs", f"{root}/dev/shm", "mode=1777,nosuid,nodev,noexec"]
     for mount in mounts:
-        steps += _mount(root, mount, launch)
+        steps += _mount(root, mount)
     if request.instance.isolation.read_only_root:
         steps += ["seal", str(root), "nosuid"]
     handle = _handle(request, root, launch)
@@ -194,21 +202,13 @@ def _command(
     return (*_outer(tools), *setup, *steps, "--", *limit, *_become(handle, tools), *launch.argv)
 
 
-def _mount(root: Path, mount: Place, launch: Launch) -> list[str]:
+def _mount(root: Path, mount: Place) -> list[str]:
     target = str(make_target(root, mount))
     if mount.source is None:
         size = f",size={mount.size}" if mount.size else ""
         return ["tmpfs", target, f"mode=1777,nosuid,nodev{size}"]
-    if _is_root() and not mount.read_only and mount.source.is_dir() and mount.source.stat().st_uid == 0:
-        _lend(mount.source, launch)
     steps = ["bind", target, str(mount.source)]
     return [*steps, "seal", target, "nosuid,nodev"] if mount.read_only else steps
-
-
-def _lend(volume: Path, launch: Launch) -> None:
-    """A fresh volume of root's becomes the agent's, as engines do with an empty volume."""
-    if "volumes" in volume.parts and not any(volume.iterdir()):
-        os.chown(volume, launch.user.uid, launch.user.gid)
 
 
 def _become(handle: object, tools: Tools) -> tuple[str, ...]:
