@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 from aac_tasks.state.root import write_atomically
 
-
 DB_NAME = "doit.json"
 """The file below the state folder."""
 

@@ -53,6 +53,9 @@ class StageSession:
     def image(self, agent: str) -> Any:
         return self.images.get(agent)
 
+    def outputs(self, agent: str, kind: str) -> Any:
+        return self.images.get(agent) if kind == "image" else None
+
     @property
     def workspace(self) -> Any:
         return self.answers["workspace"]

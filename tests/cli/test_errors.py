@@ -117,6 +117,14 @@ def test_the_module_runs_as_a_program(tmp_path: Path) -> None:
     assert wrong.stderr == "error: unknown command 'buidl'; did you mean `agent build`?\n"
 
 
+@pytest.mark.parametrize("command", ["build", "test", "deploy", "plan", "validate", "images"])
+def test_a_folder_without_an_agent_says_how_to_make_one(tmp_path: Path, command: str) -> None:
+    said = run(command, cwd=tmp_path)
+    assert said.returncode == 3
+    assert said.stderr.startswith("error: no agent.yaml in ")
+    assert "`agent init NAME` makes one" in said.stderr
+
+
 def test_colours_on_stderr_follow_the_environment(tmp_path: Path) -> None:
     assert "\x1b" not in run("buidl", cwd=tmp_path).stderr
     assert run("buidl", cwd=tmp_path, FORCE_COLOR="1").stderr.startswith("\x1b[31merror:\x1b[0m unknown")

@@ -45,16 +45,16 @@ def handle(args: Arguments, world: World) -> int:
 
 
 def problems_of(folder: Path, workspace: Workspace) -> list[Problem]:
-    """What is wrong or odd in one folder's agent.yaml, errors first where reading failed."""
+    """What is wrong or odd in one folder's agent.yaml."""
     warnings: list[Problem] = []
     try:
         warnings = list(workspace.read(folder).warnings)
         known = {str(p) for p in warnings}
         plan = workspace.compile(folder)
     except SpecError as error:
-        return list(error.problems)
+        return [*warnings, *error.problems]
     except PluginError as error:  # a runtime without a plugin is valid; `build` refuses it
-        return [*warnings, Problem(str(folder), 0, 0, "", str(error), "build-error")]
+        return [*warnings, Problem(folder.name, 0, 0, "", str(error), "build-error")]
     return [
         *warnings,
         *(Problem(plan.file, 0, 0, "", text, "warning") for text in plan.warnings if text not in known),

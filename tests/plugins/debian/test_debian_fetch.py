@@ -5,6 +5,7 @@ import stat
 import tarfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -261,3 +262,10 @@ def test_the_bytes_of_a_root_change_only_when_its_format_is_raised(
         1,
         "sha256:c0708f57a53950d077f0cc26699b3b50c60567d9cf428e027ef064e2df344c9b",
     )
+
+
+def test_a_lock_without_a_hash_is_refused(base: DebianBase, tools: StepTools) -> None:
+    locked = lock(base, tools)
+    edited = replace(locked, files=(replace(locked.files[0], sha256=""), *locked.files[1:]))
+    with pytest.raises(StepError, match="package base-files: 'sha256:' is not a digest"):
+        base.fetch(edited, tools)

@@ -72,9 +72,7 @@ def test_what_is_no_image_manifest_is_refused(data: bytes, message: str) -> None
 def test_the_platform_of_an_index_is_chosen_and_what_there_is_named() -> None:
     def entry(number: int, platform: str) -> IndexEntry:
         digest = Digest(f"sha256:{str(number) * 64}")
-        return IndexEntry(
-            Descriptor(MEDIA_MANIFEST, digest, 1), Platform.parse(platform) if platform else None
-        )
+        return IndexEntry(Descriptor(MEDIA_MANIFEST, digest, 1), Platform.parse(platform) if platform else None)
 
     entries = parse_index(
         canonical(
@@ -100,15 +98,9 @@ def test_the_platform_of_an_index_is_chosen_and_what_there_is_named() -> None:
 
 
 def test_an_image_that_is_read_back_is_the_one_that_was_written(shop: Shop) -> None:
-    probe = HealthProbe(
-        "command", command=("/bin/true",), interval=1.5, timeout=2.0, retries=5, start_period=0.25
-    )
-    config = ImageConfig(
-        ("A=1",), ("/x",), ("y",), "1:2", "/w", ("1/tcp",), ("/v",), {"l": "1"}, "SIGINT", probe
-    )
-    image = write_image(
-        [shop.layer(file_of("x"))], config, shop.blobs, platform=Platform(), about=About(created=0)
-    )
+    probe = HealthProbe("command", command=("/bin/true",), interval=1.5, timeout=2.0, retries=5, start_period=0.25)
+    config = ImageConfig(("A=1",), ("/x",), ("y",), "1:2", "/w", ("1/tcp",), ("/v",), {"l": "1"}, "SIGINT", probe)
+    image = write_image([shop.layer(file_of("x"))], config, shop.blobs, platform=Platform(), about=About(created=0))
     assert read_image(image.manifest, shop.blobs).content_digest == image.content_digest
     assert content_digest(image.layers, config, image.platform) == image.content_digest
 
@@ -116,13 +108,9 @@ def test_an_image_that_is_read_back_is_the_one_that_was_written(shop: Shop) -> N
 def test_dockers_layer_types_become_oci_ones(shop: Shop) -> None:
     layer = shop.layer(file_of("x"))
     blob = Descriptor("application/vnd.docker.image.rootfs.diff.tar.gzip", layer.blob.digest, layer.blob.size)
-    image = write_image(
-        [Layer(blob, layer.diff_id)], ImageConfig(), shop.blobs, platform=Platform(), about=About()
-    )
+    image = write_image([Layer(blob, layer.diff_id)], ImageConfig(), shop.blobs, platform=Platform(), about=About())
     assert [x.blob.media_type for x in image.layers] == [MEDIA_LAYER_GZIP]
-    foreign = Layer(
-        Descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", blob.digest, 1), layer.diff_id
-    )
+    foreign = Layer(Descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", blob.digest, 1), layer.diff_id)
     with pytest.raises(StepError, match="which an OCI image can't hold"):
         write_image([foreign], ImageConfig(), shop.blobs, platform=Platform(), about=About())
 
@@ -130,9 +118,7 @@ def test_dockers_layer_types_become_oci_ones(shop: Shop) -> None:
 def test_a_docker_manifest_is_read(shop: Shop) -> None:
     layer = shop.layer(file_of("x"))
     rootfs = {"type": "layers", "diff_ids": [str(layer.diff_id)]}
-    config = shop.blobs.put(
-        canonical({"os": "linux", "architecture": "amd64", "rootfs": rootfs}), media_type=""
-    )
+    config = shop.blobs.put(canonical({"os": "linux", "architecture": "amd64", "rootfs": rootfs}), media_type="")
     document = {
         "schemaVersion": 2,
         "mediaType": MEDIA_DOCKER_MANIFEST,

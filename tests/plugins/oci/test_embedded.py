@@ -52,9 +52,7 @@ def pythons() -> list[str]:
 
 @pytest.mark.parametrize("python", pythons())
 def test_neither_host_nor_python_nor_locale_nor_clock_leave_a_trace(python: str, tmp_path: Path) -> None:
-    paths = [
-        str(Path(p)) for p in sys.path if Path(p, "aac_tasks").is_dir() or Path(p, "aac_plugins").is_dir()
-    ]
+    paths = [str(Path(p)) for p in sys.path if Path(p, "aac_tasks").is_dir() or Path(p, "aac_plugins").is_dir()]
     digests = set()
     for umask, zone, locale, order in (
         (0o022, "UTC", "C.UTF-8", "forward"),
@@ -222,9 +220,7 @@ def test_a_link_out_of_the_context_is_refused(yard: Yard, target: str) -> None:
     root = yard.folder / "context"
     files = yard.context(sorted)
     (root / "out").symlink_to(target)
-    with pytest.raises(
-        StepError, match=f"link out of the build context points to {target}, which is outside"
-    ):
+    with pytest.raises(StepError, match=f"link out of the build context points to {target}, which is outside"):
         EmbeddedBuilder().build(yard.request(context=[*files, context_file(root, "out")]), yard.tools)
 
 

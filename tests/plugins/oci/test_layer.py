@@ -79,9 +79,7 @@ def test_gzip_members_hold_one_piece_each_and_no_date(shop: Shop) -> None:
 
 def test_gnu_tar_reads_it(shop: Shop) -> None:
     layer = shop.layer(file_of("bin/x", "text" * PIECE, 0o755), Entry("l", "symlink", target="bin/x"))
-    out = subprocess.run(
-        ["tar", "tvzf", str(shop.blobs.path(layer.blob.digest))], capture_output=True, text=True, check=True
-    )
+    out = subprocess.run(["tar", "tvzf", str(shop.blobs.path(layer.blob.digest))], capture_output=True, text=True, check=True)
     assert out.stderr == ""
     assert [line.split()[0] for line in out.stdout.splitlines()] == ["drwxr-xr-x", "-rwxr-xr-x", "lrwxrwxrwx"]
 
@@ -137,9 +135,7 @@ def entry_of(path: str, kind: str, mode: int, content: bytes | str) -> Entry:
     files=st.dictionaries(PATHS, st.tuples(st.binary(max_size=2000), st.sampled_from([0o644, 0o755, 0o600]))),
     links=st.dictionaries(PATHS, NAMES, max_size=3),
 )
-def test_what_is_written_is_what_is_unpacked(
-    shop: Shop, files: dict[str, tuple[bytes, int]], links: dict[str, str]
-) -> None:
+def test_what_is_written_is_what_is_unpacked(shop: Shop, files: dict[str, tuple[bytes, int]], links: dict[str, str]) -> None:
     taken: dict[str, tuple[str, int, bytes | str]] = {}
     for path, item in {**{p: ("symlink", 0, t) for p, t in links.items()}, **files}.items():
         parents = [path[:i] for i, c in enumerate(path) if c == "/"]

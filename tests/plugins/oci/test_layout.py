@@ -69,9 +69,7 @@ def test_a_tag_that_moved_and_one_that_never_was(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("which", ["manifest", "config", "layer"])
-def test_a_tag_whose_blob_is_gone_resolves_to_nothing_and_a_push_brings_it_back(
-    shop: Shop, which: str
-) -> None:
+def test_a_tag_whose_blob_is_gone_resolves_to_nothing_and_a_push_brings_it_back(shop: Shop, which: str) -> None:
     image, ref = image_of(shop), "oci:dist:hello:1"
     REGISTRY.push(image, ref, shop.tools)
     blob = {"manifest": image.manifest, "config": image.config, "layer": image.layers[0].blob}[which]
@@ -164,9 +162,7 @@ def test_what_others_wrote_into_the_index_stays(shop: Shop) -> None:
         "artifactType": "z",
         "urls": ["u"],
     }
-    (layout.folder / "index.json").write_text(
-        json.dumps({"schemaVersion": 2, "manifests": [foreign], "own": 1})
-    )
+    (layout.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [foreign], "own": 1}))
     layout.tag("x:1", image_of(shop), lambda ready: ready())
     document = json.loads((layout.folder / "index.json").read_text())
     assert document["manifests"][0] == foreign
@@ -204,19 +200,13 @@ def test_a_base_that_skopeo_wrote_is_pinned_and_fetched(shop: Shop, form: str) -
     image = image_of(shop)
     REGISTRY.push(image, "oci:dist:hello:1", shop.tools)
     source = f"oci:{shop.root}/dist:hello:1"
-    if (
-        form == "v2s2"
-    ):  # Docker's media types do not fit into skopeo's oci: transport, so it takes the way by dir:
+    if form == "v2s2":  # Docker's media types do not fit into skopeo's oci: transport, so it takes the way by dir:
         folder = shop.root / "dir"
-        subprocess.run(
-            ["skopeo", "copy", "-q", "--insecure-policy", "-f", form, source, f"dir:{folder}"], check=True
-        )
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "-f", form, source, f"dir:{folder}"], check=True)
         layout = Layout(shop.root / "base", "base")
         layout.create()
         for path in folder.iterdir():
-            shutil.copy(
-                path, layout.folder / "blobs" / "sha256" / hashlib.sha256(path.read_bytes()).hexdigest()
-            )
+            shutil.copy(path, layout.folder / "blobs" / "sha256" / hashlib.sha256(path.read_bytes()).hexdigest())
         data = (folder / "manifest.json").read_bytes()
         entry = {
             "mediaType": json.loads(data)["mediaType"],
@@ -225,14 +215,10 @@ def test_a_base_that_skopeo_wrote_is_pinned_and_fetched(shop: Shop, form: str) -
         }
         (layout.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
     else:
-        subprocess.run(
-            ["skopeo", "copy", "-q", "--insecure-policy", source, f"oci:{shop.root}/base"], check=True
-        )
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", source, f"oci:{shop.root}/base"], check=True)
     base = LayoutBase()
     shutil.rmtree(shop.folder / "store")
-    locked = base.resolve(
-        BaseRequest("layout", "oci:base", runtime="python", version="3.12"), Platform(), shop.tools
-    )
+    locked = base.resolve(BaseRequest("layout", "oci:base", runtime="python", version="3.12"), Platform(), shop.tools)
     assert (locked.runtime_version, locked.facts) == ("3.12", {"python": "/usr/local/bin/python3.12"})
     fetched = base.fetch(locked, shop.tools)
     assert [layer.diff_id for layer in fetched.layers] == [layer.diff_id for layer in image.layers]

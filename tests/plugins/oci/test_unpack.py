@@ -83,9 +83,7 @@ def test_a_link_up_that_stays_inside_is_followed(shop: Shop) -> None:
 
 def test_whiteouts_remove_what_lower_layers_have_and_nothing_else(shop: Shop) -> None:
     lower = tar_of(("a/x", b"1"), ("a/y", b"1"), ("b/x", b"1"), ("b/deep/z", b"1"), ("c", b"1"))
-    upper = tar_of(
-        ("b/new", b"2"), ("a/.wh.x", b""), ("b/.wh..wh..opq", b""), (".wh.c", b""), ("d/.wh.no", b"")
-    )
+    upper = tar_of(("b/new", b"2"), ("a/.wh.x", b""), ("b/.wh..wh..opq", b""), (".wh.c", b""), ("d/.wh.no", b""))
     out = unpacked(shop, lower, upper)
     assert {p for p, (kind, *_) in tree_of(out).items() if kind == "file"} == {"a/y", "b/new"}
 
@@ -105,9 +103,7 @@ def test_a_whiteout_through_a_link_out_is_refused(shop: Shop) -> None:
 
 def test_upper_layers_change_types(shop: Shop) -> None:
     lower = tar_of(("a/x", b"1"), ("b", b"1"), special("c", SYM, "a"))
-    upper = tar_of(
-        ("a", b"file"), special("b", DIR, mode=0o755), special("c", DIR, mode=0o755), ("c/y", b"2")
-    )
+    upper = tar_of(("a", b"file"), special("b", DIR, mode=0o755), special("c", DIR, mode=0o755), ("c/y", b"2"))
     assert tree_of(unpacked(shop, lower, upper)) == {
         "a": ("file", 0o644, b"file"),
         "b": ("dir", 0o755, ""),

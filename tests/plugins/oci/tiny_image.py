@@ -121,9 +121,7 @@ def context_file(root: Path, path: str) -> ContextFile:
         return ContextFile(path, "dir", source)
     data = source.read_bytes()
     executable = bool(source.stat().st_mode & 0o100)
-    return ContextFile(
-        path, "file", source, executable, size=len(data), sha256=hashlib.sha256(data).hexdigest()
-    )
+    return ContextFile(path, "file", source, executable, size=len(data), sha256=hashlib.sha256(data).hexdigest())
 
 
 def write_files(

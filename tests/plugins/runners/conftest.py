@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,11 +51,11 @@ def _path(folder: Path) -> str:
     """PATH, with a crun that does not see the second half of a hybrid cgroup tree (root only can hide it)."""
     path = os.environ.get("PATH", os.defpath)
     hybrid = Path("/sys/fs/cgroup/unified/cgroup.procs").exists()
-    crun = next((p for p in path.split(":") if (Path(p) / "crun").exists()), "")
+    crun = shutil.which("crun", path=path)
     if not (hybrid and crun and os.geteuid() == 0):
         return path
     programs = folder / "programs"
     programs.mkdir()
-    (programs / "crun").write_text(WRAPPER.format(crun=Path(crun) / "crun"))
+    (programs / "crun").write_text(WRAPPER.format(crun=crun))
     (programs / "crun").chmod(0o755)
     return f"{programs}:{path}"
