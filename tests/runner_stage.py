@@ -53,9 +53,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.blobs = Blobs(self.folder / "store")
-        self.processes = Processes(
-            environment=self.environment, tell=self.said.append, cancelled=self.cancelled
-        )
+        self.processes = Processes(environment=self.environment, tell=self.said.append, cancelled=self.cancelled)
         self.tools = self.tools_of("agent")
 
     def tools_of(self, agent: str) -> StepTools:
@@ -81,7 +79,7 @@ class Stage:
             tell_note=self.notes.append,
         )
 
-    def image(self, config: ImageConfig, files: Mapping[str, bytes] = {}) -> StoredImage:  # noqa: B006
+    def image(self, config: ImageConfig, files: Mapping[str, bytes] = {}) -> StoredImage:
         """Busybox, a web page, and ``files``; ``config`` says how it runs."""
         with self.blobs.scratch() as scratch:
             base = write_layer(busybox(), self.blobs, scratch, name="base", created=0)
@@ -120,9 +118,7 @@ class Stage:
 
     def ended(self, runner: Runner, instance: Instance) -> bool:
         """Whether it ends within five seconds."""
-        return self.tools.wait_until(
-            lambda: runner.status(instance, self.tools).state != "running", timeout=5.0
-        )
+        return self.tools.wait_until(lambda: runner.status(instance, self.tools).state != "running", timeout=5.0)
 
 
 def busybox() -> list[Entry]:
@@ -137,9 +133,7 @@ def busybox() -> list[Entry]:
     return [
         Entry("bin/busybox", "file", 0o755, data=program, size=program.stat().st_size),
         *(Entry(f"bin/{name}", "symlink", 0o777, target="busybox") for name in APPLETS),
-        Entry(
-            "etc/passwd", "file", data=b"root:x:0:0::/:/bin/sh\nagent:x:10001:10001::/home/agent:/bin/sh\n"
-        ),
+        Entry("etc/passwd", "file", data=b"root:x:0:0::/:/bin/sh\nagent:x:10001:10001::/home/agent:/bin/sh\n"),
         Entry("www/index.html", "file", data=b"well\n"),
         Entry("www/cgi-bin/env", "file", 0o755, data=CGI),
         Entry("app", "dir", 0o755),

@@ -1,0 +1,140 @@
+"""Step test: start the image, wait until it is well, run every check, stop it whatever happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aac_tasks.contracts.actions import Check, TestAction
+from aac_tasks.contracts.canonical import Json, fingerprint
+from aac_tasks.contracts.image import ImageConfig, StoredImage
+from aac_tasks.contracts.result import Result
+from aac_tasks.contracts.roles import Instance, Runner, RunRequest
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.errors import StepError
+from aac_tasks.steps.checks import Outcome, Subject, run_check
+from aac_tasks.steps.environment import secrets_of
+from aac_tasks.steps.health import Watch, tail_of, wait_until_well
+from aac_tasks.steps.junit import junit
+from aac_tasks.steps.redaction import redact_keys
+
+FOLDER = "test"
+GRACE = 2.0
+"""Seconds that an agent gets to end after its test: nobody waits for what it would still save."""
+
+WELL = Check("becomes well", "health")
+"""The first case of every report: the agent starts and its health check answers."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything one test run is about. ``folder`` receives report and log."""
+
+    action: TestAction
+    image: StoredImage
+    config: ImageConfig
+    runner: Runner
+    env: Mapping[str, str]
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """What the agent wrote."""
+        return self.folder / "agent.log"
+
+    @property
+    def report(self) -> Path:
+        """JUnit's XML."""
+        return self.folder / "junit.xml"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not be shown or kept."""
+        return secrets_of(self.action.instance, self.env)
+
+
+def run_tests(
+    action: TestAction, image: StoredImage, config: ImageConfig, runner: Runner, env: Mapping[str, str], tools: Tools
+) -> Result:
+    """Outputs: ``passed`` (how many checks) and ``report`` (a fingerprint of what was checked, without times).
+
+    Report and log are written below the agent's state folder, secrets taken out.
+
+    Raises:
+        StepError: the agent does not start, ends, or never becomes well, or a check fails. All checks are done
+            before; those that need a running agent count as failed when there is none.
+    """
+    bench = Bench(action, image, config, runner, env, tools.state / FOLDER)
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    for file in (bench.log, bench.report):
+        file.unlink(missing_ok=True)
+    begun = tools.now()
+    try:
+        outcomes, failure = _run(bench, tools)
+    finally:
+        _redact_file(bench.log, bench.secrets)
+    bench.report.write_text(junit(action.instance.name, outcomes), encoding="utf-8")
+    _raise_for(bench, outcomes, failure)
+    names: list[Json] = [[o.check.type, o.check.name] for o in outcomes]
+    passed = len(outcomes)
+    note = f"{passed} check{'s' if passed > 1 else ''} passed in {tools.now() - begun:.1f} s ({runner.name})"
+    return Result(outputs={"passed": passed, "report": fingerprint(names)}, notes=(note,))
+
+
+def _run(bench: Bench, tools: Tools) -> tuple[list[Outcome], StepError | None]:
+    begun = tools.now()
+    instance: Instance | None = None
+    failure: StepError | None = None
+    try:
+        try:
+            instance = _start(bench, tools)
+            watch = Watch(bench.runner, instance, bench.action.instance.probe, bench.log, bench.secrets, bench.action.timeout)
+            wait_until_well(watch, tools)
+        except StepError as error:
+            failure = error
+        well = Outcome(WELL, failure.message if failure else "", tools.now() - begun)
+        subject = Subject(bench.image, bench.config, bench.runner, None if failure else instance)
+        outcomes = [well, *(run_check(check, subject, tools) for check in bench.action.checks)]
+        return [replace(o, problem=redact_keys(o.problem, bench.secrets)) for o in outcomes], failure
+    finally:
+        if instance is not None:
+            bench.runner.stop(instance, tools, grace=GRACE)
+
+
+def _start(bench: Bench, tools: Tools) -> Instance:
+    state = bench.folder / "instance"
+    state.mkdir(exist_ok=True)
+    request = RunRequest(
+        image=bench.image,
+        config=bench.config,
+        instance=bench.action.instance,
+        env=bench.env,
+        state=state,
+        log=bench.log,
+    )
+    return bench.runner.start(request, tools)
+
+
+def _raise_for(bench: Bench, outcomes: Sequence[Outcome], failure: StepError | None) -> None:
+    bad = [outcome for outcome in outcomes if outcome.problem]
+    where = f"report: {bench.report}, log: {bench.log}"
+    if failure is not None:
+        others = [o for o in bad[1:] if o.check.type == "structure"]
+        more = "".join(f"\n  {o.check.name}: {o.problem}" for o in others)
+        message = redact_keys(failure.message, bench.secrets)
+        raise StepError(f"{message}{more}", tail=failure.tail, hint=f"{failure.hint}; report: {bench.report}")
+    if bad:
+        lines = "".join(f"\n  {o.check.name}: {o.problem}" for o in bad)
+        count = f"{len(bad)} of {len(outcomes)} checks failed"
+        tail = tail_of(bench.log, bench.secrets, 10)
+        raise StepError(f"{bench.action.instance.name}: {count}{lines}", tail=tail, hint=where)
+
+
+def _redact_file(log: Path, secrets: tuple[str, ...]) -> None:
+    """An agent may print what it was given; what stays on disk must not hold it."""
+    try:
+        text = log.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return
+    log.write_bytes(redact_keys(text, secrets).encode("utf-8", "surrogateescape"))
