@@ -29,9 +29,8 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
     wanted = {s.kind for s in steps}
     if not session.workspace.settled or last not in wanted or _has_other_artifacts(session, steps):
         return False
-    code = {path: ident for path, ident in session.workspace.seen.items()}
     evidence = Evidence(
-        inputs=code,
+        inputs=dict(session.workspace.seen),
         outputs=tuple(_outputs(session, steps)),
         started_ns=session.started_ns,
         said=_said(session, plan, last),

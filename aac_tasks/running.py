@@ -40,14 +40,14 @@ class Instances:
         outputs = self._session.image(agent)
         if outputs is None:
             raise StepError(f"{agent} has no image yet", hint=f"`agent build {agent}` makes it")
-        hands = self._session.hands
+        hands, runners = self._session.hands, self._session.plugins.catalog.runners
         tools = hands.tools(f"run:{agent}", agent)
         image = decode(StoredImage, outputs["image"])
         with tools.blobs.open(image.config.digest) as file:
             config = config_from_oci(json.load(file))
         instance = self._instance_spec(agent)
         values = resolve(instance, tools, strict=True)
-        return self._facts(start(Start(agent, image, config, instance, values), hands.runner, tools))
+        return self._facts(start(Start(agent, image, config, instance, values), hands.runner, runners, tools))
 
     def stop(self, name: str) -> None:
         """End one by its name; a deployed one is removed from its target."""

@@ -21,6 +21,7 @@ from aac_tasks.state.stamps import seal, unseal
 from aac_tasks.state.watch import code_files, describe, holds, observe
 
 if TYPE_CHECKING:
+    from aac_tasks.catalog import Catalog
     from aac_tasks.contracts.image import Platform
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
@@ -151,7 +152,8 @@ class Workspace:
         extra = plugins.check_spec(read.spec)
         if any(p.severity == "error" for p in extra):
             raise SpecError(extra)
-        wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec) if read.spec.runtime else ()
+        _refuse_unknown(read, plugins.catalog, self._relative(folder / manifest))
+        wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
         ignore_file = folder / ".dockerignore"
         request = Request(
             spec=read.spec,
@@ -195,6 +197,23 @@ class Workspace:
         return self.state.path / "plans" / name
 
 
+def _refuse_unknown(read: ReadSpec, catalog: Catalog, file: str) -> None:
+    """Names that only plugins know, each refused at its place: valid for `validate`, but nothing can be done with them."""
+    spec = read.spec
+    asked = (
+        (catalog.runtimes, spec.runtime, "spec.runtime"),
+        (catalog.builders, spec.build.builder, "spec.build.builder"),
+        (catalog.deployers, spec.deploy.target, "spec.deploy.target"),
+    )
+    problems = tuple(
+        Problem(file, *read.positions.get(path, (0, 0)), path, table.unknown(name))
+        for table, name, path in asked
+        if name and name not in table
+    )
+    if problems:
+        raise SpecError(problems)
+
+
 def _load(cache: Path) -> tuple[dict[str, str], AgentPlan] | None:
     try:
         kept = unseal(cache.read_bytes())
@@ -211,9 +230,7 @@ def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read:
         return plan
     texts = [str(Problem(file, *read.positions.get(path, (0, 0)), path, message)) for path, message in problems]
     steps = tuple(
-        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)})
-        if s.kind in ("dockerfile", "image")
-        else s
+        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)}) if s.kind in ("dockerfile", "image") else s
         for s in plan.steps
     )
     return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)

@@ -48,6 +48,7 @@ class Stage:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     notes: list[str] = field(default_factory=list)
+    started: list[tuple[Runner, Instance]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
@@ -108,8 +109,17 @@ class Stage:
         return request.log.read_text() if request.log.exists() else ""
 
     def start(self, runner: Runner, request: RunRequest) -> Instance:
-        """Start it."""
-        return runner.start(request, self.tools)
+        """Start it; `finish` stops it if the test did not get that far."""
+        instance = runner.start(request, self.tools)
+        self.started.append((runner, instance))
+        return instance
+
+    def finish(self) -> None:
+        """Leave nothing running."""
+        self.cancelled.clear()
+        for runner, instance in self.started:
+            runner.stop(instance, self.tools, grace=0.1)
+        self.processes.kill_children(grace=0.5)
 
     def answers(self, instance: Instance, port: str = "8080/tcp") -> bool:
         """Whether it listens within five seconds."""

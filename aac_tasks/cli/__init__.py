@@ -34,7 +34,7 @@ def _real_world(words: Sequence[str]) -> World:
 
 
 def _dispatch(words: list[str], world: World) -> int:
-    from aac_tasks.cli import commands
+    from aac_tasks.cli import commands, show
     from aac_tasks.cli.flags import WORK
     from aac_tasks.cli.help import command_help
     from aac_tasks.cli.parsing import asks_help, find_command, parse, unknown_command
@@ -49,13 +49,13 @@ def _dispatch(words: list[str], world: World) -> int:
         raise UsageError(unknown_command(name, commands.NAMES))
     command = commands.load(name)
     if asks_help(rest[: rest.index("--")] if "--" in rest else rest):
-        world.out.write(command_help(command))
+        show.text(world, command_help(command))
         return 0
     return command.handle(parse(command, rest), world)
 
 
 def _without_command(words: list[str], world: World) -> int:
-    from aac_tasks.cli import commands
+    from aac_tasks.cli import commands, show
     from aac_tasks.cli.help import overview
     from aac_tasks.errors import UsageError
 
@@ -63,5 +63,5 @@ def _without_command(words: list[str], world: World) -> int:
         return commands.load("version").handle(commands.no_arguments(), world)
     if words and not {"-h", "--help"} & set(words):
         raise UsageError(f"{words[0]}: a command is missing; see `agent --help`")
-    world.out.write(overview(commands.groups(), commands.TOP_FLAGS))
+    show.text(world, overview(commands.groups(), commands.TOP_FLAGS))
     return 0

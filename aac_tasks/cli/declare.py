@@ -23,9 +23,7 @@ class Flag:
     @property
     def dest(self) -> str:
         """The attribute it ends up as: its long name."""
-        return (
-            next((n for n in self.names if n.startswith("--")), self.names[0]).lstrip("-").replace("-", "_")
-        )
+        return next((n for n in self.names if n.startswith("--")), self.names[0]).lstrip("-").replace("-", "_")
 
     @property
     def shown(self) -> str:

@@ -77,9 +77,7 @@ def _tell(world: World, facts: JsonObject, text: str, as_json: bool) -> None:
         Lines(world.out).write(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
         return
     first, *rest = plain(text).splitlines() or [""]
-    Lines(world.err).write(
-        "\n".join([paint("error:", "red", wants_colour(world.err, world.environment)) + f" {first}", *rest])
-    )
+    Lines(world.err).write("\n".join([paint("error:", "red", wants_colour(world.err, world.environment)) + f" {first}", *rest]))
 
 
 def _write_log(folder: Path, trace: str) -> Path | None:

@@ -30,9 +30,7 @@ def platform(text: str) -> str:
 AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents when there is none", "many")
 
 FOLDER = Flag(("-C", "--directory"), "work as if started in DIR", "DIR")
-PROFILE = Flag(
-    ("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default=""
-)
+PROFILE = Flag(("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default="")
 PLATFORM = Flag(
     ("--platform",), "plan for this platform, not build.platforms; may be given again", "OS/ARCH", platform,
     default=(), repeat=True,
@@ -40,9 +38,7 @@ PLATFORM = Flag(
 OFFLINE = Flag(("--offline",), "use no network")
 LOCKED = Flag(("--locked",), "refuse to change agent.lock (the default when CI=true)")
 BUILDER = Flag(("--builder",), "build with this builder, where agent.lock names none", "NAME", default="")
-RUNNER = Flag(
-    ("--runner",), "test and run with this runner instead of the first that works", "NAME", default=""
-)
+RUNNER = Flag(("--runner",), "test and run with this runner instead of the first that works", "NAME", default="")
 ALLOW_HOST = Flag(("--allow-host",), "accept the runner `host`: a process with limits, not a container")
 JOBS = Flag(("-n", "--jobs"), "run up to N steps at once ([tool.aac] jobs, else 1)", "N", count)
 KEEP_GOING = Flag(("-k", "--keep-going"), "after a failure, still run what does not depend on it")

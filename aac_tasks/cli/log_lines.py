@@ -74,18 +74,14 @@ def read(instances: Instances, name: str) -> Iterator[str]:
             yield plain(raw.decode(errors="replace")).rstrip("\n")
 
 
-def follow(
-    instances: Instances, name: str, world: World, *, last: int | None = None, since: Moment | None = None
-) -> int:
+def follow(instances: Instances, name: str, world: World, *, last: int | None = None, since: Moment | None = None) -> int:
     """Print a log until its instance ends; the exit code is the instance's, where that is known."""
     with instances.logs(name) as stream:
         text = plain(stream.read().decode(errors="replace"))
         for line in tail(since_moment(text.splitlines(), since), last):
             show.line(world, line)
         while True:
-            status = instances.status(
-                name
-            )  # asked before reading: what was written until the end is still shown
+            status = instances.status(name)  # asked before reading: what was written until the end is still shown
             more = stream.read()
             show.text(world, more.decode(errors="replace"))
             if status.state != "running" and not more:

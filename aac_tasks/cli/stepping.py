@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli.flags import options
-from aac_tasks.cli.world import Arguments, World
+from aac_tasks.cli.world import Arguments, Tell, World
+from aac_tasks.contracts.result import Event
 from aac_tasks.reporter import Kind, Reporter, make
 from aac_tasks.reporter.quiet import ignore
 
@@ -19,7 +21,7 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     """Run ``kind`` and what it needs, for ``args.agent`` (all when empty); the exit code."""
     reporter = reporter_for(args, world)
     try:
-        session = world.open(chosen or options(args, world), reporter)
+        session = opened(chosen or options(args, world), reporter, world)
         code = world.drive(
             session,
             selection(kind, args.agent, session),
@@ -31,11 +33,26 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
         reporter.close(abandoned=True)
         raise
     reporter.close(code)
-    if code == 0 and world.words and not args.dry_run and not args.json:
+    if code == 0 and world.words and not (args.dry_run or args.json or args.quiet):
         from aac_tasks.conclude import conclude  # only after a success
 
         conclude(session, world.words)
     return code
+
+
+def opened(chosen: Options, tell: Tell, world: World) -> Session:
+    """A session whose fresh steps are told with what they made, so that a run without work says as much as the first."""
+    sessions: list[Session] = []
+
+    def complete(event: Event) -> None:
+        if event.type == "fresh" and not event.data and sessions:
+            kind, _, agent = event.step.partition(":")
+            outputs = sessions[0].outputs(agent, kind)
+            event = replace(event, data={"outputs": outputs} if outputs else {})
+        tell(event)
+
+    sessions.append(world.open(chosen, complete))
+    return sessions[0]
 
 
 @contextmanager

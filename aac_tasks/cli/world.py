@@ -69,7 +69,7 @@ def drive(
     dry_run: bool = False,
 ) -> int:
     """Let doit run steps."""
-    from aac_tasks.doit_bridge.command import run  # doit takes 70 ms to import
+    from aac_tasks.doit_bridge import run  # doit takes 70 ms to import
 
     return run(session, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)
 

@@ -13,17 +13,15 @@ from doit.task import Stream
 
 from aac_tasks.contracts.plan import Plan
 from aac_tasks.contracts.result import Event
-from aac_tasks.doit_bridge.backend import StampDB
+from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
 from aac_tasks.doit_bridge.reporter import BridgeReporter
 from aac_tasks.doit_bridge.stamps import SessionStamps
 from aac_tasks.doit_bridge.tasks import tasks_of
 from aac_tasks.errors import UsageError
 from aac_tasks.session import Session
 
-DB_NAME = "doit.json"
 
-
-def run(
+def run_selection(
     session: Session,
     selection: Sequence[str],
     *,
@@ -46,7 +44,7 @@ def run(
     control = TaskControl(tasks)
     control.process(list(chosen))
     manager = Dependency(StampDB, str(session.state.path / DB_NAME))
-    reporter = BridgeReporter(session, session.tell, lambda: None)
+    reporter = BridgeReporter(session.tell, session.close)
     common = (manager, reporter, keep_going, False, Stream(2))
     runner = MThreadRunner(*common, jobs) if jobs > 1 else Runner(*common)
     return int(runner.run_all(control.task_dispatcher()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from doit.exceptions import TaskFailed
@@ -111,12 +111,6 @@ def _cleaner(session: Session, step_id: str) -> Cleans:
             print(f"{step_id} - {line}")  # noqa: T201  # doit writes what a clean action prints
 
     return clean_step
-
-
-def pruned_tasks(kinds: Sequence[tuple[str, str]]) -> Iterator[TaskDict]:
-    """Tasks of a workspace that is known to be unchanged: (kind, agent) pairs that need not be judged."""
-    for kind, agent in kinds:
-        yield {"basename": kind, "name": agent, "actions": None, "uptodate": [True]}
 
 
 def translated(make: Callable[[], Iterator[TaskDict]], refusal: type[Exception]) -> Iterator[TaskDict]:

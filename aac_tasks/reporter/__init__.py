@@ -53,9 +53,7 @@ def make(  # noqa: PLR0913  # one entrance for every door; all but the kind are 
     """
     if kind == "json":
         return DocumentReporter(Lines(out), redact, clock)
-    style = Style(
-        marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet", verbose=verbose
-    )
+    style = Style(marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet", verbose=verbose)
     if kind == "live" or (kind == "auto" and wants_live(out, err, environment)):
         from aac_tasks.reporter.live import LiveReporter  # rich is slow to import
 

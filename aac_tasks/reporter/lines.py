@@ -19,9 +19,7 @@ _COLOUR = {"done": "green", "cached": "green", "fresh": "dim", "failed": "red"}
 class LineReporter:
     """One line per finished step and the summary on ``out``; output, notes and rare progress on ``err``."""
 
-    def __init__(
-        self, out: Lines, err: Lines, style: Style, redact: Callable[[str], str], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, out: Lines, err: Lines, style: Style, redact: Callable[[str], str], clock: Callable[[], float]) -> None:
         self._out = out
         self._err = err
         self._style = style

@@ -23,9 +23,7 @@ ROWS = 12
 class LiveReporter:
     """A rich live view, from the first step that starts; before, and where all is fresh, only lines."""
 
-    def __init__(
-        self, out: TextIO, style: Style, redact: Callable[[str], str], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, out: TextIO, style: Style, redact: Callable[[str], str], clock: Callable[[], float]) -> None:
         self._out = out
         self._style = style
         self._redact = redact

@@ -50,9 +50,7 @@ class Tally:
         """The summary: what ran, what was fresh, how long it took; then what was made, one product a line."""
         if not self.outcomes:
             return []
-        failed = [
-            event.step for event in self.outcomes if event.type == "failed" and not event.data.get("unmet")
-        ]
+        failed = [event.step for event in self.outcomes if event.type == "failed" and not event.data.get("unmet")]
         counts = {
             "ran": self.count("done"),
             "from the cache": self.count("cached"),
@@ -69,11 +67,7 @@ class Tally:
     def _products(self, marks: Marks) -> list[str]:
         made = [event for event in self.outcomes if event.type != "failed" and event.step.startswith(_MAKERS)]
         rows = [(event, produced(event.data, marks.ellipsis)) for event in made]
-        return [
-            f"  {marks.produced} {event.step}  {text} {layers(event.data)}".rstrip()
-            for event, text in rows
-            if text
-        ]
+        return [f"  {marks.produced} {event.step}  {text} {layers(event.data)}".rstrip() for event, text in rows if text]
 
     @property
     def exit_code(self) -> int:

@@ -50,9 +50,7 @@ def _listed(catalog: Catalog) -> Iterator[Finding]:
     for base in catalog.bases:
         yield Finding("base", base.name, "ok", f"from {catalog.bases.origin.get(base.name, '?')}")
     for registry in catalog.registries:
-        yield Finding(
-            "registry", registry.name, "ok", f"from {catalog.registries.origin.get(registry.name, '?')}"
-        )
+        yield Finding("registry", registry.name, "ok", f"from {catalog.registries.origin.get(registry.name, '?')}")
     for deployer in catalog.deployers:
         pulls = "pulls from a registry" if deployer.pulls else "takes the image from here"
         yield Finding("deployer", deployer.name, "ok", pulls)
@@ -63,7 +61,5 @@ def _choice(step: str, role: str, found: list[Finding], allow_host: bool = False
     if first is None:
         return Finding("choice", step, "blocked", f"no {role} works here; each says why above")
     if first.name == "host" and not allow_host:
-        return Finding(
-            "choice", step, "warning", "only runner host works; it must be allowed with --allow-host"
-        )
+        return Finding("choice", step, "warning", "only runner host works; it must be allowed with --allow-host")
     return Finding("choice", step, "ok", f"would take {role} {first.name}")

@@ -33,9 +33,7 @@ BROKEN = {
 
 def ask(project: Project, code: str) -> object:
     """What a fresh interpreter of the scratch environment answers, as JSON."""
-    script = (
-        f"import json, aac_tasks.plugin_manager as m\ncatalog = m.load(()).catalog\nprint(json.dumps({code}))"
-    )
+    script = f"import json, aac_tasks.plugin_manager as m\ncatalog = m.load(()).catalog\nprint(json.dumps({code}))"
     return json.loads(project.run(("venv/bin/python", "-c", script)).ok().stdout)
 
 
@@ -45,9 +43,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Project:
     top = tmp_path_factory.mktemp("stranger")
     project = Project(top, clean_environment(top, top / "cache"))
     project.run((sys.executable, "-m", "venv", "venv")).ok()
-    folder = project.run(
-        ("venv/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")
-    ).ok()
+    folder = project.run(("venv/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")).ok()
     seen = "\n".join((str(TREE), str(TREE / "plugins"), sysconfig.get_path("purelib")))
     (Path(folder.stdout.strip()) / "beside.pth").write_text(f"{seen}\n")
     project.write({f"broken/{name}": text for name, text in BROKEN.items()})
@@ -78,9 +74,7 @@ def test_a_strangers_runtime_brings_its_settings_schema(scratch: Project) -> Non
 @pytest.mark.network
 @pytest.mark.slow
 def test_a_broken_package_is_named_and_the_others_still_work(scratch: Project) -> None:
-    assert ask(scratch, "dict(catalog.broken)") == {
-        "broken (from broken)": "ImportError: libacme.so.1 is missing"
-    }
+    assert ask(scratch, "dict(catalog.broken)") == {"broken (from broken)": "ImportError: libacme.so.1 is missing"}
 
 
 @pytest.mark.parametrize("name", ["static", "folder"])

@@ -175,7 +175,9 @@ def test_every_text_is_redacted_data_included() -> None:
 
     plain, document = Ear(redact=hide), Ear("json", redact=hide)
     for ear in (plain, document):
-        ear.tell(Event("output", "run:a", "hunter2"), Event("done", "deploy:a", "hunter2", data={"outputs": {"url": ["hunter2"]}}))
+        ear.tell(
+            Event("output", "run:a", "hunter2"), Event("done", "deploy:a", "hunter2", data={"outputs": {"url": ["hunter2"]}})
+        )
         ear.reporter.close(0)
         assert "hunter2" not in ear.out + ear.err
         assert "***" in ear.out

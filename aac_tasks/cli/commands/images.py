@@ -20,9 +20,7 @@ def handle(args: Arguments, world: World) -> int:
     if args.json:
         show.document(world, {"images": [{"agent": name, **facts} for name, facts in built]})
     elif built:
-        show.table(
-            world, ("AGENT", "DIGEST", "SIZE", "BUILDER"), [_row(name, facts) for name, facts in built]
-        )
+        show.table(world, ("AGENT", "DIGEST", "SIZE", "BUILDER"), [_row(name, facts) for name, facts in built])
     else:
         show.line(world, "no images yet; `agent build` makes them")
     return 0

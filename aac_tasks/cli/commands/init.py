@@ -35,9 +35,7 @@ def handle(args: Arguments, world: World) -> int:
         raise UsageError(f"{args.name} has {', '.join(taken)} already; nothing was written")
     _write(target, files)
     if args.json:
-        show.document(
-            world, {"agent": name, "folder": str(target), "template": template.name, "files": sorted(files)}
-        )
+        show.document(world, {"agent": name, "folder": str(target), "template": template.name, "files": sorted(files)})
         return 0
     show.line(world, f"made {args.name} from template {template.name}: {', '.join(sorted(files))}")
     show.line(world, f"next: cd {args.name} && agent test --allow-host")
@@ -49,9 +47,7 @@ def rendered(template: Template, name: str) -> dict[str, str]:
     for path in template.files:
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts:
-            raise PluginError(
-                f"template {template.name!r} names the file {path!r}, outside of the agent's folder"
-            )
+            raise PluginError(f"template {template.name!r} names the file {path!r}, outside of the agent's folder")
     return {path: text.replace("{name}", name) for path, text in template.files.items()}
 
 

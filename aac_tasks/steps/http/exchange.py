@@ -123,9 +123,13 @@ class Exchange:
         if self._offline and not self._request.unix and not is_loopback(call.host):
             raise StepError(f"offline: {call.shown} would be needed; run once without --offline")
         try:
-            return self._pools.send(call, self._watch, self._request.unix), None
+            answer = self._pools.send(call, self._watch, self._request.unix)
         except (HTTPError, OSError) as error:
             return None, error
+        if self._watch.ended:  # headers that stop in the middle pass for complete
+            answer.close()
+            return None, None
+        return answer, None
 
     def _wait(
         self, call: Call, attempt: int, answer: urllib3.BaseHTTPResponse | None, failed: Exception | None
@@ -151,10 +155,11 @@ class Exchange:
 def _parsed(text: str) -> Url:
     try:
         url = parse_url(text)
-    except (HTTPError, ValueError) as error:
-        raise StepError(f"{text.partition('?')[0]!r} is not a URL") from error
+    except (HTTPError, ValueError):
+        url = Url()
     if url.scheme not in ("http", "https") or not url.host:
-        raise StepError(f"{text.partition('?')[0]!r} can't be asked; expected http:// or https:// and a host")
+        shown = text.partition("?")[0].rpartition("@")[2]
+        raise StepError(f"{shown!r} can't be asked; expected http:// or https:// and a host")
     return url
 
 

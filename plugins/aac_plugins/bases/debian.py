@@ -66,9 +66,7 @@ class DebianBase:
             raise StepError(f"{asked!r} is no Debian release; expected one of {known}")
         architecture = ARCHITECTURES.get(platform.architecture) if platform.os == "linux" else None
         if architecture is None:
-            raise StepError(
-                f"Debian has no packages for {platform}; there are {', '.join(ARCHITECTURES)} on linux"
-            )
+            raise StepError(f"Debian has no packages for {platform}; there are {', '.join(ARCHITECTURES)} on linux")
         archive = Archive(tools, self._clock, self._keyring)
         release = archive.codename(asked.partition(":")[2])
         reads = archive.read(release, architecture)
@@ -82,7 +80,7 @@ class DebianBase:
             files=tuple(_locked(record, reads) for record in records),
             runtime_version=choice.version,
             snapshot=max(read.release.date for read in reads).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            facts={"runtime": request.runtime} if request.runtime else {},
+            facts={"runtime": request.runtime, request.runtime: choice.program} if request.runtime else {},
         )
 
     def fetch(self, locked: LockedBase, tools: Tools) -> BaseImage:

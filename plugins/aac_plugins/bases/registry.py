@@ -114,7 +114,7 @@ def _stored(digest: Digest, blobs: BlobStore) -> StoredImage | None:
 
 
 def _version(runtime: str, env: Sequence[str], tag: str) -> str:
-    """Major and minor version of the language: from the image's environment, else from the tag, else empty."""
+    """Major and minor version of the language: from the image's environment, else the tag, or empty."""
     variables = dict(item.partition("=")[::2] for item in env)
     said = variables.get(_VERSION_VARIABLES.get(runtime, ""), "") or tag
     match = re.match(r"[a-z-]*v?(\d+(?:\.\d+)?)", said)

@@ -143,8 +143,7 @@ def _application(layer: ApplicationLayer, request: BuildRequest, tools: Tools) -
 
 def _file_entries(layer: FileLayer) -> list[Entry]:
     return [
-        Entry(str(PurePosixPath(path).relative_to("/")), "file", 0o644, data=text.encode())
-        for path, text in layer.files.items()
+        Entry(str(PurePosixPath(path).relative_to("/")), "file", 0o644, data=text.encode()) for path, text in layer.files.items()
     ]
 
 

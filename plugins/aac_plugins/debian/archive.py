@@ -132,15 +132,11 @@ class Archive:
         now = datetime.fromtimestamp(self._clock(), timezone.utc)
         if release.valid_until is None or release.valid_until >= now or self._unsigned:
             return
-        said = (
-            f"{url}: valid until {release.valid_until:%Y-%m-%d %H:%M} UTC, and now it is {now:%Y-%m-%d %H:%M}"
-        )
+        said = f"{url}: valid until {release.valid_until:%Y-%m-%d %H:%M} UTC, and now it is {now:%Y-%m-%d %H:%M}"
         if self._tools.offline:  # nobody can hold back news on a network that is not used
             self._tools.note(f"{said}; taken as it is offline")
             return
-        raise StepError(
-            said, hint="the mirror is stale (use another AAC_DEBIAN_MIRROR) or this machine's clock is wrong"
-        )
+        raise StepError(said, hint="the mirror is stale (use another AAC_DEBIAN_MIRROR) or this machine's clock is wrong")
 
     def _fetched(self, url: str, key: str) -> _Answer:
         """The file's bytes, asked for again only if they changed since last time."""
@@ -217,6 +213,4 @@ def _save(chunks: Iterator[bytes], into: Path, listed: Listed, url: str) -> None
 
 def _expect_ok(response: HttpResponse, url: str) -> None:
     if response.status != 200:
-        raise StepError(
-            f"{url}: answered {response.status}", hint="is that a Debian mirror? AAC_DEBIAN_MIRROR names one"
-        )
+        raise StepError(f"{url}: answered {response.status}", hint="is that a Debian mirror? AAC_DEBIAN_MIRROR names one")

@@ -105,9 +105,7 @@ def _provides(record: Record, relation: Relation) -> bool:
     """Policy 7.5: a provided name without a version satisfies only a relation without one."""
     for group in parse_relations(record.provides):
         given = group[0]
-        if given.name == relation.name and (
-            not relation.sign or (given.version and relation.accepts(given.version))
-        ):
+        if given.name == relation.name and (not relation.sign or (given.version and relation.accepts(given.version))):
             return True
     return False
 
@@ -151,10 +149,8 @@ class Closure:
         candidates = [found for option in group for found in self._universe.satisfying(option)]
         if not candidates:
             raise StepError(
-                f"package {record.name} {record.version} needs {' | '.join(map(str, group))}, "
-                "which the archive lacks",
-                hint="a mirror in the middle of an update looks like that: try again, or another one "
-                "(AAC_DEBIAN_MIRROR)",
+                f"package {record.name} {record.version} needs {' | '.join(map(str, group))}, which the archive lacks",
+                hint="a mirror in the middle of an update looks like that: try again, or another one (AAC_DEBIAN_MIRROR)",
             )
         return next((c for c in candidates if c.name in self._visiting), candidates[0])
 

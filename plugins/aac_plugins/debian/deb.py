@@ -118,9 +118,7 @@ class Package:
     def _clean(self, path: str, member: str) -> str:
         parts = [part for part in path.split("/") if part not in ("", ".")]
         if path.startswith("/") or ".." in parts or "\0" in path:
-            raise StepError(
-                f"package {self.name}: {member!r} points outside of the image ({path!r}); it is not unpacked"
-            )
+            raise StepError(f"package {self.name}: {member!r} points outside of the image ({path!r}); it is not unpacked")
         return "/".join(parts)
 
     def _link(self, path: str, target: str) -> str:

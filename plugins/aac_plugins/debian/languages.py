@@ -40,7 +40,7 @@ _EDGES: tuple[tuple[str, str, str], ...] = (
     ),
     ("base-files", "awk", "only its maintainer scripts call it"),
     ("nodejs", "node-corepack", "brings package managers"),
-    (r"openjdk-\d+-jre-headless", "ca-certificates-java", "a maintainer script that makes a key store"),
+    (r"openjdk-\d+-jre-headless", "ca-certificates-java", "makes a key store, which is written here without (keystore.py)"),
     (r"openjdk-\d+-jre-headless", "java-common", "chooses between several JREs while one is installed"),
     (r"openjdk-\d+-jre-headless", "util-linux", "only its maintainer scripts call it"),
 )
@@ -59,14 +59,15 @@ class Language:
 
     ``versioned`` matches the package whose name carries the version (group 1) or, without a group, the one
     package that has the version of the language. ``meta`` is the package whose dependencies say which one is
-    the default. ``packages`` and ``links`` (path → target) may hold ``{v}``; links are made where no package
-    brings the path.
+    the default. ``packages``, ``program`` (the interpreter) and ``links`` (path → target) may hold ``{v}``;
+    links are made where no package brings the path.
     """
 
     name: str
     versioned: str
     meta: str
     packages: tuple[str, ...]
+    program: str
     links: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,16 +79,18 @@ LANGUAGES: Mapping[str, Language] = {
             versioned=r"python(3\.\d+)-minimal",
             meta="python3-minimal",
             packages=("python{v}-minimal", "libpython{v}-stdlib"),
+            program="/usr/bin/python{v}",
             # python3 is what the package python3-minimal links, python what python-is-python3 does; both
             # would bring scripts that only package installation needs.
             links={"usr/bin/python3": "python{v}", "usr/bin/python": "python3"},
         ),
-        Language("nodejs", versioned="nodejs", meta="nodejs", packages=("nodejs",)),
+        Language("nodejs", versioned="nodejs", meta="nodejs", packages=("nodejs",), program="/usr/bin/node"),
         Language(
             "java",
             versioned=r"openjdk-(\d+)-jre-headless",
             meta="default-jre-headless",
             packages=("openjdk-{v}-jre-headless",),
+            program="/usr/bin/java",
             links={
                 "usr/bin/java": "../lib/jvm/java-{v}-openjdk/bin/java",
                 "usr/lib/jvm/java-{v}-openjdk": "java-{v}-openjdk-{arch}",
@@ -99,10 +102,11 @@ LANGUAGES: Mapping[str, Language] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A language in one version: the packages to have, the version as people say it (``3.13``)."""
+    """A language in one version: the packages to have, the version as people say it (``3.13``), its program."""
 
     packages: tuple[str, ...]
     version: str = ""
+    program: str = ""
 
 
 def choose(universe: Universe, runtime: str, version: str, suite: str) -> Choice:
@@ -125,11 +129,11 @@ def choose(universe: Universe, runtime: str, version: str, suite: str) -> Choice
         have = ", ".join(sorted({v for v, _ in available.values()})) or "none"
         raise StepError(
             f"Debian {suite} has {runtime} {have}, not {version}",
-            hint=f"leave the version out (runtime: {runtime}), or name an image that has it under "
-            "spec.build.baseImage",
+            hint=f"leave the version out (runtime: {runtime}), or name an image that has it under spec.build.baseImage",
         )
     chosen = named.get(default) or (named[max(named)] if named else available[default][0])
-    return Choice((*ALWAYS, *(p.format(v=chosen) for p in language.packages)), chosen)
+    packages = (*ALWAYS, *(package.format(v=chosen) for package in language.packages))
+    return Choice(packages, chosen, language.program.format(v=chosen))
 
 
 def _versions(universe: Universe, language: Language) -> dict[str, tuple[str, str]]:
@@ -150,9 +154,7 @@ def _default(universe: Universe, language: Language, available: Mapping[str, tup
     for name in (language.meta, *needs):
         if name in available:
             return name
-    raise StepError(
-        f"this Debian release has no package for {language.name}", hint="name one that has, or an image"
-    )
+    raise StepError(f"this Debian release has no package for {language.name}", hint="name one that has, or an image")
 
 
 def _upstream(version: str) -> str:

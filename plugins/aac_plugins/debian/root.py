@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from aac_plugins.debian import rules
 from aac_plugins.debian.deb import Member, Package
+from aac_plugins.debian.keystore import key_store
 from aac_plugins.oci.layer import Entry
 from aac_tasks.errors import StepError
 
@@ -25,7 +26,7 @@ class Root:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
-        self._certificates: dict[str, bytes] = {}
+        self._certificates: dict[str, str] = {}
         self.newest = 0
 
     def add(self, package: Package, parts: tuple[str, ...] = ()) -> None:
@@ -36,7 +37,7 @@ class Root:
                 continue  # base-files brings some of the links that finish() makes
             path = rules.merged(member.path)
             if path.startswith(rules.CERTIFICATES) and path.endswith(".crt") and member.type == "file":
-                self._certificates[path] = _read(member)
+                self._certificates[path] = _read(member).decode("ascii", "replace")
             elif not path.startswith(rules.CERTIFICATES) and rules.kept(path, parts):
                 self._put(self._entry(package.name, path, member))
         # Where scanners look for the packages of an image without dpkg, as in Google's distroless images.
@@ -57,9 +58,7 @@ class Root:
         target = rules.merged(member.target)
         known = self._entries.get(target)
         if known is None or known.type != "file":
-            raise StepError(
-                f"package {package}: hard link {path!r} names {member.target!r}, which the image lacks"
-            )
+            raise StepError(f"package {package}: hard link {path!r} names {member.target!r}, which the image lacks")
         return target
 
     def _put(self, entry: Entry) -> None:
@@ -81,6 +80,9 @@ class Root:
             self._entries[path] = Entry(path, "dir", mode)
         if self._certificates:
             self._text(rules.BUNDLE, _bundle(self._certificates))
+            if any(path.startswith(rules.JAVA) for path in self._entries):
+                store = key_store({path.rpartition("/")[2]: t for path, t in self._certificates.items()})
+                self._entries[rules.JAVA_STORE] = Entry(rules.JAVA_STORE, "file", 0o644, data=store)
             links = {**rules.LINKS, **links}
         for path, target in {**links, **self._merged()}.items():
             self._entries.setdefault(path, Entry(path, "symlink", 0o777, target=target))
@@ -95,9 +97,9 @@ class Root:
         return {top: f"usr/{top}" for top in tops}
 
 
-def _bundle(certificates: Mapping[str, bytes]) -> str:
+def _bundle(certificates: Mapping[str, str]) -> str:
     """As update-ca-certificates writes it: in the order of the names, each ending with a new line."""
-    texts = [certificates[path].decode("ascii", "replace") for path in sorted(certificates)]
+    texts = [certificates[path] for path in sorted(certificates)]
     return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)
 
 

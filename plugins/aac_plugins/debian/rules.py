@@ -60,6 +60,10 @@ CERTIFICATES = "usr/share/ca-certificates/"
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 """update-ca-certificates(8) joins the certificates of the first into the second."""
 
+JAVA = "usr/lib/jvm/"
+JAVA_STORE = "etc/ssl/certs/java/cacerts"
+"""Where a root holds the first, it gets the second, which Debian's JREs link to."""
+
 
 def merged(path: str) -> str:
     """Where ``path`` is once /bin, /lib … are links into /usr."""

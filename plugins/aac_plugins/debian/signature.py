@@ -63,9 +63,7 @@ def by_gpgv(data: bytes, where: str, keyrings: Sequence[Path], tools: Tools) -> 
         signed, text = folder / "InRelease", folder / "Release"
         signed.write_bytes(data)
         rings = [argument for ring in keyrings for argument in ("--keyring", str(ring.absolute()))]
-        done = tools.run(
-            Process((str(program), "--status-fd=1", *rings, f"--output={text}", str(signed)), timeout=30)
-        )
+        done = tools.run(Process((str(program), "--status-fd=1", *rings, f"--output={text}", str(signed)), timeout=30))
         words = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("[GNUPG:] ")]
         if "VALIDSIG" not in words or "BADSIG" in words or not text.is_file():
             raise _refused(where, done.tail or "gpgv found no valid signature")

@@ -81,8 +81,7 @@ def write_image(
         "config": config_to_json(config),
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
         "history": [
-            {"created": date, "created_by": h.created_by, **({"empty_layer": True} if h.empty else {})}
-            for h in about.history
+            {"created": date, "created_by": h.created_by, **({"empty_layer": True} if h.empty else {})} for h in about.history
         ],
     }
     stored = blobs.put(canonical(document), media_type=MEDIA_CONFIG)
@@ -94,9 +93,7 @@ def write_image(
         **({"annotations": dict(about.annotations)} if about.annotations else {}),
     }
     image = read_image(blobs.put(canonical(manifest), media_type=MEDIA_MANIFEST), blobs)
-    return StoredImage(
-        image.manifest, image.config, _named(image.layers, layers), platform, image.content_digest
-    )
+    return StoredImage(image.manifest, image.config, _named(image.layers, layers), platform, image.content_digest)
 
 
 def read_image(manifest: Descriptor, blobs: BlobStore) -> StoredImage:
@@ -109,9 +106,7 @@ def read_image(manifest: Descriptor, blobs: BlobStore) -> StoredImage:
     rootfs = document.get("rootfs")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(diff_ids, list) or len(diff_ids) != len(parsed.layers):
-        raise StepError(
-            f"image {manifest.digest}: the configuration's diff_ids do not match {len(parsed.layers)} layers"
-        )
+        raise StepError(f"image {manifest.digest}: the configuration's diff_ids do not match {len(parsed.layers)} layers")
     platform = Platform(*(str(document.get(key) or "") for key in ("os", "architecture", "variant")))
     try:
         layers = tuple(Layer(b, Digest(str(d))) for b, d in zip(parsed.layers, diff_ids, strict=True))

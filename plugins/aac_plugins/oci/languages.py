@@ -54,9 +54,7 @@ def _python(image: StoredImage, blobs: BlobStore) -> Found:
     """The highest interpreter of the top-most layer that has one; names of members are enough to see it."""
     for layer in reversed(image.layers):
         with open_layer(layer, blobs) as archive:
-            matches = [
-                m for member in archive if not member.isdir() and (m := _PYTHON.fullmatch(member.name))
-            ]
+            matches = [m for member in archive if not member.isdir() and (m := _PYTHON.fullmatch(member.name))]
         if matches:
             best = max(matches, key=lambda m: (int(m[2].split(".")[1]), m[1]))
             return Found(best[2], {"python": f"/{best[1]}{best[2]}"})

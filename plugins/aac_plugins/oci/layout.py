@@ -65,9 +65,7 @@ class Layout:
 
     def names(self) -> tuple[str, ...]:
         """The names that images have in it, sorted."""
-        return tuple(
-            sorted({d.annotations[REF_NAME] for d in self._manifests() if REF_NAME in d.annotations})
-        )
+        return tuple(sorted({d.annotations[REF_NAME] for d in self._manifests() if REF_NAME in d.annotations}))
 
     def find(self, name: str) -> Descriptor | None:
         """What ``name`` stands for now (a manifest or an index), None when it is not there."""
@@ -124,9 +122,7 @@ class Layout:
         except OSError as error:
             raise self._failed(f"blob {descriptor.digest} can't be read", error) from error
         if f"sha256:{hashlib.sha256(data).hexdigest()}" != descriptor.digest:
-            raise StepError(
-                f"{self.label}: blob {descriptor.digest} is damaged: its bytes hash to something else"
-            )
+            raise StepError(f"{self.label}: blob {descriptor.digest} is damaged: its bytes hash to something else")
         return data
 
     def add(self, blob: Descriptor, source: Path) -> int:
@@ -186,9 +182,7 @@ class Layout:
         return choose(parse_index(self.document(found), found.digest), platform, self.label)
 
     def _manifests(self) -> tuple[Descriptor, ...]:
-        return (
-            tuple(e.manifest for e in parse_index(self._index_bytes(), self.label)) if self.exists() else ()
-        )
+        return tuple(e.manifest for e in parse_index(self._index_bytes(), self.label)) if self.exists() else ()
 
     def _index_bytes(self) -> bytes:
         try:

@@ -97,9 +97,7 @@ def _refuse_escape(path: str, target: str, what: str, *, absolute: bool) -> None
         end = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         escapes = end == ".." or end.startswith("../")
     if escapes:
-        raise StepError(
-            f"{what} points to {target}, which is outside", hint="copy the file there, or leave the link out"
-        )
+        raise StepError(f"{what} points to {target}, which is outside", hint="copy the file there, or leave the link out")
 
 
 def _host_path(name: str) -> StepError:

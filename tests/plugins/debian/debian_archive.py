@@ -104,22 +104,15 @@ class TinyArchive:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        paragraph = (
-            f"{control}Filename: {filename}\nSize: {len(data)}\nSHA256: {digest}\nDescription: tiny\n more\n"
-        )
+        paragraph = f"{control}Filename: {filename}\nSize: {len(data)}\nSHA256: {digest}\nDescription: tiny\n more\n"
         self.paragraphs.setdefault((suite, architecture), []).append(paragraph)
         return path
 
     def minimal(self) -> None:
         """What every root holds."""
         self.add("base-files", "13", file("usr/lib/os-release", "ID=debian\n"), Pre_Depends="awk")
-        self.add(
-            "libc-bin", "2.41", file("usr/lib/locale/C.utf8/LC_CTYPE"), file("usr/bin/ldd", "#!/bin/bash")
-        )
-        certificates = [
-            file(f"usr/share/ca-certificates/mozilla/{n}.crt", f"-----{n}-----\n")
-            for n in ("B_Root", "A_Root")
-        ]
+        self.add("libc-bin", "2.41", file("usr/lib/locale/C.utf8/LC_CTYPE"), file("usr/bin/ldd", "#!/bin/bash"))
+        certificates = [file(f"usr/share/ca-certificates/mozilla/{n}.crt", f"-----{n}-----\n") for n in ("B_Root", "A_Root")]
         script = file("usr/sbin/update-ca-certificates", "#!/bin/sh\n", 0o755)
         self.add("ca-certificates", "2025", *certificates, script, Depends="openssl, debconf | debconf-2.0")
         self.add("netbase", "6.5", file("etc/services", "https 443/tcp\n"))
@@ -138,12 +131,8 @@ class TinyArchive:
         )
         library = file(f"usr/lib/python{version}/os.py", "name = 'posix'\n")
         self.add(f"libpython{version}-minimal", full, library, Depends="libc6 (>= 2.14)")
-        self.add(
-            f"libpython{version}-stdlib", full, file(f"usr/lib/python{version}/json.py"), Depends="libc6"
-        )
-        self.add(
-            "python3-minimal", full, Pre_Depends=f"python{version}-minimal (>= {version})", Depends="dpkg"
-        )
+        self.add(f"libpython{version}-stdlib", full, file(f"usr/lib/python{version}/json.py"), Depends="libc6")
+        self.add("python3-minimal", full, Pre_Depends=f"python{version}-minimal (>= {version})", Depends="dpkg")
 
     def publish(self, *, key: pysequoia.Tsk | None = KEY, valid_until: str = "", **changed: str) -> None:
         """Write every suite's indices and sign them; ``changed`` replaces fields (Suite, Codename, Date)."""

@@ -110,9 +110,7 @@ def test_of_several_archives_the_newest_version_counts_and_says_where_it_is(tmp_
 
 
 def test_what_only_maintainer_scripts_need_is_not_followed_unless_it_is_asked_for(tmp_path: Path) -> None:
-    there = universe(
-        tmp_path, "ca-certificates 1 Depends=openssl, debconf | debconf-2.0\nopenssl 1\ndebconf 1"
-    )
+    there = universe(tmp_path, "ca-certificates 1 Depends=openssl, debconf | debconf-2.0\nopenssl 1\ndebconf 1")
     closure = Closure(there, left_out)
     assert [r.name for r in closure.of(["ca-certificates", "openssl"])] == ["ca-certificates", "openssl"]
 

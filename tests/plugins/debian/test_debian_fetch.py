@@ -5,12 +5,14 @@ import stat
 import tarfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from debian_archive import TinyArchive, file, folder, hard_link, link, members_of, special, text_of
 
 from aac_plugins.bases.debian import DebianBase
+from aac_plugins.debian.root import ROOT_FORMAT
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest, LockedBase
 from aac_tasks.errors import StepError
@@ -71,12 +73,8 @@ def test_users_and_folders_are_those_that_programs_expect(base: DebianBase, tool
     assert {(member.uid, member.gid) for member in members.values()} == {(0, 0)}
 
 
-def test_scanners_find_every_package_and_its_licence(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
-    archive.add(
-        "libfoo", "1.2-3", file("usr/share/doc/libfoo/copyright", "GPL"), file("usr/share/doc/libfoo/NEWS")
-    )
+def test_scanners_find_every_package_and_its_licence(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
+    archive.add("libfoo", "1.2-3", file("usr/share/doc/libfoo/copyright", "GPL"), file("usr/share/doc/libfoo/NEWS"))
     archive.publish()
     layer = root(base, tools, "libfoo")
     assert "Version: 1.2-3\n" in text_of(layer, "var/lib/dpkg/status.d/libfoo")
@@ -84,9 +82,7 @@ def test_scanners_find_every_package_and_its_licence(
     assert "usr/share/doc/libfoo/NEWS" not in members_of(layer)
 
 
-def test_manuals_translations_and_compiled_python_are_left_out(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_manuals_translations_and_compiled_python_are_left_out(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     dropped = (
         "usr/share/man/man1/a.1.gz",
         "usr/share/locale/de/LC_MESSAGES/a.mo",
@@ -103,9 +99,7 @@ def test_manuals_translations_and_compiled_python_are_left_out(
     assert "usr/share/talkative/data" in members and "usr/share/man" not in members
 
 
-def test_set_user_id_bits_do_not_come_into_an_image(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_set_user_id_bits_do_not_come_into_an_image(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     archive.add(
         "su",
         "1",
@@ -123,9 +117,7 @@ def test_set_user_id_bits_do_not_come_into_an_image(
 
 
 def test_hard_links_stay_links(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
-    archive.add(
-        "perl", "5", file("usr/bin/perl", "x" * 9000, 0o755), hard_link("usr/bin/perl5.40", "./usr/bin/perl")
-    )
+    archive.add("perl", "5", file("usr/bin/perl", "x" * 9000, 0o755), hard_link("usr/bin/perl5.40", "./usr/bin/perl"))
     archive.publish()
     member = members_of(root(base, tools, "perl"))["usr/bin/perl5.40"]
     assert member.islnk() and member.linkname == "usr/bin/perl"
@@ -140,9 +132,7 @@ def test_a_link_to_a_folder_is_kept_where_another_package_has_the_folder(
     assert members_of(root(base, tools, "second"))["usr/share/alias"].linkname == "real"
 
 
-def test_a_second_fetch_asks_nobody_and_writes_nothing(
-    base: DebianBase, tools: StepTools, served: object
-) -> None:
+def test_a_second_fetch_asks_nobody_and_writes_nothing(base: DebianBase, tools: StepTools, served: object) -> None:
     locked = lock(base, tools)
     first = base.fetch(locked, tools)
     written = tools.blobs.path(first.layers[0].blob.digest).stat().st_mtime_ns
@@ -197,9 +187,7 @@ def test_the_order_of_files_in_a_package_does_not_show_in_the_layer(
     assert digests[0] == digests[1]
 
 
-def test_other_packages_give_another_name_for_the_dockerfile(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_other_packages_give_another_name_for_the_dockerfile(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     plain, more = lock(base, tools), lock(base, tools, "python3-minimal")
     assert base.dockerfile_from(plain).startswith("localhost/aac/debian:trixie-")
     assert base.dockerfile_from(plain) != base.dockerfile_from(more)
@@ -262,3 +250,22 @@ def test_a_package_that_is_refused_leaves_no_scratch_behind(
     with pytest.raises(StepError, match=r"package evil: ./dev/sda is a device"):
         root(base, tools, "evil")
     assert not list((tmp_path / "store" / "tmp").iterdir())
+
+
+def test_the_bytes_of_a_root_change_only_when_its_format_is_raised(
+    archive: TinyArchive, base: DebianBase, tools: StepTools
+) -> None:
+    archive.add("bits", "1", folder("var/mail", 0o2775), file("bin/su", "x", 0o4755), link("usr/a", "../etc"))
+    archive.publish()
+    layer = base.fetch(lock(base, tools, "bits"), tools).layers[0]
+    assert (ROOT_FORMAT, layer.diff_id) == (
+        1,
+        "sha256:c0708f57a53950d077f0cc26699b3b50c60567d9cf428e027ef064e2df344c9b",
+    )
+
+
+def test_a_lock_without_a_hash_is_refused(base: DebianBase, tools: StepTools) -> None:
+    locked = lock(base, tools)
+    edited = replace(locked, files=(replace(locked.files[0], sha256=""), *locked.files[1:]))
+    with pytest.raises(StepError, match="package base-files: 'sha256:' is not a digest"):
+        base.fetch(edited, tools)

@@ -22,11 +22,10 @@ def names(locked: LockedBase) -> list[str]:
     return [file.name for file in locked.files]
 
 
-def test_python_without_a_version_is_locked_to_the_packages_of_a_minimal_root(
-    base: DebianBase, tools: StepTools
-) -> None:
+def test_python_without_a_version_is_locked_to_the_packages_of_a_minimal_root(base: DebianBase, tools: StepTools) -> None:
     locked = base.resolve(PYTHON, LINUX, tools)
     assert locked.runtime_version == "3.13"
+    assert locked.facts["python"] == "/usr/bin/python3.13"
     assert locked.snapshot == "2026-11-21T09:15:44Z"
     assert locked.reference == "debian:trixie"
     assert sorted(names(locked)) == [
@@ -47,16 +46,12 @@ def test_what_a_package_needs_is_unpacked_before_it(base: DebianBase, tools: Ste
     assert order.index("libc6") < order.index("libpython3.13-minimal") < order.index("python3.13-minimal")
 
 
-def test_a_lock_names_the_public_archive_whatever_mirror_it_was_made_with(
-    base: DebianBase, tools: StepTools
-) -> None:
+def test_a_lock_names_the_public_archive_whatever_mirror_it_was_made_with(base: DebianBase, tools: StepTools) -> None:
     urls = [file.url for file in base.resolve(PYTHON, LINUX, tools).files]
     assert all(url.startswith("http://deb.debian.org/debian/pool/main/") for url in urls)
 
 
-def test_the_newest_version_of_all_suites_wins(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_the_newest_version_of_all_suites_wins(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     archive.add("libc6", "2.41-1+deb13u1", file("usr/lib/libc.so.6"), suite="trixie-security")
     archive.add("libc6", "2.40", file("usr/lib/libc.so.6"), suite="trixie-updates")
     archive.publish()
@@ -69,9 +64,7 @@ def test_stable_is_locked_under_its_own_name(base: DebianBase, tools: StepTools)
     assert base.resolve(BaseRequest("debian", "debian:stable"), LINUX, tools).reference == "debian:trixie"
 
 
-def test_a_second_lock_asks_only_whether_the_release_files_changed(
-    base: DebianBase, tools: StepTools, served: object
-) -> None:
+def test_a_second_lock_asks_only_whether_the_release_files_changed(base: DebianBase, tools: StepTools, served: object) -> None:
     first = base.resolve(PYTHON, LINUX, tools)
     served.asked.clear()  # type: ignore[attr-defined]
     assert base.resolve(PYTHON, LINUX, tools) == first
@@ -87,9 +80,7 @@ def test_a_release_that_was_seen_can_be_locked_offline(
     assert base.resolve(PYTHON, LINUX, offline) == online
 
 
-def test_a_version_that_the_release_lacks_is_refused_naming_those_it_has(
-    base: DebianBase, tools: StepTools
-) -> None:
+def test_a_version_that_the_release_lacks_is_refused_naming_those_it_has(base: DebianBase, tools: StepTools) -> None:
     asked = BaseRequest("debian", "debian:trixie", runtime="python", version="3.9")
     with pytest.raises(StepError, match=r"Debian trixie has python 3\.13, not 3\.9"):
         base.resolve(asked, LINUX, tools)
@@ -101,9 +92,7 @@ def test_a_version_may_be_said_in_part_or_in_full(base: DebianBase, tools: StepT
     assert base.resolve(asked, LINUX, tools).runtime_version == "3.13"
 
 
-def test_system_packages_come_with_what_they_need(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_system_packages_come_with_what_they_need(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     archive.add("libpq5", "17", Depends="libssl3 (>= 3.0), libc6")
     archive.add("libssl3", "3.5")
     archive.publish()
@@ -130,9 +119,7 @@ def test_an_unsigned_archive_is_refused(archive: TinyArchive, base: DebianBase, 
         base.resolve(PYTHON, LINUX, tools)
 
 
-def test_an_archive_signed_by_somebody_else_is_refused(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_an_archive_signed_by_somebody_else_is_refused(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     archive.publish(key=pysequoia.Tsk.generate("Somebody Else"))
     with pytest.raises(StepError, match="not signed by one of Debian's archive keys"):
         base.resolve(PYTHON, LINUX, tools)
@@ -159,13 +146,9 @@ def test_a_release_file_that_was_changed_is_refused_and_not_remembered(
     assert base.resolve(PYTHON, LINUX, tools).runtime_version == "3.13"
 
 
-def test_text_around_the_signed_part_is_never_read(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_text_around_the_signed_part_is_never_read(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     signed = archive.in_release().read_bytes()
-    archive.in_release().write_bytes(
-        signed + b"\nSHA256:\n " + b"0" * 64 + b" 1 main/binary-amd64/Packages.xz\n"
-    )
+    archive.in_release().write_bytes(signed + b"\nSHA256:\n " + b"0" * 64 + b" 1 main/binary-amd64/Packages.xz\n")
     try:
         locked = base.resolve(PYTHON, LINUX, tools)
     except StepError as refused:
@@ -174,25 +157,19 @@ def test_text_around_the_signed_part_is_never_read(
         assert locked.runtime_version == "3.13"
 
 
-def test_the_signed_release_file_of_another_suite_is_refused(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_the_signed_release_file_of_another_suite_is_refused(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     archive.publish(Suite="oldstable", Codename="bookworm")
     with pytest.raises(StepError, match="is the Release file of bookworm, not of trixie"):
         base.resolve(PYTHON, LINUX, tools)
 
 
-def test_an_index_that_is_not_the_signed_one_is_refused(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_an_index_that_is_not_the_signed_one_is_refused(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     archive.packages().write_bytes(archive.packages().read_bytes()[:-1] + b"x")
     with pytest.raises(StepError, match="not the file that the signed Release names"):
         base.resolve(PYTHON, LINUX, tools)
 
 
-def test_an_index_that_never_ends_is_cut_off(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_an_index_that_never_ends_is_cut_off(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     archive.packages().write_bytes(archive.packages().read_bytes() + bytes(4 << 20))
     with pytest.raises(StepError, match="not the file that the signed Release names"):
         base.resolve(PYTHON, LINUX, tools)
@@ -239,9 +216,7 @@ def test_something_that_is_no_mirror_is_named(base: DebianBase, make_tools: Call
         base.resolve(PYTHON, LINUX, tools)
 
 
-def test_only_the_current_index_of_a_suite_is_kept(
-    archive: TinyArchive, base: DebianBase, tools: StepTools
-) -> None:
+def test_only_the_current_index_of_a_suite_is_kept(archive: TinyArchive, base: DebianBase, tools: StepTools) -> None:
     base.resolve(PYTHON, LINUX, tools)
     archive.add("newcomer")
     archive.publish()

@@ -60,9 +60,7 @@ def test_what_has_no_place_in_an_image_is_refused_naming_the_package(tmp_path: P
 
 
 def test_links_inside_the_root_are_fine_however_they_are_written(tmp_path: Path) -> None:
-    members = opened(
-        tmp_path, deb(CONTROL, [link("usr/lib64/ld.so", "../lib/ld.so"), link("etc/mtab", "/proc/mounts")])
-    )
+    members = opened(tmp_path, deb(CONTROL, [link("usr/lib64/ld.so", "../lib/ld.so"), link("etc/mtab", "/proc/mounts")]))
     assert [m.target for m in members] == ["../lib/ld.so", "/proc/mounts"]
 
 

@@ -23,8 +23,6 @@ def test_scratch_is_no_layer_at_all(make_tools: Callable[..., StepTools]) -> Non
     "request_",
     [BaseRequest("scratch", "scratch", ("git",)), BaseRequest("scratch", "scratch", runtime="python")],
 )
-def test_nothing_can_not_hold_packages_or_an_interpreter(
-    request_: BaseRequest, make_tools: Callable[..., StepTools]
-) -> None:
+def test_nothing_can_not_hold_packages_or_an_interpreter(request_: BaseRequest, make_tools: Callable[..., StepTools]) -> None:
     with pytest.raises(StepError, match="base scratch"):
         ScratchBase().resolve(request_, Platform(), make_tools())

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from plugins.oci.oci_bench import Bench, Shop
 
 from aac_tasks.state.blobs import Blobs
-from plugins.oci.oci_bench import Bench, Shop
 
 
 @pytest.fixture

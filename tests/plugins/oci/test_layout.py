@@ -1,4 +1,4 @@
-"""Layout folders: what skopeo thinks of ours, what concurrent writers do to each other, what is not believed."""
+"""Layout folders: what skopeo thinks of ours, what concurrent writers do, what is not believed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from plugins.oci.oci_bench import Shop, file_of
 
 from aac_plugins.bases.layout import LayoutBase
 from aac_plugins.oci.documents import About, History, write_image
@@ -19,7 +20,6 @@ from aac_plugins.registries.layout import LayoutRegistry
 from aac_tasks.contracts.image import HealthProbe, ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.lock import BaseRequest
 from aac_tasks.errors import StepError
-from plugins.oci.oci_bench import Shop, file_of
 
 CONFIG = ImageConfig(
     env=("PATH=/usr/local/bin:/usr/bin:/bin", "PYTHON_VERSION=3.12.4"),
@@ -34,7 +34,10 @@ skopeo = pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is no
 
 
 def image_of(shop: Shop, text: str = "1", platform: Platform = Platform()) -> StoredImage:  # noqa: B008  # frozen
-    layers = (shop.layer(file_of("usr/local/bin/python3.12", "elf", 0o755)), shop.layer(file_of("app/main", text)))
+    layers = (
+        shop.layer(file_of("usr/local/bin/python3.12", "elf", 0o755)),
+        shop.layer(file_of("app/main", text)),
+    )
     history = (History("base"), History("app"), History("labels", empty=True))
     about = About(created=315532800, annotations={"a": "b"}, history=history)
     return write_image(layers, CONFIG, shop.blobs, platform=platform, about=about)
@@ -130,7 +133,12 @@ def test_writers_at_the_same_time_lose_nothing(shop: Shop) -> None:
     image = image_of(shop)
     layout = Layout(shop.root / "dist", "dist")
     layout.create()
-    arguments = [str(shop.folder / "store"), str(layout.folder), image.manifest.digest, str(image.manifest.size)]
+    arguments = [
+        str(shop.folder / "store"),
+        str(layout.folder),
+        image.manifest.digest,
+        str(image.manifest.size),
+    ]
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, *arguments, name]) for name in ("a", "b", "c")]
     assert [w.wait(60) for w in writers] == [0, 0, 0]
     assert len(layout.names()) == 120
@@ -147,7 +155,13 @@ def test_a_lock_that_is_never_given_back_is_an_error(shop: Shop) -> None:
 def test_what_others_wrote_into_the_index_stays(shop: Shop) -> None:
     layout = Layout(shop.root / "dist", "dist")
     layout.create()
-    foreign = {"mediaType": "x/y", "digest": f"sha256:{'1' * 64}", "size": 1, "artifactType": "z", "urls": ["u"]}
+    foreign = {
+        "mediaType": "x/y",
+        "digest": f"sha256:{'1' * 64}",
+        "size": 1,
+        "artifactType": "z",
+        "urls": ["u"],
+    }
     (layout.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [foreign], "own": 1}))
     layout.tag("x:1", image_of(shop), lambda ready: ready())
     document = json.loads((layout.folder / "index.json").read_text())
@@ -174,7 +188,7 @@ def test_skopeo_reads_and_copies_what_we_wrote(shop: Shop) -> None:
     run("copy", "--insecure-policy", ours, f"oci:{shop.root}/copy:hello:1")
     raw = run("inspect", "--raw", f"oci:{shop.root}/copy:hello:1")
     assert f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" == image.manifest.digest
-    # to a plain folder skopeo unpacks nothing, to Docker's archive it decompresses every layer and checks its diff_id
+    # for Docker's archive it decompresses every layer, and checks the diff_ids
     run("copy", "--insecure-policy", ours, f"docker-archive:{shop.root}/image.tar:hello:1")
     assert (shop.root / "image.tar").stat().st_size > 0
 
@@ -240,7 +254,7 @@ def test_a_base_whose_pinned_image_is_gone_says_what_to_do(shop: Shop) -> None:
     locked = base.resolve(BaseRequest("layout", "oci:dist"), Platform(), shop.tools)
     shutil.rmtree(shop.root / "dist")
     shutil.rmtree(shop.folder / "store")
-    with pytest.raises(StepError, match="no longer holds sha256:.*which agent.lock names"):
+    with pytest.raises(StepError, match=r"no longer holds sha256:.*which agent\.lock names"):
         base.fetch(locked, shop.tools)
 
 

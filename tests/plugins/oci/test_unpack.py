@@ -8,11 +8,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from plugins.oci.oci_bench import Shop, file_of, layer_of, special, tar_of, tree_of
 
 from aac_plugins.oci.unpack import unpack
 from aac_tasks.contracts.image import Digest, Layer
 from aac_tasks.errors import StepError
-from plugins.oci.oci_bench import Shop, file_of, layer_of, special, tar_of, tree_of
 
 DIR, SYM, LNK = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 
@@ -27,7 +27,10 @@ FAULTS = {
     "a parent": (tar_of(("../outside", b"x")), "layer evil: ../outside '../outside' leads out of the image"),
     "a parent inside": (tar_of(("a/../../outside", b"x")), "leads out of the image"),
     "an absolute path": (tar_of(("/outside", b"x")), "layer evil: /outside '/outside' is an absolute path"),
-    "a character device": (tar_of(special("dev/null", tarfile.CHRTYPE)), "dev/null is a device node or a fifo"),
+    "a character device": (
+        tar_of(special("dev/null", tarfile.CHRTYPE)),
+        "dev/null is a device node or a fifo",
+    ),
     "a block device": (tar_of(special("sda", tarfile.BLKTYPE)), "sda is a device node or a fifo"),
     "a fifo": (tar_of(special("pipe", tarfile.FIFOTYPE)), "pipe is a device node or a fifo"),
     "a hard link out": (tar_of(special("h", LNK, "../secret")), "h '../secret' leads out of the image"),
@@ -42,7 +45,10 @@ FAULTS = {
         tar_of(special("way", SYM, "../.."), special("h", LNK, "way/secret")),
         "h lies below a symbolic link that leads out of the image",
     ),
-    "links in a circle": (tar_of(special("a", SYM, "b"), special("b", SYM, "a"), ("a/x", b"")), "in a circle"),
+    "links in a circle": (
+        tar_of(special("a", SYM, "b"), special("b", SYM, "a"), ("a/x", b"")),
+        "in a circle",
+    ),
     "a file as a folder": (tar_of(("a", b""), ("a/b", b"")), "a/b lies below a, which is no folder"),
     "a whiteout of the parent": (tar_of((".wh...", b"")), "is a whiteout of nothing"),
     "a whiteout without a name": (tar_of((".wh.", b"")), "is a whiteout of nothing"),
@@ -116,7 +122,12 @@ def test_a_file_replaces_a_link_and_not_what_it_points_to(shop: Shop) -> None:
 def test_modes_and_dates_are_kept_without_set_id_bits_whatever_the_umask(shop: Shop) -> None:
     closed = special("closed", DIR, mode=0o500)
     closed.mtime = 1000
-    tar = tar_of(closed, ("closed/x", b"1"), special("tmp", DIR, mode=0o1777), special("su", tarfile.REGTYPE, mode=0o6755))
+    tar = tar_of(
+        closed,
+        ("closed/x", b"1"),
+        special("tmp", DIR, mode=0o1777),
+        special("su", tarfile.REGTYPE, mode=0o6755),
+    )
     old = os.umask(0o077)
     try:
         out = unpacked(shop, tar)

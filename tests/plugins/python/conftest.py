@@ -8,9 +8,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from python_workbench import index_of, make_tools  # noqa: E402  # its folder is no package
+from python_workbench import index_of, make_tools  # its folder is no package
 
-from aac_tasks.contracts.tools import Tools  # noqa: E402
+from aac_tasks.contracts.tools import Tools
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,9 +100,9 @@ def test_a_user_base_is_active_without_home_for_a_user_that_has_no_name(
     real: tuple[LockedDependencies, Path], tmp_path: Path
 ) -> None:
     """site.ENABLE_USER_SITE of a bare interpreter, as in an image: PYTHONUSERBASE set, no HOME, uid 10001."""
-    locked, folder = real
+    _, folder = real
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    base = DEBIAN_BASE.__class__("debian", "debian:trixie", DEBIAN_BASE.platform, runtime_version=version)
+    base = replace(DEBIAN_BASE, runtime_version=version)
     install(resolve(REQUEST, base, make_tools(folder)), base, tmp_path / "root", make_tools(folder))
     python = Path(os.path.realpath(sys.executable))
     code = (

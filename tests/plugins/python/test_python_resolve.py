@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from python_workbench import DEBIAN_BASE, index_of, make_tools, make_wheel
 
-from aac_plugins.runtimes.python_resolve import Target, choose, redact, resolve, target_of
+from aac_plugins.runtimes.python_resolve import Target, Wheel, choose, redact, resolve, target_of
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import DependencyRequest, LockedFile
 from aac_tasks.contracts.tools import Tools
@@ -82,8 +83,6 @@ def test_a_constraint_bounds_what_is_taken(wheels: Path, tools: Tools) -> None:
 
 
 def test_uv_lock_decides_the_version_and_the_file(wheels: Path, tools: Tools, index: str) -> None:
-    import hashlib
-
     first = make_wheel(wheels, "one-1-py3-none-any.whl", {"one.py": ""})
     make_wheel(wheels, "one-2-py3-none-any.whl", {"one.py": ""})
     digest = hashlib.sha256(first.read_bytes()).hexdigest()
@@ -164,7 +163,7 @@ def test_a_base_whose_python_is_not_known_says_how_to_say_it() -> None:
 
 
 def test_of_two_builds_of_one_wheel_the_later_is_chosen() -> None:
-    wheels = [{"url": f"https://x/one-1-{b}py3-none-any.whl"} for b in ("", "2-", "10-")]
+    wheels: list[Wheel] = [{"url": f"https://x/one-1-{b}py3-none-any.whl"} for b in ("", "2-", "10-")]
     chosen = choose(wheels, Target("3.13", "x86_64", "manylinux_2_28"))
     assert chosen is not None
     assert chosen["url"] == "https://x/one-1-10-py3-none-any.whl"
@@ -173,7 +172,7 @@ def test_of_two_builds_of_one_wheel_the_later_is_chosen() -> None:
 def test_a_stable_abi_wheel_comes_after_one_for_this_version_and_before_a_pure_one() -> None:
     target = Target("3.13", "x86_64", "manylinux_2_28")
     pure, stable, exact = (
-        {"url": f"https://x/one-1-{t}.whl"}
+        Wheel(url=f"https://x/one-1-{t}.whl")
         for t in ("py3-none-any", "cp39-abi3-manylinux_2_17_x86_64", "cp313-cp313-manylinux_2_17_x86_64")
     )
     assert choose([pure, stable, exact], target) == exact
