@@ -1,0 +1,178 @@
+"""Every field of the schema is changed; exactly the steps that its ``x-effect`` lists have another action."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from plan.samples import BEFORE, EDITS, Edit
+
+from aac_tasks.catalog import Catalog, Table
+from aac_tasks.contracts.actions import LockAction
+from aac_tasks.contracts.canonical import fingerprint
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.lock import Lock, LockedBase, LockedDependencies, LockedFile, LockedPlatform
+from aac_tasks.contracts.plan import AgentPlan, Facts, Step
+from aac_tasks.plan.compile import Request, compile_agent, lock_fingerprint
+from aac_tasks.plugin_manager import BUILT_INS, load
+from aac_tasks.spec import ReadSpec, read_spec, schema
+from aac_tasks.spec.definition import resolve
+from aac_tasks.state.differences import compare
+from aac_tasks.state.judge import spec_path
+
+SCHEMA: dict[str, Any] = dict(schema({}))
+FILES = {"main.py": None, "app.py": None}
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every node with ``x-effect``, also those within one another; an overlay (``profiles``) has the same leaves."""
+    known = resolve(SCHEMA, node)
+    merged = {**known, **node}
+    if "x-effect" in merged and not merged.get("x-constant"):
+        yield path, merged
+    if known.get("type") == "array":
+        yield from leaves(known["items"], f"{path}[]")
+    for clause in known.get("allOf", ()):
+        kind = clause["if"].get("properties", {}).get("type", {}).get("const", "…")
+        yield from leaves(clause["then"], f"{path}<{kind}>")
+    for name, field in known.get("properties", {}).items():
+        if name != "profiles":
+            yield from leaves(field, f"{path}.{name}" if path else name)
+    for pattern, field in known.get("patternProperties", {}).items():
+        if pattern != "^x-":
+            yield from leaves(field, f"{path}.<{field['x-plugin']}>")
+
+
+LEAVES = dict(leaves(SCHEMA))
+
+
+class Elsewhere:
+    """A second target and a second builder, so that there is something to choose."""
+
+    name = "elsewhere"
+    format = 1
+    pulls = False
+    settings_schema = None
+
+
+class Process(Elsewhere):
+    name = "process"
+
+
+class Other:
+    name = "other"
+    format = 1
+
+
+@functools.cache
+def catalog() -> Catalog:
+    """The built-in plugins, and one more builder and target."""
+    full = load(tuple(m for m in BUILT_INS if importlib.util.find_spec(m))).catalog
+    builders: Table[Any] = Table("builder", {**full.builders.entries, "other": Other()})
+    deployers: Table[Any] = Table("deployer", {"process": Process(), **full.deployers.entries, "elsewhere": Elsewhere()})
+    return replace(full, builders=builders, deployers=deployers)
+
+
+def locked(action: LockAction) -> Lock:
+    """What resolving would give, as a pure function of the question."""
+    asked = fingerprint(encode(action.base))
+    files = tuple(LockedFile(r.partition("==")[0], r.partition("==")[2] or "1", f"https://example.org/{fingerprint(r)}.whl", fingerprint(r)) for r in action.dependencies.requirements)
+    return Lock(
+        inputs=lock_fingerprint(action),
+        builder=action.builder or "embedded",
+        platforms=tuple(
+            LockedPlatform(
+                p,
+                LockedBase(
+                    action.base.base, action.base.reference, p, f"sha256:{asked}",
+                    (LockedFile("python3", "3", "https://example.org/python3.deb", asked),), "3.13",
+                ),
+                LockedDependencies(files),
+            )
+            for p in action.platforms
+        ),
+    )  # fmt: skip
+
+
+def read(document: object, profile: str = "") -> ReadSpec:
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+    return read_spec(text.encode(), file="agent.yaml", profile=profile, settings={})
+
+
+def compiled(document: object, profile: str = "") -> AgentPlan:
+    """The plan with a lock that answers it."""
+    answer = read(document, profile)
+    request = Request(answer.spec, answer.canonical, Facts(Path("hello"), {}, frozenset(FILES)), "hello", "hello/agent.yaml")
+    first = compile_agent(request, catalog())
+    assert first.problems == ()
+    action = first.plan.step("lock")
+    assert action is not None
+    lock = locked(decode(LockAction, action.action))
+    return compile_agent(replace(request, facts=replace(request.facts, lock=lock)), catalog()).plan
+
+
+def edited(change: Edit) -> dict[str, Any]:
+    """A copy of the document with one edit."""
+    document = copy.deepcopy(dict(BEFORE))
+    holder: Any = document
+    *way, last = change.at.split(".")
+    for part in way:
+        holder = holder[int(part)] if isinstance(holder, list) else holder.setdefault(part, {})
+    holder[int(last) if isinstance(holder, list) else last] = change.to
+    return document
+
+
+def work(step: Step) -> object:
+    """What a step will do: its action and the tree that it reads."""
+    assert step.action is not None, step.pending
+    return encode(step.action), step.tree.root if step.tree else None
+
+
+def by_kind(plan: AgentPlan) -> dict[str, Step]:
+    return {s.kind: s for s in plan.steps}
+
+
+def changed(change: Edit) -> set[str]:
+    """Steps whose work an edit changes, but `parse`, which holds all that is written."""
+    before, after = by_kind(compiled(BEFORE)), by_kind(compiled(edited(change)))
+    assert before.keys() == after.keys()
+    found = {kind for kind in before if work(before[kind]) != work(after[kind])}
+    assert "parse" in found
+    return found - {"parse"}
+
+
+@dataclass(frozen=True)
+class Case:
+    leaf: str
+    change: Edit
+
+    def __str__(self) -> str:
+        return f"{self.leaf} = {self.change.to}"
+
+
+CASES = [Case(leaf, change) for leaf, edits in EDITS.items() for change in edits]
+
+
+def test_every_leaf_of_the_schema_has_an_edit() -> None:
+    assert set(EDITS) == set(LEAVES)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_an_edit_changes_exactly_the_steps_that_the_schema_lists(case: Case) -> None:
+    listed = set(LEAVES[case.leaf]["x-effect"])
+    expected = listed if case.change.steps is None else set(case.change.steps)
+    assert expected <= listed
+    assert changed(case.change) == expected
+
+
+@pytest.mark.parametrize("leaf", sorted(EDITS))
+def test_the_edits_of_a_leaf_change_together_all_that_it_lists(leaf: str) -> None:
+    listed = set(LEAVES[leaf]["x-effect"])
+    assert {s for e in EDITS[leaf] for s in (listed if e.steps is None else e.steps)} == listed
