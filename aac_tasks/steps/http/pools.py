@@ -162,7 +162,7 @@ class Pools:
 
     def _manager(self, proxy: Proxy | None, tls: bool) -> urllib3.PoolManager:
         if (tls or (proxy and proxy.url.startswith("https:"))) and self._tls is None:
-            self._tls = _trust(self._ca)
+            self._tls = trust(self._ca)
             self._managers.clear()  # made before TLS was needed: they know nothing of our roots
         if proxy not in self._managers:
             self._managers[proxy] = self._made(proxy)
@@ -185,7 +185,7 @@ class Pools:
         return manager
 
 
-def _trust(extra: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
+def trust(extra: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     """System roots plus ``extra``. OpenSSL itself lets SSL_CERT_FILE *replace* the roots, hence by hand.
 
     A bare context, not ``create_default_context``: that one turns on VERIFY_X509_STRICT with Python 3.13,

@@ -254,9 +254,13 @@ def test_uploads_to_another_host_carry_no_credentials(here: Bench, locked: str) 
 def test_another_host_that_asks_for_a_password_gets_none(here: Bench, real: str) -> None:
     made = image(here, "curious storage")
     DistributionRegistry().push(made, f"{real}/curious:1", here.tools)
-    challenge = {"WWW-Authenticate": 'Basic realm="give"'}
     there = bench(Path(here.environment["HOME"]).parent / "there")
-    with http_server(lambda _: Answer(401, b"", challenge)) as second:
+
+    def curious(seen: Seen) -> Answer:
+        realm = f"http://{seen.headers['host']}/token"
+        return Answer(401, b"", {"WWW-Authenticate": f'Bearer realm="{realm}", Basic realm="give"'})
+
+    with http_server(curious) as second:
         fault = always(
             is_a("GET", "/blobs/"), lambda s: Answer(307, b"", {"Location": f"{second.url}{s.path}"})
         )
@@ -264,4 +268,5 @@ def test_another_host_that_asks_for_a_password_gets_none(here: Bench, real: str)
             log_in(there, server.address, USER, PASSWORD)
             with pytest.raises(StepError, match="not allowed to pull from"):
                 DistributionRegistry().pull(f"{server.address}/curious:1", AMD64, there.tools)
-    assert all("authorization" not in seen.headers for seen in second.seen)
+    assert {(seen.method, "authorization" in seen.headers) for seen in second.seen} == {("GET", False)}
+    assert second.asked("GET", "/token") == []
