@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from aac_tasks.cli import main
+from aac_tasks.fast import main
 
-sys.exit(main(sys.argv[1:]))
+sys.exit(main())

@@ -24,6 +24,15 @@ HEAD = "aac manifest 1"
 SAID = {"build", "test", "lock"}
 """Commands whose outputs are files, so that stats can vouch for them."""
 
+SAYS_PER_AGENT = 20
+"""With more agents than this, one line speaks for all."""
+
+
+def line_of(kind: str, agent: str, digest: str) -> str:
+    """What is said of an agent that is up to date."""
+    return f"\u2013 {kind}:{agent}  up to date  {digest[:19]}".rstrip() + "\n"
+
+
 
 def main() -> int:
     """Exit code of ``agent ARGUMENTS…``."""

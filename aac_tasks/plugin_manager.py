@@ -106,9 +106,7 @@ def load(built_ins: Sequence[str] = BUILT_INS) -> Plugins:
     return Plugins(_catalog(manager, versions, broken), manager)
 
 
-def _register(
-    manager: pluggy.PluginManager, name: str, load_it: Callable[[], object], broken: dict[str, str]
-) -> None:
+def _register(manager: pluggy.PluginManager, name: str, load_it: Callable[[], object], broken: dict[str, str]) -> None:
     try:
         manager.register(load_it(), name=name)
     except Exception as error:  # a stranger's module may raise anything at import
@@ -126,15 +124,11 @@ def _call(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list
         try:
             answers.append((impl.plugin_name, impl.function(*(arguments[a] for a in impl.argnames))))
         except Exception as error:
-            raise PluginError(
-                f"plugin {impl.plugin_name}: {hook} raised {type(error).__name__}: {error}"
-            ) from error
+            raise PluginError(f"plugin {impl.plugin_name}: {hook} raised {type(error).__name__}: {error}") from error
     return answers
 
 
-def _catalog(
-    manager: pluggy.PluginManager, versions: Mapping[str, str], broken: Mapping[str, str]
-) -> Catalog:
+def _catalog(manager: pluggy.PluginManager, versions: Mapping[str, str], broken: Mapping[str, str]) -> Catalog:
     return Catalog(
         runtimes=_table(manager, "runtime", "aac_register_runtimes"),
         bases=_table(manager, "base", "aac_register_bases"),

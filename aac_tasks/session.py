@@ -1,244 +1,50 @@
 """Composes a run for all three doors (`agent`, doit with a dodo.py, doit's loader): discover → facts → spec → plan,
-then judge and do, step by step. It holds what one run shares; the decisions are in the rooms below.
+then judge and do, step by step. The decisions are in the rooms below.
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
-from aac_tasks.contracts.codec import decode, encode
-from aac_tasks.contracts.context import Snapshot
-from aac_tasks.contracts.plan import AgentPlan, Plan, Step, TreeRequest
-from aac_tasks.contracts.result import Artifact, Event, Result, Verdict
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.plan import Step
+from aac_tasks.contracts.result import Event, Result, Verdict
 from aac_tasks.errors import StepError
-from aac_tasks.settings import Settings, read_settings
-from aac_tasks.state.action_cache import ActionCache
-from aac_tasks.state.blobs import Blobs
-from aac_tasks.state.digests import FileDigests
-from aac_tasks.state.judge import Case, changes, judge, spec_path
-from aac_tasks.state.presence import missing_locally
-from aac_tasks.state.root import StateFolder, find_root, user_cache
+from aac_tasks.judging import Judging
+from aac_tasks.run import Options, Run, Tell, with_environment
+from aac_tasks.state.judge import Case
 from aac_tasks.state.stamps import Stamp, StampFile, exclusively
-from aac_tasks.state.tree import snapshot
-from aac_tasks.workspace import Choices, Workspace
 
 if TYPE_CHECKING:
     from aac_tasks.hands import Hands
-    from aac_tasks.plugin_manager import Plugins
 
-Tell = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a command line, a dodo.py or a test asks for. ``cwd`` is where it was called."""
-
-    cwd: Path
-    profile: str = ""
-    platforms: tuple[str, ...] = ()
-    offline: bool = False
-    locked: bool = False
-    update: bool = False
-    builder: str = ""
-    runner: str = ""
-    allow_host: bool = False
-    no_cache: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
+__all__ = ["Options", "Session", "Tell", "with_environment"]
 
 
-class Session:
-    """One run over one workspace. Thread-safe where steps of different agents run at once."""
-
-    def __init__(self, options: Options, tell: Tell) -> None:
-        self.options = options
-        self.tell = tell
-        self.cwd = options.cwd.resolve()
-        self.root = find_root(self.cwd)
-        self.state = StateFolder(self.root)
-        self.state.open()
-        self.cache = user_cache(options.environment)
-        self.blobs = Blobs(self.cache)
-        self.actions = ActionCache(self.cache)
-        self.cancelled = threading.Event()
-        self.results: dict[str, Result] = {}
-        self._plans: dict[str, AgentPlan] = {}
-        self._snapshots: dict[str, Snapshot] = {}
-        self._guard = threading.RLock()
-
-    # -- what is there ------------------------------------------------------------------------------------------
-
-    @cached_property
-    def settings(self) -> Settings:
-        """``[tool.aac]``."""
-        return read_settings(self.root)
-
-    @cached_property
-    def plugins(self) -> Plugins:
-        """Loaded when something must be compiled or done."""
-        from aac_tasks.plugin_manager import load  # lazy: pluggy is not imported while everything is up to date
-
-        return load()
+class Session(Run):
+    """A run that judges and does. Thread-safe where steps of different agents run at once."""
 
     @cached_property
     def hands(self) -> Hands:
         """What does: tools, runners, secrets."""
-        from aac_tasks.hands import Hands  # lazy: http and processes are not imported while everything is up to date
+        from aac_tasks.hands import Hands  # lazy: no http and no processes while everything is up to date
 
         return Hands(self)
 
     @cached_property
-    def digests(self) -> FileDigests:
-        """Digests of working-tree files below the root."""
-        return FileDigests(self.state.path / "digests.json")
-
-    @cached_property
-    def workspace(self) -> Workspace:
-        """The agents below the current folder."""
-        epoch = self.options.environment.get("SOURCE_DATE_EPOCH", "")
-        choices = Choices(
-            profile=self.options.profile,
-            platforms=self.options.platforms,
-            builder=self.options.builder or self.settings.builder,
-            created=int(epoch) if epoch.isdigit() else 0,
-            members=self.settings.agents,
-        )
-        return Workspace(self.state, self.cwd, choices, lambda: self.plugins)
-
-    def plan(self, agents: tuple[str, ...] = ()) -> Plan:
-        """Every agent's steps, compiled or from the cache.
-
-        Raises:
-            SpecError, PlanError, PluginError, UsageError
-        """
-        plan = self.workspace.plan(agents)
-        with self._guard:
-            for agent in plan.agents:
-                self._plans.setdefault(agent.agent, agent)
-        return Plan(tuple(self._plans[a.agent] for a in plan.agents))
-
-    def step(self, step_id: str) -> Step:
-        """A step as it is known now: compiled again when the lock it waited for has been written meanwhile."""
-        agent = self._agent(step_id)
-        step = next(s for s in agent.steps if s.id == step_id)
-        if step.pending and step.kind != "lock" and f"lock:{agent.agent}" in self.results:
-            with self._guard:
-                if self._plans[agent.agent] is agent:
-                    self._plans[agent.agent] = self.workspace.compile(self.folder(agent))
-                agent = self._plans[agent.agent]
-            step = next(s for s in agent.steps if s.id == step_id)
-        return step
-
-    def folder(self, agent: AgentPlan) -> Path:
-        """The agent's folder on disk."""
-        return self.root / agent.folder if agent.folder else self.root
-
-    def _agent(self, step_id: str) -> AgentPlan:
-        name = step_id.partition(":")[2]
-        if name not in self._plans:
-            self.plan()
-        return self._plans[name]
-
-    # -- judge --------------------------------------------------------------------------------------------------
-
-    def stamps(self, step: Step) -> StampFile:
-        """Where the step's stamp is."""
-        return StampFile(self.state.step(step.agent, step.kind))
-
-    def case(self, step: Step) -> Case:
-        """Everything the step's key is made of, now.
-
-        Raises:
-            StepError: the step can't run; ``pending`` says why.
-        """
-        if step.action is None or step.pending:
-            raise StepError(step.pending or f"{step.id} has nothing to do")
-        action = step.action
-        if "runner" in step.asks:
-            action = {**action, "runner": self.hands.runner_choice.keyed()}
-        upstream: dict[str, Json] = {}
-        deep: dict[str, str] = {}
-        for consumed in step.consumes:
-            stamp = self.stamps(self.step(consumed.step)).read()
-            known = self.results.get(consumed.step) or (stamp.result if stamp else None)
-            if known is None:
-                raise StepError(f"{step.id} needs {consumed.step}, which has not run")
-            upstream[f"{consumed.step}/{consumed.output}"] = known.outputs.get(consumed.output)
-            deep[consumed.step] = stamp.deep if stamp else ""
-        return Case(step, action, self.snapshot(step.tree) if step.tree else None, upstream, deep)
-
-    def snapshot(self, request: TreeRequest, *, again: bool = False) -> Snapshot:
-        """The input tree, walked once a run unless asked ``again``."""
-        name = fingerprint(encode(request))
-        with self._guard:
-            if again or name not in self._snapshots:
-                self._snapshots[name] = snapshot(self.root, request, self.digests, self.workspace.seen)
-            return self._snapshots[name]
+    def judging(self) -> Judging:
+        """What judges steps of this run."""
+        return Judging(self, lambda: self.hands)
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""
-        step = self.step(step_id)
-        if step.kind == "lock":
-            return self._judge_lock(step)
-        if step.action is None or step.pending:
-            return Verdict(False, step.pending)
-        try:
-            case = self.case(step)
-        except StepError as error:
-            return Verdict(False, error.message)
-        verdict = judge(case, self.stamps(step), self.missing)
-        if verdict.fresh:
-            self._keep(step, self.stamps(step))
-        return verdict
-
-    def _judge_lock(self, step: Step) -> Verdict:
-        """The lock file itself says what it answers; no stamp is needed, so a fresh clone is up to date."""
-        agent = self._agent(step.id)
-        waiting = any(s.pending == "waits for step lock" for s in agent.steps)
-        if self.options.update and step.id not in self.results:
-            return Verdict(False, "asked to resolve again")
-        if not waiting:
-            return Verdict(True, "agent.lock answers agent.yaml", agent.lock_inputs, agent.lock_inputs)
-        if not (self.folder(agent) / "agent.lock").exists():
-            return Verdict(False, "there is no agent.lock", agent.lock_inputs, agent.lock_inputs)
-        stamp = self.stamps(step).read()
-        case = Case(step, step.action or {})
-        found = changes(case, stamp, {})[0] if stamp else ()
-        detail = f": {spec_path(step, found[0].path)} changed" if found else ""
-        return Verdict(False, f"agent.lock answers another question{detail}", agent.lock_inputs, agent.lock_inputs)
-
-    def missing(self, artifact: Artifact) -> str:
-        """What is wrong with an artifact, "" when it is there."""
-        found = missing_locally(artifact, self.root, self.blobs)
-        return self.hands.missing(artifact) if found is None else found
-
-    def _keep(self, step: Step, stamps: StampFile) -> None:
-        stamp = stamps.read()
-        if stamp is not None:
-            self.results.setdefault(step.id, stamp.result)
+        return self.judging.judge(step_id)
 
     def why(self, step_id: str) -> JsonObject:
         """The verdict and every change, old → new, with its place in agent.yaml."""
-        step = self.step(step_id)
-        verdict = self.judge(step_id)
-        answer: dict[str, Json] = {"step": step_id, "fresh": verdict.fresh, "reason": verdict.reason, "key": verdict.key}
-        stamp = self.stamps(step).read()
-        if stamp is None or step.action is None:
-            return answer
-        try:
-            case = self.case(step) if step.kind != "lock" else Case(step, step.action)
-        except StepError:
-            return answer
-        values, files = changes(case, stamp, self.stamps(step).files())
-        answer["changes"] = [{"path": c.path, "spec": spec_path(step, c.path), "old": c.old, "new": c.new} for c in values]
-        answer["files"] = [{"path": c.path, "old": c.old, "new": c.new} for c in files]
-        return answer
+        return self.judging.why(step_id)
 
     # -- do -----------------------------------------------------------------------------------------------------
 
@@ -258,29 +64,31 @@ class Session:
             return self._restore(step, verdict) or self._do(step, verdict)
 
     def _restore(self, step: Step, verdict: Verdict) -> Result | None:
-        if not step.pure or self.options.no_cache or not verdict.deep:
+        if not step.pure or self.options.no_cache:
             return None
-        result = self.actions.get(verdict.deep)
-        if result is None or any(self.missing(a) for a in result.artifacts):
+        case = self.judging.case(step)
+        result = self.actions.get(case.key.deep) if case.is_rooted else None
+        if result is None or any(self.judging.missing(a) for a in result.artifacts):
             return None
-        self._stamp(self.case(step), result, 0.0)
+        self.keep(case, result, 0.0)
         self.tell(Event("cached", step.id, verdict.reason, data={"outputs": dict(result.outputs)}))
         return result
 
     def _do(self, step: Step, verdict: Verdict) -> Result:
         case = self._case_to_do(step)
-        stamps = self.stamps(step)
+        stamps = self.judging.stamps(step)
         previous = stamps.read()
         stamps.delete()
         started = time.monotonic()
-        result = self.hands.execute(case, self._agent(step.id), previous)
+        result = self.hands.execute(case, self.agent_of(step.id), previous)
         seconds = time.monotonic() - started
         self.results[step.id] = result
         if self._changed_meanwhile(case):
+            self.workspace.settled = False
             self.tell(Event("note", step.id, "its files changed while it ran: the next run does it again"))
         else:
-            self._stamp(case, result, seconds)
-            if step.pure:
+            self.keep(case, result, seconds)
+            if step.pure and case.is_rooted:
                 self.actions.put(case.key.deep, result)
         for note in result.notes:
             self.tell(Event("note", step.id, note))
@@ -289,7 +97,7 @@ class Session:
 
     def _case_to_do(self, step: Step) -> Case:
         if step.kind != "lock":
-            return self.case(step)
+            return self.judging.case(step)
         if self.options.locked:
             raise StepError(
                 "agent.lock is missing or does not answer agent.yaml, and --locked (default when CI=true) forbids writing it",
@@ -299,53 +107,24 @@ class Session:
 
     def _changed_meanwhile(self, case: Case) -> bool:
         tree = case.step.tree
-        return tree is not None and self.snapshot(tree, again=True).digest != case.tree
+        return tree is not None and self.judging.snapshot(tree, again=True).digest != case.tree
 
-    def _stamp(self, case: Case, result: Result, seconds: float) -> None:
+    def keep(self, case: Case, result: Result, seconds: float) -> None:
+        """Write the stamp of a step that is done."""
         key = case.key
         stamp = Stamp(
-            case.step.id, key.key, key.deep, case.action, result, case.tree, dict(case.upstream), time.time(), seconds
+            case.step.id,
+            key.key,
+            key.deep,
+            case.action,
+            result,
+            case.tree,
+            dict(case.upstream),
+            time.time(),
+            seconds,
         )
-        self.stamps(case.step).write(stamp, case.snapshot.contents() if case.snapshot else {})
+        self.judging.stamps(case.step).write(stamp, case.snapshot.contents() if case.snapshot else {})
         self.results[case.step.id] = result
-
-    # -- forget -------------------------------------------------------------------------------------------------
-
-    def forget(self, step_id: str) -> None:
-        """Have the next run do a step again, whatever is remembered of it."""
-        step = self.step(step_id)
-        stamps = self.stamps(step)
-        stamp = stamps.read()
-        if stamp is not None:
-            self.actions.delete(stamp.deep)
-        stamps.delete()
-
-    def accept(self, step_id: str) -> None:
-        """Take a step's last outputs as made from the present inputs (`doit reset-dep`); nothing without a stamp."""
-        step = self.step(step_id)
-        stamp = self.stamps(step).read()
-        if stamp is not None and step.kind != "lock":
-            self._stamp(self.case(step), stamp.result, stamp.seconds)
-
-    def clean(self, step_id: str, *, dry_run: bool = False) -> tuple[str, ...]:
-        """Remove what a step left in this checkout: its files, its stamp, what it started. Says each thing in a line."""
-        step = self.step(step_id)
-        stamps = self.stamps(step)
-        stamp = stamps.read()
-        if stamp is None:
-            return ()
-        files = tuple(self.root / a.name for a in stamp.result.artifacts if a.type == "file")
-        lines = tuple(f"removing {a.name}" for a in stamp.result.artifacts if a.type == "file")
-        data = stamp.result.outputs.get("data")
-        if step.kind == "deploy" and isinstance(data, dict):
-            lines = (*lines, f"stopping {stamp.result.outputs.get('url') or step.agent}")
-            if not dry_run:
-                self.hands.remove_deployed(str(stamp.result.outputs.get("target")), step.agent, data)
-        if not dry_run:
-            for path in files:
-                path.unlink(missing_ok=True)
-            stamps.delete()
-        return (*lines, "forgetting its last run")
 
     def close(self) -> None:
         """Save what was learned; end what still runs."""
@@ -364,11 +143,3 @@ class Session:
         """What the step's last finished run said."""
         stamp = StampFile(self.state.step(agent, kind)).read()
         return dict(stamp.result.outputs) if stamp else None
-
-
-def with_environment(options: Options, environment: Mapping[str, str]) -> Options:
-    """Defaults that the environment sets: CI=true locks."""
-    return replace(options, environment=dict(environment), locked=options.locked or environment.get("CI") == "true")
-
-
-__all__ = ["Options", "Session", "Tell", "decode", "with_environment"]

@@ -118,9 +118,7 @@ class Project:
         """The text of a file in the folder."""
         return (self.folder / name).read_text(encoding="utf-8")
 
-    def run(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 300.0
-    ) -> Ran:
+    def run(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 300.0) -> Ran:
         """Run any program in the folder, without a terminal; ``env`` is added to the clean environment."""
         done = subprocess.run(  # the real command, exactly as a shell would start it
             list(argv),

@@ -21,6 +21,8 @@ from aac_tasks.state.stamps import seal, unseal
 from aac_tasks.state.watch import code_files, describe, holds, observe
 
 if TYPE_CHECKING:
+    from aac_tasks.catalog import Catalog
+    from aac_tasks.contracts.image import Platform
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
 
@@ -121,22 +123,28 @@ class Workspace:
 
         path = folder / self._manifest(folder)
         return read_spec(
-            path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=self.settings()
+            path.read_bytes(),
+            file=self._relative(path),
+            profile=self.choices.profile,
+            settings=self.settings(),
         )
 
     def settings(self) -> Mapping[str, JsonObject]:
         """Settings schemas that plugins bring, by where they are mounted."""
         catalog = self.plugins().catalog
         found: dict[str, JsonObject] = {}
-        for role, table in (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers)):
+        for role, table in (
+            ("runtime", catalog.runtimes),
+            ("registry", catalog.registries),
+            ("deployer", catalog.deployers),
+        ):
             for entry in table:
                 if entry.settings_schema is not None:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
         return found
 
     def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path]]:
-        from aac_tasks.contracts.image import Platform  # lazy, with the compiler: only when something changed
-        from aac_tasks.plan.compile import Request, compile_agent
+        from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
 
         manifest = self._manifest(folder)
         read = self.read(folder)
@@ -144,7 +152,8 @@ class Workspace:
         extra = plugins.check_spec(read.spec)
         if any(p.severity == "error" for p in extra):
             raise SpecError(extra)
-        wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec) if read.spec.runtime else ()
+        _refuse_unknown(read, plugins.catalog, self._relative(folder / manifest))
+        wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
         ignore_file = folder / ".dockerignore"
         request = Request(
             spec=read.spec,
@@ -154,7 +163,7 @@ class Workspace:
             file=self._relative(folder / manifest),
             ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
             builder=self.choices.builder,
-            platforms=tuple(_platform(Platform.parse, p) for p in self.choices.platforms),
+            platforms=tuple(_platform(p) for p in self.choices.platforms),
             created=self.choices.created,
             warnings=tuple(str(p) for p in (*read.warnings, *extra)),
         )
@@ -162,7 +171,12 @@ class Workspace:
         plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        watched = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME, *(folder / w for w in wants)]
+        watched = [
+            *(folder / m for m in MANIFESTS),
+            ignore_file,
+            folder / LOCK_NAME,
+            *(folder / w for w in wants),
+        ]
         return plan, watched
 
     def _manifest(self, folder: Path) -> str:
@@ -183,6 +197,23 @@ class Workspace:
         return self.state.path / "plans" / name
 
 
+def _refuse_unknown(read: ReadSpec, catalog: Catalog, file: str) -> None:
+    """Names that only plugins know, each refused at its place: valid for `validate`, but nothing can be done with them."""
+    spec = read.spec
+    asked = (
+        (catalog.runtimes, spec.runtime, "spec.runtime"),
+        (catalog.builders, spec.build.builder, "spec.build.builder"),
+        (catalog.deployers, spec.deploy.target, "spec.deploy.target"),
+    )
+    problems = tuple(
+        Problem(file, *read.positions.get(path, (0, 0)), path, table.unknown(name))
+        for table, name, path in asked
+        if name and name not in table
+    )
+    if problems:
+        raise SpecError(problems)
+
+
 def _load(cache: Path) -> tuple[dict[str, str], AgentPlan] | None:
     try:
         kept = unseal(cache.read_bytes())
@@ -193,9 +224,7 @@ def _load(cache: Path) -> tuple[dict[str, str], AgentPlan] | None:
     return None
 
 
-def _with_problems(
-    plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str
-) -> AgentPlan:
+def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str) -> AgentPlan:
     """What stands in the way of an image is a warning of the plan, and the image step's refusal."""
     if not problems:
         return plan
@@ -233,9 +262,11 @@ def _manifest(folder: Path) -> list[str]:
     return [m for m in MANIFESTS if m in names]
 
 
-def _platform(parse: Callable[[str], object], text: str) -> object:
+def _platform(text: str) -> Platform:
+    from aac_tasks.contracts.image import Platform  # lazy, as above
+
     try:
-        return parse(text)
+        return Platform.parse(text)
     except ValueError as error:
         raise UsageError(f"--platform: {error}") from error
 

@@ -7,20 +7,34 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aac_tasks.cli.world import World, drive, open_session
+from aac_tasks.cli.world import World, drive, instances, open_session, plugins
 
 
 def main(argv: Sequence[str], world: World | None = None) -> int:
     """Run one command line (without the program's name) and return its exit code; never raises."""
     from aac_tasks.cli.errors import guard
 
-    here = world or World(sys.stdout, sys.stderr, dict(os.environ), Path.cwd(), open_session, drive)
     words = list(argv)
+    here = world or _real_world(words)
     return guard(here, words, lambda: _dispatch(words, here))
 
 
+def _real_world(words: Sequence[str]) -> World:
+    return World(
+        out=sys.stdout,
+        err=sys.stderr,
+        environment=dict(os.environ),
+        folder=Path.cwd(),
+        open=open_session,
+        drive=drive,
+        instances=instances,
+        plugins=plugins,
+        words=tuple(words),
+    )
+
+
 def _dispatch(words: list[str], world: World) -> int:
-    from aac_tasks.cli import commands
+    from aac_tasks.cli import commands, show
     from aac_tasks.cli.flags import WORK
     from aac_tasks.cli.help import command_help
     from aac_tasks.cli.parsing import asks_help, find_command, parse, unknown_command
@@ -35,13 +49,13 @@ def _dispatch(words: list[str], world: World) -> int:
         raise UsageError(unknown_command(name, commands.NAMES))
     command = commands.load(name)
     if asks_help(rest[: rest.index("--")] if "--" in rest else rest):
-        world.out.write(command_help(command))
+        show.text(world, command_help(command))
         return 0
     return command.handle(parse(command, rest), world)
 
 
 def _without_command(words: list[str], world: World) -> int:
-    from aac_tasks.cli import commands
+    from aac_tasks.cli import commands, show
     from aac_tasks.cli.help import overview
     from aac_tasks.errors import UsageError
 
@@ -49,5 +63,5 @@ def _without_command(words: list[str], world: World) -> int:
         return commands.load("version").handle(commands.no_arguments(), world)
     if words and not {"-h", "--help"} & set(words):
         raise UsageError(f"{words[0]}: a command is missing; see `agent --help`")
-    world.out.write(overview(commands.groups(), commands.TOP_FLAGS))
+    show.text(world, overview(commands.groups(), commands.TOP_FLAGS))
     return 0

@@ -11,7 +11,7 @@ from aac_tasks.cli.world import Arguments, World
 
 @dataclass(frozen=True)
 class Flag:
-    """One flag. Without ``metavar`` it is a switch; ``read`` turns its text into a value (ValueError says why not)."""
+    """One flag. Without ``metavar`` it is a switch; ``read`` makes its text a value, or ValueError."""
 
     names: tuple[str, ...]
     help: str
@@ -23,9 +23,7 @@ class Flag:
     @property
     def dest(self) -> str:
         """The attribute it ends up as: its long name."""
-        return (
-            next((n for n in self.names if n.startswith("--")), self.names[0]).lstrip("-").replace("-", "_")
-        )
+        return next((n for n in self.names if n.startswith("--")), self.names[0]).lstrip("-").replace("-", "_")
 
     @property
     def shown(self) -> str:

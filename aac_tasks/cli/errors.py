@@ -77,13 +77,11 @@ def _tell(world: World, facts: JsonObject, text: str, as_json: bool) -> None:
         Lines(world.out).write(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
         return
     first, *rest = plain(text).splitlines() or [""]
-    Lines(world.err).write(
-        "\n".join([paint("error:", "red", wants_colour(world.err, world.environment)) + f" {first}", *rest])
-    )
+    Lines(world.err).write("\n".join([paint("error:", "red", wants_colour(world.err, world.environment)) + f" {first}", *rest]))
 
 
 def _write_log(folder: Path, trace: str) -> Path | None:
-    """Keep a traceback: in the nearest state folder, else among temporary files; None when neither can be written."""
+    """Keep a traceback: in the nearest state folder, else among temporary files; None when that can't be."""
     name = f"bug-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     states = [parent / ".aac" for parent in (folder, *folder.parents) if (parent / ".aac").is_dir()]
     for place in [*(state / "logs" for state in states[:1]), Path(tempfile.gettempdir())]:

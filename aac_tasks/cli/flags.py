@@ -30,21 +30,17 @@ def platform(text: str) -> str:
 AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents when there is none", "many")
 
 FOLDER = Flag(("-C", "--directory"), "work as if started in DIR", "DIR")
-PROFILE = Flag(
-    ("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default=""
-)
+PROFILE = Flag(("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default="")
 PLATFORM = Flag(
-    ("--platform",), "plan for this platform instead of build.platforms; may be given again", "OS/ARCH", platform,
+    ("--platform",), "plan for this platform, not build.platforms; may be given again", "OS/ARCH", platform,
     default=(), repeat=True,
 )  # fmt: skip
 OFFLINE = Flag(("--offline",), "use no network")
 LOCKED = Flag(("--locked",), "refuse to change agent.lock (the default when CI=true)")
 BUILDER = Flag(("--builder",), "build with this builder, where agent.lock names none", "NAME", default="")
-RUNNER = Flag(
-    ("--runner",), "test and run with this runner instead of the first that works", "NAME", default=""
-)
+RUNNER = Flag(("--runner",), "test and run with this runner instead of the first that works", "NAME", default="")
 ALLOW_HOST = Flag(("--allow-host",), "accept the runner `host`: a process with limits, not a container")
-JOBS = Flag(("-n", "--jobs"), "run up to N steps at once (1)", "N", count, default=1)
+JOBS = Flag(("-n", "--jobs"), "run up to N steps at once ([tool.aac] jobs, else 1)", "N", count)
 KEEP_GOING = Flag(("-k", "--keep-going"), "after a failure, still run what does not depend on it")
 DRY_RUN = Flag(("--dry-run",), "say what would run and why, and run nothing")
 JSON = Flag(("--json",), "print one JSON document")
@@ -74,17 +70,16 @@ def folder(args: Arguments, world: World) -> Path:
 
 def options(args: Arguments, world: World) -> Options:
     """What the flags ask of a session; flags that a command does not have keep their defaults."""
-    from aac_tasks.reporter.terminal import truthy
-    from aac_tasks.session import Options  # --help must not pay for it
+    from aac_tasks.session import Options, with_environment  # --help must not pay for it
 
-    return Options(
+    chosen = Options(
         cwd=folder(args, world),
         profile=getattr(args, "profile", ""),
         platforms=tuple(getattr(args, "platform", ())),
         offline=getattr(args, "offline", False),
-        locked=getattr(args, "locked", False) or truthy(world.environment.get("CI")),
+        locked=getattr(args, "locked", False),
         builder=getattr(args, "builder", ""),
         runner=getattr(args, "runner", ""),
         allow_host=getattr(args, "allow_host", False),
-        environment=world.environment,
     )
+    return with_environment(chosen, world.environment)

@@ -30,9 +30,7 @@ def host_findings(root: Path, environment: Mapping[str, str]) -> Iterator[Findin
     yield _writable("state", root / FOLDER)
     cache = user_cache(environment)
     yield _writable("cache", cache)
-    yield from (
-        Finding("cache", part.name, "ok", f"{part.files} files, {size(part.size)}") for part in stats(cache)
-    )
+    yield from (Finding("cache", part.name, "ok", f"{part.files} files, {size(part.size)}") for part in stats(cache))
     yield from _network(environment)
 
 
@@ -70,9 +68,7 @@ def _commands(environment: Mapping[str, str]) -> Iterator[Finding]:
             if first.parent.resolve() == ours.resolve() or _is_ours(first):
                 yield Finding("host", "agent", "ok", str(first))
             else:
-                yield Finding(
-                    "host", "agent", "warning", f"{first} is another program; `aac` is the same as ours"
-                )
+                yield Finding("host", "agent", "warning", f"{first} is another program; `aac` is the same as ours")
             return
     yield Finding("host", "agent", "off", "not on PATH; `python -m aac_tasks` is the same")
 

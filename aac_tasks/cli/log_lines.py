@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from aac_tasks.cli import show
 from aac_tasks.cli.world import World
 from aac_tasks.reporter.wording import plain
 
 if TYPE_CHECKING:
-    from aac_tasks.session import Session
+    from aac_tasks.running import Instances
 
 _AGO = re.compile(r"([0-9]+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -52,7 +53,7 @@ def parse_time(text: str) -> datetime.datetime | None:
 
 
 def since_moment(lines: Iterable[str], since: Moment | None) -> Iterator[str]:
-    """Lines from the first one on whose own time is not before ``since``; all of them when no line has a time."""
+    """Lines from the first one whose own time is not before ``since``; all when no line has a time."""
     kept = list(lines)
     if since is None:
         return iter(kept)
@@ -66,30 +67,24 @@ def tail(lines: Iterable[str], count: int | None) -> Iterable[str]:
     return lines if count is None else deque(lines, maxlen=count)
 
 
-def read(session: Session, name: str) -> Iterator[str]:
+def read(instances: Instances, name: str) -> Iterator[str]:
     """A log's lines, without what could steer a terminal."""
-    with session.logs(name) as stream:
+    with instances.logs(name) as stream:
         for raw in stream:
             yield plain(raw.decode(errors="replace")).rstrip("\n")
 
 
-def follow(
-    session: Session, name: str, world: World, *, last: int | None = None, since: Moment | None = None
-) -> int:
+def follow(instances: Instances, name: str, world: World, *, last: int | None = None, since: Moment | None = None) -> int:
     """Print a log until its instance ends; the exit code is the instance's, where that is known."""
-    with session.logs(name) as stream:
+    with instances.logs(name) as stream:
         text = plain(stream.read().decode(errors="replace"))
         for line in tail(since_moment(text.splitlines(), since), last):
-            world.out.write(line + "\n")
+            show.line(world, line)
         while True:
-            world.out.flush()
-            status = session.status(
-                name
-            )  # asked before reading: what was written until the end is still shown
+            status = instances.status(name)  # asked before reading: what was written until the end is still shown
             more = stream.read()
-            world.out.write(plain(more.decode(errors="replace")))
+            show.text(world, more.decode(errors="replace"))
             if status.state != "running" and not more:
-                world.out.flush()
                 return status.exit_code or 0
             if not more:
-                session.sleep(EVERY)
+                instances.sleep(EVERY)

@@ -32,9 +32,7 @@ def _one(word: str, known: Sequence[AgentPlan], root: Path, cwd: Path) -> list[s
         matching = fnmatch.filter(names, word)
     else:
         folder = (cwd / word).resolve()
-        matching = [
-            p.agent for p in known if _is_in(root.resolve() / p.folder, root.resolve() / p.file, folder)
-        ]
+        matching = [p.agent for p in known if _is_in(root.resolve() / p.folder, root.resolve() / p.file, folder)]
     if not matching:
         raise UsageError(_no_agent(word, names))
     return matching
@@ -67,7 +65,5 @@ def step_id(word: str, plan: Plan) -> str:
         if candidate in known:
             return candidate
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
-    hint = (
-        f"did you mean {near[0]!r}?" if near else f"a step is KIND:AGENT, KIND one of {', '.join(STEP_KINDS)}"
-    )
+    hint = f"did you mean {near[0]!r}?" if near else f"a step is KIND:AGENT, KIND one of {', '.join(STEP_KINDS)}"
     raise UsageError(f"no step {word!r} here; {hint}")

@@ -12,9 +12,10 @@ from aac_tasks.cli.world import Arguments
 from aac_tasks.errors import UsageError
 
 SYNONYMS = {
-    "up": "deploy", "down": "stop", "start": "run", "exec": "run", "rm": "stop", "kill": "stop", "ls": "images",
-    "list": "plan", "new": "init", "create": "init", "check": "validate", "lint": "validate", "explain": "why",
-    "prune": "cache", "clean": "cache", "info": "inspect", "publish": "push", "compile": "build",
+    "up": "deploy", "down": "stop", "start": "run", "exec": "run", "rm": "stop", "kill": "stop",
+    "ls": "images", "list": "plan", "new": "init", "create": "init", "check": "validate", "lint": "validate",
+    "explain": "why",     "prune": "cache", "clean": "cache",
+    "info": "inspect", "publish": "push", "compile": "build",
 }  # fmt: skip
 """What people type who come from other tools."""
 
@@ -98,7 +99,7 @@ def _unknown(command: Command, word: str) -> str:
 
 
 def find_command(words: Sequence[str], leading: Sequence[Flag]) -> tuple[str, list[str]]:
-    """The command's word and all others: flags in ``leading`` may stand before it. ("", words) when there is none."""
+    """The command and the other words: flags in ``leading`` may stand before it. "" when there is none."""
     takes_value = {name for flag in leading if flag.metavar for name in flag.names}
     at = 0
     while at < len(words):

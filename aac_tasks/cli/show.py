@@ -11,17 +11,22 @@ from aac_tasks.reporter.terminal import paint, wants_colour
 from aac_tasks.reporter.wording import plain
 
 
-def line(world: World, text: str) -> None:
+def line(world: World, words: str) -> None:
     """One or more lines on stdout, without control characters; BrokenPipeError when nobody reads."""
+    text(world, words + "\n")
+
+
+def text(world: World, words: str) -> None:
+    """The same, without a line's end of ours."""
     encoding = world.out.encoding or "utf-8"
-    world.out.write(plain(text).encode(encoding, "replace").decode(encoding, "replace") + "\n")
+    world.out.write(plain(words).encode(encoding, "replace").decode(encoding, "replace"))
     world.out.flush()
 
 
 def document(world: World, value: Json) -> None:
     """One JSON document."""
-    text = json.dumps(value, indent=2, ensure_ascii=not (world.out.encoding or "").lower().startswith("utf"))
-    world.out.write(text + "\n")
+    unicode = (world.out.encoding or "utf-8").lower().startswith("utf")
+    world.out.write(json.dumps(value, indent=2, ensure_ascii=not unicode) + "\n")
     world.out.flush()
 
 
@@ -33,6 +38,8 @@ def table(world: World, head: Sequence[str], rows: Sequence[Sequence[str]]) -> N
         line(world, "  ".join(cells).rstrip())
 
 
-def coloured(world: World, text: str, colour: str) -> None:
+def coloured(world: World, words: str, colour: str) -> None:
     """One line in a colour, where the stream shows colours."""
-    world.out.write(paint(plain(text), colour, wants_colour(world.out, world.environment)) + "\n")
+    encoding = world.out.encoding or "utf-8"
+    safe = plain(words).encode(encoding, "replace").decode(encoding, "replace")
+    world.out.write(paint(safe, colour, wants_colour(world.out, world.environment)) + "\n")

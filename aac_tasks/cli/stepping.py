@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli.flags import options
-from aac_tasks.cli.world import Arguments, World
+from aac_tasks.cli.world import Arguments, Tell, World
+from aac_tasks.contracts.result import Event
 from aac_tasks.reporter import Kind, Reporter, make
+from aac_tasks.reporter.quiet import ignore
 
 if TYPE_CHECKING:
     from aac_tasks.session import Options, Session
@@ -17,19 +21,53 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     """Run ``kind`` and what it needs, for ``args.agent`` (all when empty); the exit code."""
     reporter = reporter_for(args, world)
     try:
-        session = world.open(chosen or options(args, world), reporter)
+        session = opened(chosen or options(args, world), reporter, world)
         code = world.drive(
             session,
             selection(kind, args.agent, session),
-            jobs=args.jobs,
+            jobs=jobs(args, session),
             keep_going=args.keep_going,
             dry_run=args.dry_run,
         )
     except BaseException:  # an interrupt must give the terminal back too
-        reporter.close()
+        reporter.close(abandoned=True)
         raise
     reporter.close(code)
+    if code == 0 and world.words and not (args.dry_run or args.json or args.quiet):
+        from aac_tasks.conclude import conclude  # only after a success
+
+        conclude(session, world.words)
     return code
+
+
+def opened(chosen: Options, tell: Tell, world: World) -> Session:
+    """A session whose fresh steps are told with what they made, so that a run without work says as much as the first."""
+    sessions: list[Session] = []
+
+    def complete(event: Event) -> None:
+        if event.type == "fresh" and not event.data and sessions:
+            kind, _, agent = event.step.partition(":")
+            outputs = sessions[0].outputs(agent, kind)
+            event = replace(event, data={"outputs": outputs} if outputs else {})
+        tell(event)
+
+    sessions.append(world.open(chosen, complete))
+    return sessions[0]
+
+
+@contextmanager
+def looking(args: Arguments, world: World) -> Iterator[Session]:
+    """A session for a command that only looks: it says nothing, and is closed at the end."""
+    session = world.open(options(args, world), ignore)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def jobs(args: Arguments, session: Session) -> int:
+    """-n, else the workspace's setting, else one step at a time, as doit does."""
+    return args.jobs or session.settings.jobs or 1
 
 
 def reporter_for(args: Arguments, world: World) -> Reporter:

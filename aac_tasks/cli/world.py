@@ -1,4 +1,4 @@
-"""What a command may touch: streams, environment, folder, and the two doors to the rest of the system."""
+"""What a command may touch: streams, environment, folder, and the doors to the rest of the system."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 from aac_tasks.contracts.result import Event
 
 if TYPE_CHECKING:
+    from aac_tasks.plugin_manager import Plugins
+    from aac_tasks.running import Instances
     from aac_tasks.session import Options, Session
 
 Arguments: TypeAlias = argparse.Namespace
@@ -35,7 +37,10 @@ class Drive(Protocol):
 
 @dataclass(frozen=True)
 class World:
-    """Everything outside of the command line; ``folder`` is what ``-C`` is relative to."""
+    """Everything outside of the command line; ``folder`` is what ``-C`` is relative to.
+
+    ``words`` is the command line as given, for the manifest that answers its repetition.
+    """
 
     out: TextIO
     err: TextIO
@@ -43,6 +48,9 @@ class World:
     folder: Path
     open: Callable[[Options, Tell], Session]
     drive: Drive
+    instances: Callable[[Session], Instances]
+    plugins: Callable[[], Plugins]
+    words: tuple[str, ...] = ()
 
 
 def open_session(options: Options, tell: Tell) -> Session:
@@ -64,3 +72,17 @@ def drive(
     from aac_tasks.doit_bridge import run  # doit takes 70 ms to import
 
     return run(session, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)
+
+
+def instances(session: Session) -> Instances:
+    """What runs."""
+    from aac_tasks.running import Instances  # only for run, ps, logs and stop
+
+    return Instances(session)
+
+
+def plugins() -> Plugins:
+    """The plugins alone, for commands that need no workspace."""
+    from aac_tasks.plugin_manager import load  # imports every plugin
+
+    return load()

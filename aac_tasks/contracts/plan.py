@@ -121,9 +121,7 @@ class Key:
     deep: str
 
 
-def make_key(
-    step: Step, action: JsonObject, tree: str, outputs: JsonObject, deep_upstream: JsonObject
-) -> Key:
+def make_key(step: Step, action: JsonObject, tree: str, outputs: JsonObject, deep_upstream: JsonObject) -> Key:
     """The two keys of a step. ``tree`` is its input tree's digest ("" without one)."""
     common: JsonObject = {
         "kind": step.kind,

@@ -1,7 +1,7 @@
-"""Texts of agent.yaml that stand for amounts → numbers. Pure; each raises ValueError with what would be accepted.
+"""Texts of agent.yaml that stand for amounts → numbers; each raises ValueError with what would be accepted.
 
 Units of memory are those of Kubernetes (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/)
-with an optional ``B`` behind, as Docker and people write them: ``Mi`` counts in 1024, ``M`` and ``MB`` in 1000.
+with an optional ``B`` behind, as people write them: ``Mi`` counts in 1024, ``M`` and ``MB`` in 1000.
 """
 
 from __future__ import annotations
@@ -37,12 +37,8 @@ def memory_bytes(text: str) -> int:
         raise ValueError(f"{text!r} has no unit; write {text}Mi for mebibytes, {text}Gi for gibibytes")
     lower = re.fullmatch(r"([0-9.]+)([mgtp])(i?)b?", text, re.IGNORECASE)
     if lower and _MEMORY.fullmatch(meant := f"{lower[1]}{lower[2].upper()}i"):
-        raise ValueError(
-            f"{text!r} has an unknown unit; write {meant} (units are B, K, M, G, T and Ki, Mi, Gi, Ti)"
-        )
-    raise ValueError(
-        f"{text!r} is not an amount of memory; expected a number with a unit, as in 512Mi, 1Gi or 2GB"
-    )
+        raise ValueError(f"{text!r} has an unknown unit; write {meant} (units are B, K, M, G, T and Ki, Mi, Gi, Ti)")
+    raise ValueError(f"{text!r} is not an amount of memory; expected a number with a unit, as in 512Mi, 1Gi or 2GB")
 
 
 def cores(text: str) -> float:

@@ -103,7 +103,8 @@ class Recipe:
 
     ``env`` adds to the base's environment (``{name}`` of the base is kept unless named here); values are literal.
     ``user`` is ``uid:gid``. ``labels`` end in the config, ``annotations`` in the manifest.
-    ``created`` is the ``SOURCE_DATE_EPOCH`` in seconds: every file's mtime and the image's date.
+    ``created`` is the ``SOURCE_DATE_EPOCH`` in seconds: the image's date. Files have a constant one, so that a
+    date changes neither layers nor content digest.
     """
 
     name: str

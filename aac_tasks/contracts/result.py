@@ -45,9 +45,7 @@ class Verdict:
     deep: str = ""
 
 
-EventType = Literal[
-    "plan", "start", "progress", "output", "fresh", "cached", "done", "failed", "note", "summary"
-]
+EventType = Literal["plan", "start", "progress", "output", "fresh", "cached", "done", "failed", "note", "summary"]
 
 
 @dataclass(frozen=True)

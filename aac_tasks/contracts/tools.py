@@ -107,9 +107,7 @@ class BlobStore(Protocol):
         """For reading; StepError when it is not there."""
         ...
 
-    def put(
-        self, data: bytes | Iterable[bytes], *, media_type: str, expect: Digest | None = None
-    ) -> Descriptor:
+    def put(self, data: bytes | Iterable[bytes], *, media_type: str, expect: Digest | None = None) -> Descriptor:
         """Store bytes and return their descriptor; StepError (nothing stored) when they do not hash to ``expect``."""
         ...
 

@@ -1,1 +1,20 @@
 """Plan → doit tasks, and back. The only place that imports doit (0.36 … 0.38); doit schedules, the session decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from aac_tasks.session import Session
+
+
+def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going: bool = False, dry_run: bool = False) -> int:
+    """Run step kinds, ids or wildcards (``image``, ``image:hello``, ``image:*``); 0, or 1 when a step failed.
+
+    Raises:
+        UsageError: a selection names nothing.
+    """
+    from aac_tasks.doit_bridge.command import run_selection  # lazy: doit loads this package for its state backend alone
+
+    return run_selection(session, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)

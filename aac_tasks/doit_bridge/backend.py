@@ -15,6 +15,9 @@ from typing import Any, Protocol
 
 from aac_tasks.state.root import write_atomically
 
+DB_NAME = "doit.json"
+"""The file below the state folder."""
+
 
 class Stamps(Protocol):
     """What `forget` and `reset-dep` mean for steps."""

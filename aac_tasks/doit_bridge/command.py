@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from doit.control import TaskControl
 from doit.dependency import Dependency
@@ -13,18 +13,21 @@ from doit.task import Stream
 
 from aac_tasks.contracts.plan import Plan
 from aac_tasks.contracts.result import Event
-from aac_tasks.doit_bridge.backend import StampDB
+from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
 from aac_tasks.doit_bridge.reporter import BridgeReporter
 from aac_tasks.doit_bridge.stamps import SessionStamps
 from aac_tasks.doit_bridge.tasks import tasks_of
 from aac_tasks.errors import UsageError
 from aac_tasks.session import Session
 
-DB_NAME = "doit.json"
 
-
-def run(
-    session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going: bool = False, dry_run: bool = False
+def run_selection(
+    session: Session,
+    selection: Sequence[str],
+    *,
+    jobs: int = 1,
+    keep_going: bool = False,
+    dry_run: bool = False,
 ) -> int:
     """Run step kinds, ids or wildcards (``image``, ``image:hello``, ``image:*``); 0, or 1 when a step failed.
 
@@ -41,7 +44,7 @@ def run(
     control = TaskControl(tasks)
     control.process(list(chosen))
     manager = Dependency(StampDB, str(session.state.path / DB_NAME))
-    reporter = BridgeReporter(session, session.tell, lambda: None)
+    reporter = BridgeReporter(session.tell, session.close)
     common = (manager, reporter, keep_going, False, Stream(2))
     runner = MThreadRunner(*common, jobs) if jobs > 1 else Runner(*common)
     return int(runner.run_all(control.task_dispatcher()))
@@ -65,12 +68,12 @@ def _dry_run(session: Session, plan: Plan, chosen: tuple[str, ...]) -> int:
     for step in _needed(plan, chosen):
         verdict = session.judge(step)
         after = sorted(stale.intersection(plan.step(step).needs))
-        tell: Callable[[str, str], None] = lambda kind, text, at=step: session.tell(Event("note", at, f"{kind}: {text}"))  # noqa: E731
         if verdict.fresh and not after:
-            tell("up to date", verdict.reason)
+            session.tell(Event("note", step, f"up to date: {verdict.reason}"))
         else:
             stale.add(step)
-            tell("would run", verdict.reason if not verdict.fresh else f"after {', '.join(after)}")
+            why = verdict.reason if not verdict.fresh else f"after {', '.join(after)}"
+            session.tell(Event("note", step, f"would run: {why}"))
     session.close()
     return 0
 

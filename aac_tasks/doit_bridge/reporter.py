@@ -11,7 +11,6 @@ from typing import Any
 from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
 
 from aac_tasks.contracts.result import Event
-from aac_tasks.session import Session
 
 
 class BridgeReporter:
@@ -19,8 +18,7 @@ class BridgeReporter:
 
     desc = "what ran, what was skipped and why"
 
-    def __init__(self, session: Session, tell: Callable[[Event], None], finish: Callable[[], None]) -> None:
-        self._session = session
+    def __init__(self, tell: Callable[[Event], None], finish: Callable[[], None]) -> None:
         self._tell = tell
         self._finish = finish
         self._started: dict[str, float] = {}
@@ -73,7 +71,6 @@ class BridgeReporter:
 
     def complete_run(self) -> None:
         """The end of the run."""
-        self._session.close()
         self._finish()
 
     @staticmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aac_tasks.session import Session
+from aac_tasks.upkeep import accept, forget
 
 
 class SessionStamps:
@@ -17,13 +18,13 @@ class SessionStamps:
 
     def forget(self, task_id: str) -> None:
         """Delete its stamp, and have the next run not answer from the action cache."""
-        self._session.forget(task_id)
+        forget(self._session, task_id)
 
     def accept(self, task_id: str) -> None:
         """Key the stamp anew."""
-        self._session.accept(task_id)
+        accept(self._session, task_id)
 
     def forget_all(self) -> None:
         """Every step of every agent."""
         for step in self._session.plan().steps:
-            self._session.forget(step.id)
+            forget(self._session, step.id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from doit.exceptions import TaskFailed
@@ -12,6 +12,7 @@ from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan
 from aac_tasks.contracts.result import Event
 from aac_tasks.errors import AacError, StepError
 from aac_tasks.session import Session
+from aac_tasks.upkeep import clean
 
 GROUP_DOCS = {
     "parse": "check every agent.yaml",
@@ -105,17 +106,11 @@ def _task(session: Session, agent: AgentPlan, kind: str) -> TaskDict:
 
 
 def _cleaner(session: Session, step_id: str) -> Cleans:
-    def clean(dryrun: bool) -> None:
-        for line in session.clean(step_id, dry_run=dryrun):
+    def clean_step(dryrun: bool) -> None:
+        for line in clean(session, step_id, dry_run=dryrun):
             print(f"{step_id} - {line}")  # noqa: T201  # doit writes what a clean action prints
 
-    return clean
-
-
-def pruned_tasks(kinds: Sequence[tuple[str, str]]) -> Iterator[TaskDict]:
-    """Tasks of a workspace that is known to be unchanged: (kind, agent) pairs that need not be judged."""
-    for kind, agent in kinds:
-        yield {"basename": kind, "name": agent, "actions": None, "uptodate": [True]}
+    return clean_step
 
 
 def translated(make: Callable[[], Iterator[TaskDict]], refusal: type[Exception]) -> Iterator[TaskDict]:

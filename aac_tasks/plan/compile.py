@@ -106,12 +106,27 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
     if lock is not None:
         locked = (lock.of(p) for p in platforms)
         recipes = tuple(
-            complete(runtime.recipe(spec, request.facts, one), spec, request.created) for one in locked if one is not None
+            complete(runtime.recipe(spec, request.facts, one), spec, request.created)
+            for one in locked
+            if one is not None
         )
         draft = replace(draft, recipes=recipes)
-    steps = (_parse(draft), _lock(draft), _dockerfile(draft), _image(draft), _test(draft), _push(draft), _deploy(draft))
+    steps = (
+        _parse(draft),
+        _lock(draft),
+        _dockerfile(draft),
+        _image(draft),
+        _test(draft),
+        _push(draft),
+        _deploy(draft),
+    )
     plan = AgentPlan(
-        spec.name, request.folder, request.file, steps, request.warnings, lock_inputs=lock_fingerprint(lock_action)
+        spec.name,
+        request.folder,
+        request.file,
+        steps,
+        request.warnings,
+        lock_inputs=lock_fingerprint(lock_action),
     )
     return Compiled(plan, answer.problems)
 
@@ -143,7 +158,13 @@ def _step(draft: _Draft, kind: str, action: object | None, needs: tuple[str, ...
 
 
 def _parse(draft: _Draft) -> Step:
-    step = _step(draft, "parse", ParseAction(draft.request.canonical), (), "check agent.yaml and write the resolved spec")
+    step = _step(
+        draft,
+        "parse",
+        ParseAction(draft.request.canonical),
+        (),
+        "check agent.yaml and write the resolved spec",
+    )
     return replace(step, pure=False)
 
 
@@ -179,10 +200,15 @@ def _image(draft: _Draft) -> Step:
 def _test(draft: _Draft) -> Step:
     probe = draft.recipes[0].probe if draft.recipes else probe_of(draft.request.spec.health_check, draft.request.spec)
     instance = unlimited(instance_of(draft.request.spec, probe, fixed_ports=False))
-    checks = tuple(Check(t.name or f"{t.type} {i + 1}", t.type, t.settings) for i, t in enumerate(draft.request.spec.tests))
+    checks = tuple(
+        Check(t.name or f"{t.type} {i + 1}", t.type, t.settings) for i, t in enumerate(draft.request.spec.tests)
+    )
     step = _step(draft, "test", TestAction(instance, checks), ("image",), "start the image and run its checks")
     return replace(
-        step, consumes=(Consumed(f"image:{draft.name}", "content_digest"),), asks=("runner",), pending=_waiting(draft)
+        step,
+        consumes=(Consumed(f"image:{draft.name}", "content_digest"),),
+        asks=("runner",),
+        pending=_waiting(draft),
     )
 
 
@@ -227,7 +253,9 @@ def _deploy(draft: _Draft) -> Step:
     deployer = draft.catalog.deployers.get(target)
     probe = draft.recipes[0].probe if draft.recipes else probe_of(spec.health_check, spec)
     settings: dict[str, Json] = dict(spec.deploy.settings.get(target, {}))
-    action = DeployAction(target, instance_of(spec, probe, fixed_ports=True), settings, replicas=spec.scaling.replicas or 1)
+    action = DeployAction(
+        target, instance_of(spec, probe, fixed_ports=True), settings, replicas=spec.scaling.replicas or 1
+    )
     step = _step(draft, "deploy", action, ("push",) if deployer.pulls else ("test",), f"make {target} run the image")
     return replace(
         step,

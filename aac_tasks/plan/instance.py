@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from aac_tasks.contracts.actions import EnvValue, InstanceSpec, Isolation, Limits, Mount, PortMapping
 from aac_tasks.contracts.image import HealthProbe
-from aac_tasks.contracts.quantities import parse_cpu, parse_duration, parse_memory
+from aac_tasks.contracts.quantities import cores, memory_bytes, seconds
 from aac_tasks.contracts.spec import AgentSpec, EnvVar, HealthCheck, Model
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -28,14 +28,14 @@ def instance_of(spec: AgentSpec, probe: HealthProbe | None, *, fixed_ports: bool
         env=(*_environment(spec), *_model_keys(spec.models)),
         ports=tuple(PortMapping(p.container, (p.host or 0) if fixed_ports else 0, p.protocol) for p in spec.ports),
         mounts=tuple(
-            Mount(v.type, v.target, v.source, v.read_only, parse_memory(v.size) if v.size else 0)
+            Mount(v.type, v.target, v.source, v.read_only, memory_bytes(v.size) if v.size else 0)
             for v in spec.volumes
             if v.type in ("bind", "volume", "tmpfs")
         ),
         limits=Limits(
-            cpu=parse_cpu(limits.cpu) if limits.cpu else 0.0,
-            memory=parse_memory(limits.memory) if limits.memory else 0,
-            ephemeral_storage=parse_memory(limits.ephemeral_storage) if limits.ephemeral_storage else 0,
+            cpu=cores(limits.cpu) if limits.cpu else 0.0,
+            memory=memory_bytes(limits.memory) if limits.memory else 0,
+            ephemeral_storage=memory_bytes(limits.ephemeral_storage) if limits.ephemeral_storage else 0,
             gpu=int(limits.gpu) if limits.gpu.isdigit() else 0,
         ),
         isolation=Isolation(
@@ -74,10 +74,10 @@ def probe_of(check: HealthCheck | None, spec: AgentSpec) -> HealthProbe | None:
         path=check.path or "/",
         port=check.port or first,
         command=check.command,
-        interval=parse_duration(check.interval) if check.interval else 30.0,
-        timeout=parse_duration(check.timeout) if check.timeout else 30.0,
+        interval=seconds(check.interval) if check.interval else 30.0,
+        timeout=seconds(check.timeout) if check.timeout else 30.0,
         retries=check.retries if check.retries is not None else 3,
-        start_period=parse_duration(check.start_period) if check.start_period else 0.0,
+        start_period=seconds(check.start_period) if check.start_period else 0.0,
     )
 
 
@@ -88,7 +88,11 @@ def _environment(spec: AgentSpec) -> Iterator[EnvValue]:
         if variable.source == "secret":
             yield EnvValue(variable.name, secret=_secret(spec, variable))
         elif variable.source == "env":
-            yield EnvValue(variable.name, value=f"${{{variable.env_key or variable.name}}}", default=variable.default_value)
+            yield EnvValue(
+                variable.name,
+                value=f"${{{variable.env_key or variable.name}}}",
+                default=variable.default_value,
+            )
         elif variable.source == "configmap":
             yield EnvValue(variable.name, value=_configured(spec, variable), default=variable.default_value)
         else:

@@ -33,7 +33,10 @@ def complete(recipe: Recipe, spec: AgentSpec, created: int) -> Recipe:
     """Labels, annotations, environment, user, ports, date and the config file."""
     identity = identity_of(spec)
     config = FileLayer({CONFIG_FILE: identity.config})
-    first = next((i for i, layer in enumerate(recipe.layers) if isinstance(layer, ApplicationLayer)), len(recipe.layers))
+    first = next(
+        (i for i, layer in enumerate(recipe.layers) if isinstance(layer, ApplicationLayer)),
+        len(recipe.layers),
+    )
     return replace(
         recipe,
         layers=(*recipe.layers[:first], config, *recipe.layers[first:]),
@@ -52,7 +55,11 @@ def identity_of(spec: AgentSpec) -> Identity:
     gid = spec.security.run_as_group if spec.security.run_as_group is not None else uid
     return Identity(
         labels=_labels(spec),
-        env={"AGENT_NAME": spec.name, "AGENT_CONFIG": CONFIG_FILE, **{v.name: v.value for v in spec.environment if is_literal(v)}},
+        env={
+            "AGENT_NAME": spec.name,
+            "AGENT_CONFIG": CONFIG_FILE,
+            **{v.name: v.value for v in spec.environment if is_literal(v)},
+        },
         config=f"{json.dumps(_config(spec), indent=2, sort_keys=True, ensure_ascii=False)}\n",
         user=f"{uid}:{gid}",
         ports=tuple(f"{p.container}/{p.protocol}" for p in spec.ports),

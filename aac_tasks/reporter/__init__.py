@@ -22,8 +22,11 @@ class Reporter(Protocol):
         """Tell one event."""
         ...
 
-    def close(self, exit_code: int | None = None) -> None:
-        """End the telling. ``exit_code`` None: the run ended in an exception that somebody else reports."""
+    def close(self, exit_code: int | None = None, *, abandoned: bool = False) -> None:
+        """End the telling with a summary. ``exit_code`` None: what the events say.
+
+        ``abandoned``: the run ended in an exception that is reported elsewhere; say nothing more.
+        """
         ...
 
 
@@ -50,9 +53,7 @@ def make(  # noqa: PLR0913  # one entrance for every door; all but the kind are 
     """
     if kind == "json":
         return DocumentReporter(Lines(out), redact, clock)
-    style = Style(
-        marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet", verbose=verbose
-    )
+    style = Style(marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet", verbose=verbose)
     if kind == "live" or (kind == "auto" and wants_live(out, err, environment)):
         from aac_tasks.reporter.live import LiveReporter  # rich is slow to import
 

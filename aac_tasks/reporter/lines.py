@@ -19,9 +19,7 @@ _COLOUR = {"done": "green", "cached": "green", "fresh": "dim", "failed": "red"}
 class LineReporter:
     """One line per finished step and the summary on ``out``; output, notes and rare progress on ``err``."""
 
-    def __init__(
-        self, out: Lines, err: Lines, style: Style, redact: Callable[[str], str], clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, out: Lines, err: Lines, style: Style, redact: Callable[[str], str], clock: Callable[[], float]) -> None:
         self._out = out
         self._err = err
         self._style = style
@@ -31,6 +29,7 @@ class LineReporter:
         self._told: dict[str, float] = {}
         self._tally = Tally()
         self._lock = threading.Lock()
+        self._closed = False
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -39,10 +38,11 @@ class LineReporter:
             self._tally.add(event)
             self._tell(event)
 
-    def close(self, exit_code: int | None = None) -> None:
-        """Say the summary, unless the run ended in an exception (None)."""
+    def close(self, exit_code: int | None = None, *, abandoned: bool = False) -> None:
+        """Say the summary."""
         with self._lock:
-            if exit_code is None or self._style.quiet:
+            closed, self._closed = self._closed, True
+            if closed or abandoned or self._style.quiet:
                 return
             for line in self._tally.lines(self._clock() - self._began, self._style.marks):
                 self._out.write(line)
@@ -79,7 +79,8 @@ class LineReporter:
         if self._style.quiet:
             return
         for line in plain(event.text).splitlines():
-            self._err.write(f"{paint(agent_first(event.step) + ' |', 'dim', self._style.colour)} {line}")
+            prefix = f"{agent_first(event.step)} | " if event.step else ""
+            self._err.write(paint(prefix, "dim", self._style.colour) + line)
 
     def _tell_note(self, event: Event) -> None:
         for line in plain(event.text).splitlines():

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TextIO
 from aac_tasks.contracts.result import Event
 from aac_tasks.reporter.lines import Style, progress
 from aac_tasks.reporter.tally import Tally, redacted
+from aac_tasks.reporter.terminal import Lines
 from aac_tasks.reporter.wording import agent_first, duration, plain
 
 if TYPE_CHECKING:
+    from rich.live import Live
     from rich.table import Table
 
 ROWS = 12
@@ -19,29 +21,19 @@ ROWS = 12
 
 
 class LiveReporter:
-    """A rich live view. Made only where `terminal.wants_live` says so; ImportError when rich is missing."""
+    """A rich live view, from the first step that starts; before, and where all is fresh, only lines."""
 
-    def __init__(
-        self, out: TextIO, style: Style, redact: Callable[[str], str], clock: Callable[[], float]
-    ) -> None:
-        # rich costs 60 ms to import: only who looks at a live view pays for it
-        from rich.console import Console
-        from rich.live import Live
-
+    def __init__(self, out: TextIO, style: Style, redact: Callable[[str], str], clock: Callable[[], float]) -> None:
+        self._out = out
         self._style = style
         self._redact = redact
         self._clock = clock
         self._began = clock()
         self._running: dict[str, tuple[float, str]] = {}
         self._tally = Tally()
-        self._lock = threading.Lock()  # never held while printing: rich asks for the view from its own thread
-        self._console = Console(
-            file=out, force_terminal=True, no_color=not style.colour, highlight=False, markup=False
-        )
-        self._live = Live(
-            console=self._console, get_renderable=self._view, transient=True, refresh_per_second=10
-        )
-        self._live.start()
+        self._lock = threading.RLock()  # not held while printing: rich asks for the view from its own thread
+        self._live: Live | None = None
+        self._closed = False
 
     def __call__(self, event: Event) -> None:
         """Tell one event."""
@@ -49,16 +41,37 @@ class LiveReporter:
         with self._lock:
             self._tally.add(event)
             lines = self._take(event)
+            starts = self._live is None and bool(self._running) and not self._closed
+            if starts:
+                self._live = self._made()
+        if starts and self._live is not None:
+            self._live.start()
         self._print(lines)
 
-    def close(self, exit_code: int | None = None) -> None:
-        """Give the terminal back, then say the summary unless the run ended in an exception."""
-        self._live.stop()
-        if exit_code is None:
-            return
+    def close(self, exit_code: int | None = None, *, abandoned: bool = False) -> None:
+        """Give the terminal back, then say the summary."""
         with self._lock:
+            live, closed, self._closed = self._live, self._closed, True
             lines = self._tally.lines(self._clock() - self._began, self._style.marks)
-        self._print(lines)
+        if live is not None:
+            live.stop()
+        if not closed and not abandoned:
+            self._print(lines)
+
+    def _made(self) -> Live:
+        # rich costs 60 ms to import: only who looks at a live view pays for it
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(
+            file=self._out,
+            force_terminal=True,
+            no_color=not self._style.colour,
+            highlight=False,
+            markup=False,
+        )
+        live = Live(console=console, get_renderable=self._view, transient=True, refresh_per_second=10)
+        return live
 
     def _take(self, event: Event) -> list[str]:
         """Change what is shown as running; the answer is what scrolls up."""
@@ -76,13 +89,17 @@ class LiveReporter:
         return []
 
     def _print(self, lines: list[str]) -> None:
-        from rich.text import Text  # loaded already: rich is here
+        if not lines:
+            return
+        if self._live is None:
+            Lines(self._out).write("\n".join(lines))
+            return
+        from rich.text import Text  # loaded already: the view has started
 
-        if lines:
-            self._console.print(Text.from_ansi("\n".join(lines)), soft_wrap=True)
+        self._live.console.print(Text.from_ansi("\n".join(lines)), soft_wrap=True)
 
     def _view(self) -> Table:
-        from rich.spinner import Spinner
+        from rich.spinner import Spinner  # as above
         from rich.table import Table
         from rich.text import Text
 

@@ -21,6 +21,7 @@ class DocumentReporter:
         self._began = clock()
         self._tally = Tally()
         self._lock = threading.Lock()
+        self._closed = False
 
     def __call__(self, event: Event) -> None:
         """Keep one event."""
@@ -28,9 +29,11 @@ class DocumentReporter:
         with self._lock:
             self._tally.add(event)
 
-    def close(self, exit_code: int | None = None) -> None:
-        """Print the document; nothing when the run ended in an exception, whose document is another one."""
+    def close(self, exit_code: int | None = None, *, abandoned: bool = False) -> None:
+        """Print the document; nothing when abandoned: the error's document is another one."""
         with self._lock:
-            if exit_code is not None:
-                document = self._tally.document(exit_code, self._clock() - self._began)
+            closed, self._closed = self._closed, True
+            if not closed and not abandoned:
+                code = self._tally.exit_code if exit_code is None else exit_code
+                document = self._tally.document(code, self._clock() - self._began)
                 self._out.write(json.dumps(document, indent=2, ensure_ascii=False))

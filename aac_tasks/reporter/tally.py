@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.result import Event
-from aac_tasks.reporter.wording import OUTCOMES, Marks, duration, plain, produced, sentence
-
+from aac_tasks.reporter.wording import OUTCOMES, Marks, duration, layers, plain, produced, sentence
 
 _MAKERS = ("image:", "push:", "deploy:")
 
@@ -51,18 +50,29 @@ class Tally:
         """The summary: what ran, what was fresh, how long it took; then what was made, one product a line."""
         if not self.outcomes:
             return []
-        words = {"done": "ran", "cached": "from the cache", "fresh": "up to date", "failed": "failed"}
-        parts = [f"{self.count(kind)} {word}" for kind, word in words.items() if self.count(kind)]
+        failed = [event.step for event in self.outcomes if event.type == "failed" and not event.data.get("unmet")]
+        counts = {
+            "ran": self.count("done"),
+            "from the cache": self.count("cached"),
+            "up to date": self.count("fresh"),
+            "failed": len(failed),
+            "not run": self.count("failed") - len(failed),
+        }
+        parts = [f"{count} {word}" for word, count in counts.items() if count]
         line = f"{', '.join(parts)} in {duration(seconds)}"
-        failed = [event.step for event in self.outcomes if event.type == "failed"]
         if failed:
             line += f" (failed: {', '.join(failed)})"
         return [line, *self._products(marks)]
 
     def _products(self, marks: Marks) -> list[str]:
         made = [event for event in self.outcomes if event.type != "failed" and event.step.startswith(_MAKERS)]
-        rows = [(event.step, produced(event.data, marks.ellipsis)) for event in made]
-        return [f"  {marks.produced} {step}  {text}" for step, text in rows if text]
+        rows = [(event, produced(event.data, marks.ellipsis)) for event in made]
+        return [f"  {marks.produced} {event.step}  {text} {layers(event.data)}".rstrip() for event, text in rows if text]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a step failed, else 0."""
+        return 1 if self.count("failed") else 0
 
     def document(self, exit_code: int, seconds: float) -> JsonObject:
         """``{"steps", "notes", "seconds", "exit"}``; each step has its status, text and data."""

@@ -39,10 +39,10 @@ ASCII = Marks("+", "+", "-", "x", "->", "...")
 
 
 def marks_for(encoding: str | None) -> Marks:
-    """Signs that a stream of this encoding can show."""
+    """Signs that a stream of this encoding can show; one without (in memory) takes all."""
     marks = Marks()
     try:
-        "".join(vars(marks).values()).encode(encoding or "ascii")
+        "".join(vars(marks).values()).encode(encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return ASCII
     return marks
@@ -86,16 +86,14 @@ def agent_first(step: str) -> str:
 
 
 def sentence(event: Event, ellipsis: str = "…") -> str:
-    """What became of a step, without its mark and id: the event's own text, or what its data says."""
+    """What became of a step, without its mark and id. For one that ended well, ``text`` says why it ran."""
     text = plain(event.text).strip()
-    if event.type == "fresh":
-        return f"up to date ({text})" if text and not text.startswith("up to date") else text or "up to date"
-    if text:
-        return f"from the cache: {text}" if event.type == "cached" else text
-    made = produced(event.data, ellipsis)
-    if event.type == "cached":
-        return f"from the cache {made}".rstrip()
-    return made or ("done" if event.type == "done" else "failed")
+    if event.type == "failed":
+        return text or "failed"
+    word = {"fresh": "up to date", "cached": "from the cache"}.get(event.type, "")
+    made = "" if event.type == "fresh" else produced(event.data, ellipsis)
+    reason = f"({text})" if text and not text.startswith("up to date") else ""
+    return " ".join(part for part in (word, made, reason) if part) or "done"
 
 
 def produced(data: JsonObject, ellipsis: str = "…") -> str:
@@ -106,15 +104,16 @@ def produced(data: JsonObject, ellipsis: str = "…") -> str:
     bytes_ = values.get("size")
     if isinstance(bytes_, (int, float)) and bytes_:
         words.append(size(bytes_))
-    words += [layers(values.get("layers"))] if values.get("layers") else []
     refs = values.get("refs")
     words += [str(ref) for ref in refs] if isinstance(refs, (list, tuple)) else []
     words += [str(values[name]) for name in ("ref", "url") if values.get(name)]
     return " ".join(word for word in words if word)
 
 
-def layers(value: Json) -> str:
-    """``(base 31.2 MB, application 2.0 kB)`` from a list of ``{"name", "size"}``; empty for anything else."""
+def layers(data: JsonObject) -> str:
+    """``(base 31.2 MB, application 2.0 kB)`` of an image's outputs; empty where there are no layers."""
+    outputs = data.get("outputs")
+    value = outputs.get("layers") if isinstance(outputs, Mapping) else None
     found = [x for x in value if isinstance(x, Mapping)] if isinstance(value, (list, tuple)) else []
     sizes = [(x.get("name") or "layer", x.get("size")) for x in found]
     shown = [f"{name} {size(count)}" for name, count in sizes if isinstance(count, int)]

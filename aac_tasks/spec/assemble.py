@@ -1,4 +1,4 @@
-"""Canonical document → AgentSpec. Field names follow from the dataclasses; what differs is written here once."""
+"""Canonical document → AgentSpec. Keys follow from the dataclasses; what differs is written here once."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Schema = dict[str, Any]  # a JSON Schema node; Any because jsonschema's own type
 
 
 def schema_text() -> str:
-    """The schema file; ``aac_tasks/schemas`` is a link to ``schemas/`` in a checkout, a folder in an installation."""
+    """The schema file; ``aac_tasks/schemas`` is a link to ``schemas/`` in a checkout, a folder in a wheel."""
     place = Path(__file__).parent.parent / "schemas" / NAME
     try:
         return place.read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def _rebased(schema: Any, at: str) -> Any:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A schema, the validators of a document and of an overlay, and the ids of subschemas without any effect."""
+    """A schema, validators of a document and of an overlay, and the ids of subschemas without any effect."""
 
     root: Schema
     document: Validator

@@ -5,11 +5,12 @@ from __future__ import annotations
 from aac_tasks.spec.tree import Branch, Items, Scalar
 
 _ADVICE = (
-    "this command reads `apiVersion: agent.dev/v1`, `kind: Agent`; there is no import for it yet: keep the file under "
-    "another name and begin with `agent init`"
+    "this command reads `apiVersion: agent.dev/v1`, `kind: Agent`; there is no import for it yet: "
+    "keep the file under another name and begin with `agent init`"
 )
 GOVERNANCE = frozenset({
-    "compliance", "privacy", "audit", "cost", "capacity", "backup", "dr", "incidents", "access", "quality", "events", "storage",
+    "compliance", "privacy", "audit", "cost", "capacity", "backup", "dr", "incidents", "access", "quality",
+    "events", "storage",
 })  # fmt: skip
 """Blocks found in documents that describe policy, without a defined effect."""
 

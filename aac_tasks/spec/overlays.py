@@ -13,12 +13,24 @@ from aac_tasks.spec.tree import Branch, Entry, Items, Node, Scalar
 
 
 def take_profiles(spec: Branch) -> dict[str, Entry]:
-    """Remove ``profiles`` and return its entries when it is a mapping (anything else stays, for the schema to refuse)."""
+    """Remove ``profiles`` and return its entries; what is no mapping stays, for the schema to refuse."""
     entry = spec.entries.get("profiles")
     if entry is None or not isinstance(entry.value, Branch):
         return {}
     del spec.entries["profiles"]
     return dict(entry.value.entries)
+
+
+def nested(profiles: dict[str, Entry], file: str) -> list[Problem]:
+    """The problems of profiles within profiles, which are taken out."""
+    problems = []
+    for name, entry in profiles.items():
+        inner = entry.value.entries.pop("profiles", None) if isinstance(entry.value, Branch) else None
+        if inner:
+            path = f"spec.profiles.{name}.profiles"
+            message = "a profile can't hold profiles; put each directly below spec.profiles"
+            problems.append(Problem(file, inner.line, inner.column, path, message))
+    return problems
 
 
 def unknown_profile(name: str, known: tuple[str, ...], file: str) -> Problem:
@@ -30,7 +42,7 @@ def unknown_profile(name: str, known: tuple[str, ...], file: str) -> Problem:
 
 
 def overlay(base: Branch, over: Branch, *, top: bool = True) -> Branch:
-    """A new mapping: ``base`` with ``over`` on it. ``top``: these are specs, whose ``environment`` merges by name."""
+    """A new mapping: ``base`` with ``over`` on it. ``top``: specs, whose ``environment`` merges by name."""
     result = Branch(base.line, base.column, dict(base.entries))
     for key, entry in over.entries.items():
         there = result.entries.get(key)

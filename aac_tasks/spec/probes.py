@@ -1,4 +1,4 @@
-"""A health check by ``curl`` that only asks a URL of the agent itself → a native probe of the same meaning."""
+"""A health check by ``curl`` that only asks the agent itself for a URL → a native probe of that meaning."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, MutableMapping, MutableSequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class ReadSpec:
 
 
 def find_agent_file(names: Iterable[str], folder: object) -> str | None:
-    """The agent file among ``names``, the files of ``folder``; None when there is none, SpecError when there are two."""
+    """The agent file among ``names``, the files of ``folder``, or None; SpecError when there are two."""
     found = sorted(set(names) & set(FILE_NAMES), key=FILE_NAMES.index)
     if len(found) > 1:
         message = f"{' and '.join(found)} stand in one folder ({folder}); keep one of them"
@@ -53,8 +53,9 @@ def read_spec(
 ) -> ReadSpec:
     """Read the bytes of an agent.yaml; ``file`` is its name in messages.
 
-    ``profile`` chooses an overlay of ``spec.profiles``. ``settings`` maps ``runtime:NAME``, ``registry:NAME`` and
-    ``deployer:NAME`` to the JSON Schemas of plugins (``aac_tasks.spec.schema``). Raises SpecError with every problem.
+    ``profile`` chooses an overlay of ``spec.profiles``. ``settings`` maps ``runtime:NAME``, ``registry:NAME``
+    and ``deployer:NAME`` to the JSON Schemas of plugins (see ``aac_tasks.spec.schema``).
+    Raises SpecError with every problem, PluginError when one of those schemas is none.
     """
     tree, problems = read_tree(data, file)
     root = _mapping(tree, file)
@@ -64,14 +65,11 @@ def read_spec(
     problems += speller.problems + overlaid.problems
     schema = compiled(settings or {})
     document, reader, found = _validate(overlaid, schema, file)
-    findings = [
-        Problem(file, *_place(reader, path), dotted(path), text, severity) for path, text, severity in found
-    ]
-    problems += [p for p in findings if p.severity == "error"]
+    problems += [p for p in found if p.severity == "error"]
     if problems:
         raise SpecError(_in_order(problems))
     positions = {dotted(path): place.shown for path, place in reader.places.items()}
-    odd = [p for p in findings if p.severity != "error"]
+    odd = [p for p in found if p.severity != "error"]
     warnings = _in_order(speller.warnings + odd + _without_effect(reader, file))
     return ReadSpec(assemble(document), document, warnings, positions, overlaid.names)
 
@@ -103,31 +101,35 @@ def _apply_profile(root: Branch, profile: str, file: str) -> _Overlaid:
         return _Overlaid(root)
     profiles = overlays.take_profiles(entry.value)
     names = tuple(profiles)
+    problems = overlays.nested(profiles, file)
     if profile and profile not in profiles:
-        return _Overlaid(root, names, profiles, [overlays.unknown_profile(profile, names, file)])
+        problems.append(overlays.unknown_profile(profile, names, file))
+        return _Overlaid(root, names, profiles, problems)
     chosen = profiles.pop(profile, None) if profile else None
     if chosen is None or not isinstance(chosen.value, Branch):
-        return _Overlaid(root, names, profiles | ({profile: chosen} if chosen else {}))
+        return _Overlaid(root, names, profiles | ({profile: chosen} if chosen else {}), problems)
     merged = Entry(entry.line, entry.column, overlays.overlay(entry.value, chosen.value))
-    return _Overlaid(Branch(root.line, root.column, {**root.entries, "spec": merged}), names, profiles)
+    return _Overlaid(
+        Branch(root.line, root.column, {**root.entries, "spec": merged}), names, profiles, problems
+    )
 
 
-def _validate(overlaid: _Overlaid, schema: Compiled, file: str) -> tuple[Any, Reader, list[rules.Finding]]:
+def _validate(overlaid: _Overlaid, schema: Compiled, file: str) -> tuple[Any, Reader, list[Problem]]:
     """The JSON document, where its values stand, and what the schema and the rules find."""
     reader = Reader(schema.root, schema.inert)
     document: Any = reader.read(overlaid.root, schema.root, ())
-    teacher = Teacher(schema.root, reader.places, file)
-    faults = teacher.problems(schema.document.iter_errors(document))
+    faults = Teacher(schema.root, reader.places, file).problems(schema.document.iter_errors(document))
     bad = [path for path, _ in faults]
-    found = [(path, problem.message, "error") for path, problem in faults]
-    found += rules.check(_pruned(document, bad) if bad else document)
+    found = [problem for _, problem in faults]
+    for path, text, severity in rules.check(_pruned(document, bad) if bad else document):
+        found.append(Problem(file, *_place(reader, path), dotted(path), text, severity))
     for name, entry in overlaid.others.items():
         prefix: Path = ("spec", "profiles", name)
         aside = Reader(schema.root, schema.inert)
         value = aside.read(entry.value, schema.root["$defs"]["spec"], prefix, (entry.line, entry.column))
         reader.places.update(aside.places)
         errors = Teacher(schema.root, aside.places, file).problems(schema.overlay.iter_errors(value), prefix)
-        found += [(path, problem.message, "error") for path, problem in errors]
+        found += [problem for _, problem in errors]
     return document, reader, found
 
 
@@ -141,25 +143,21 @@ def _place(reader: Reader, path: Path) -> tuple[int, int]:
 
 
 def _pruned(document: Any, bad: list[Path]) -> Any:
-    """A copy without the values the schema refused, so that the rules can still look at the rest."""
+    """A copy in which None stands for what the schema refused, so that the rules can look at the rest."""
     result = copy.deepcopy(document)
-    for path in sorted(bad, key=lambda p: [str(part).zfill(6) for part in p], reverse=True):
-        _remove(result, path)
+    for path in bad:
+        holder = result
+        for part in path[:-1]:
+            holder = holder[part] if _has(holder, part) else None
+        if path and _has(holder, path[-1]):
+            holder[path[-1]] = None
     return result
 
 
-def _remove(holder: Any, path: Path) -> None:
-    for part in path[:-1]:
-        known = isinstance(holder, MutableMapping) and part in holder
-        listed = isinstance(holder, MutableSequence) and isinstance(part, int) and part < len(holder)
-        if not (known or listed):
-            return
-        holder = holder[part]
-    last = path[-1] if path else None
-    if isinstance(holder, MutableMapping):
-        holder.pop(last, None)
-    elif isinstance(holder, MutableSequence) and isinstance(last, int) and last < len(holder):
-        holder[last] = None  # the items behind keep their numbers
+def _has(holder: Any, part: str | int) -> bool:
+    if isinstance(holder, list):
+        return isinstance(part, int) and part < len(holder)
+    return isinstance(holder, dict) and part in holder
 
 
 def _without_effect(reader: Reader, file: str) -> list[Problem]:

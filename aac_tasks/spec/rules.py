@@ -1,4 +1,4 @@
-"""What a schema can't say: rules between the fields of one spec. ``doc`` holds only parts that the schema accepts."""
+"""What a schema can't say: rules between the fields of one spec. What the schema refused is None here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aac_tasks.contracts import quantities
+from aac_tasks.spec.teaching import nearest
 from aac_tasks.spec.values import Path
 
 Finding = tuple[Path, str, str]
@@ -37,7 +38,7 @@ def _resources(spec: Doc) -> Iterator[Finding]:
     for key, asked in _at(spec, "resources", "requests").items():
         read = readers.get(key)
         limit = limits.get(key)
-        if read and limit and read(asked) > read(limit):
+        if read and limit and asked and read(asked) > read(limit):
             message = (
                 f"{asked!r} is more than resources.limits.{key}, {limit!r}; lower it, or raise the limit"
             )
@@ -58,10 +59,12 @@ def _ports(spec: Doc) -> Iterator[Finding]:
 
 
 def _environment(spec: Doc) -> Iterator[Finding]:
-    yield from _unique(spec, "environment", "each variable once")
+    yield from _unique(spec, "environment", "keep one of the two")
     for number, entry in _items(spec, "environment"):
         path = ("spec", "environment", number)
         source = entry.get("from", "")
+        if source is None:  # refused by the schema already
+            continue
         if source and "value" in entry:
             yield (*path, "value"), f"`value` and `from: {source}` exclude each other; keep one", "error"
         if not source and "value" not in entry and not any(key in entry for key in _SOURCES):
@@ -77,7 +80,7 @@ def _environment(spec: Doc) -> Iterator[Finding]:
 
 def _names(spec: Doc) -> Iterator[Finding]:
     yield from _unique(spec, "tests", "reports tell checks apart by name")
-    yield from _unique(spec, "secrets", "each secret once")
+    yield from _unique(spec, "secrets", "keep one of the two")
 
 
 def _unique(spec: Doc, block: str, why: str) -> Iterator[Finding]:
@@ -96,7 +99,7 @@ def _volumes(spec: Doc) -> Iterator[Finding]:
     for number, volume in _items(spec, "volumes"):
         path = ("spec", "volumes", number)
         kind, target = volume.get("type", "volume"), volume.get("target")
-        if target in seen:
+        if target and target in seen:
             yield (*path, "target"), f"{target!r} is mounted by spec.volumes[{seen[target]}] already", "error"
         seen.setdefault(str(target), number)
         if kind != "tmpfs" and not volume.get("source"):
@@ -113,17 +116,19 @@ def _health(spec: Doc) -> Iterator[Finding]:
         return
     path = ("spec", "healthCheck")
     kind = probe_type(check)
+    if "type" in check and check["type"] is None:  # refused by the schema already
+        return
     if kind == "command" and not check.get("command"):
         yield path, "a check of type command needs `command`", "error"
     for key, needs in (("command", "command"), ("path", "http")):
         if key in check and kind != needs:
             yield (*path, key), f"this belongs to `type: {needs}`, and the type here is {kind}", "error"
     exposed = [port.get("container") for _, port in _items(spec, "ports")]
-    if kind != "command" and "port" in check and check["port"] not in exposed:
+    if kind != "command" and check.get("port") and check["port"] not in exposed:
         shown = ", ".join(map(str, exposed)) or "none"
-        message = f"port {check['port']} is probed but not among spec.ports ({shown}); add it there, or mend one of the two"
+        message = f"port {check['port']} is probed but not among spec.ports ({shown}); add it there"
         yield (*path, "port"), message, "warning"
-    if kind != "command" and "port" not in check and not exposed:
+    if kind != "command" and not {"port", "command"} & check.keys() and not exposed:
         yield path, "there is no port to probe; add `port` here or a port to spec.ports", "error"
 
 
@@ -153,6 +158,17 @@ def _scaling(spec: Doc) -> Iterator[Finding]:
         yield ("spec", "scaling", "minReplicas"), f"{low} is more than maxReplicas, {high}", "error"
 
 
+def _plugin_keys(spec: Doc) -> Iterator[Finding]:
+    """A misspelled block must not pass as the settings of a plugin that nobody has."""
+    for block, own in (("deploy", ("target", "strategy")), ("image", ("registry", "repository", "tags"))):
+        for key, value in _at(spec, block).items():
+            if value is None:  # refused by the schema already
+                continue
+            near = "" if key in own or key.startswith("x-") else nearest(key, own)
+            if near:
+                yield ("spec", block, key), f"unknown key {key!r}{near}", "error"
+
+
 def _start(spec: Doc) -> Iterator[Finding]:
     if str(spec.get("runtime", "")).partition(":")[0] == "custom" and not spec.get("entrypoint"):
         message = 'runtime custom has no default entrypoint; add one, as in `entrypoint: ["./agent"]`'
@@ -173,5 +189,5 @@ def _items(spec: Doc, block: str) -> Iterator[tuple[int, Doc]]:
 
 
 _RULES: tuple[Callable[[Doc], Iterator[Finding]], ...] = (
-    _resources, _ports, _environment, _names, _volumes, _health, _security, _scaling, _start,
+    _resources, _ports, _environment, _names, _volumes, _health, _security, _scaling, _plugin_keys, _start,
 )  # fmt: skip

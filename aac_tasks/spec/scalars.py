@@ -1,7 +1,7 @@
 """What an unquoted scalar stands for, field by field: the YAML 1.2 core schema, without its surprises.
 
-``yes``, ``010``, ``1_000``, ``12:30`` and ``2024-01-01`` stay text (YAML 1.1 makes a bool, 8, 1000, 750 and a date of
-them). A boolean *field* takes ``yes`` and ``on`` as well, because there they can't mean anything else.
+``yes``, ``010``, ``1_000``, ``12:30`` and ``2024-01-01`` stay text (YAML 1.1 makes a bool, 8, 1000, 750 and
+a date of them). A boolean *field* takes ``yes`` and ``on`` as well, because there they are clear.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Speller:
             self.problems.append(Problem(self.file, entry.line, entry.column, path, message))
 
     def _hoist_strategy(self, spec: Branch) -> None:
-        """``deployment: {strategy: {…}, replicas: 2}`` has become ``deploy.strategy``: take the inner ones out."""
+        """``deployment: {strategy: {…}, replicas: 2}`` is ``deploy.strategy`` now: take those out."""
         strategy = _branch(spec, "deploy", "strategy")
         if strategy is None:
             return

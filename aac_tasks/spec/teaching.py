@@ -1,4 +1,4 @@
-"""What jsonschema found → problems an author can act on: place, value, what is accepted, the nearest right word."""
+"""What jsonschema found → problems an author can act on: place, value, what is accepted, a near miss."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aac_tasks.contracts.canonical import Json
 from aac_tasks.errors import Problem
 from aac_tasks.spec.definition import Schema, property_schema, resolve
 from aac_tasks.spec.dialects import GOVERNANCE, governance
+from aac_tasks.spec.scalars import free
 from aac_tasks.spec.tree import Scalar
 from aac_tasks.spec.values import Path, Place, dotted
 
@@ -58,30 +59,32 @@ class Teacher:
 
     def _otherwise(self, error: Any) -> str:
         """Rules that only plugins' schemas use: jsonschema's own words."""
-        return "not accepted here" if _secret(error.schema) else str(error.message)
+        if _secret(error.schema) or isinstance(
+            error.instance, (Mapping, list)
+        ):  # may hold what must not be shown
+            return f"not accepted here; the rule is {error.validator}: {shown(error.validator_value)}"
+        return str(error.message)
 
     def _shown(self, path: Path, error: Any) -> str:
+        if isinstance(error.instance, (Mapping, list)):  # may hold what must not be shown
+            return "this"
         if _secret(error.schema):
             return f"a value of {len(str(error.instance))} characters (not shown)"
         place = self._places.get(path)
+        if place and place.scalar and place.scalar.plain and not isinstance(error.instance, str):
+            return place.scalar.text
         return shown(place.scalar.text if place and place.scalar else error.instance)
 
     def _on_type(self, error: Any, path: Path) -> list[tuple[Path, Problem]]:
         if "x-plugin" in error.schema:
             return [self._unknown(path[:-1], str(path[-1]))]
         place = self._places.get(path)
-        wanted = (
-            error.schema["type"]
-            if isinstance(error.schema["type"], str)
-            else " or ".join(error.schema["type"])
-        )
-        message = (
-            f"{self._shown(path, error)} is {kind(error.instance)}; expected {_KINDS.get(wanted, wanted)}"
-        )
-        if place and place.scalar:
-            message += _number_fix(place.scalar, wanted) or _example(error.schema)
-        else:
-            message += _example(error.schema)
+        scalar = place.scalar if place else None
+        wanted = str(error.schema["type"])
+        meant = free(scalar) if scalar else error.instance
+        said = scalar.text if scalar and not isinstance(meant, str) else self._shown(path, error)
+        message = f"{said} is {kind(meant)}; expected {_KINDS.get(wanted, wanted)}"
+        message += (_number_fix(scalar, wanted) if scalar else "") or _example(error.schema)
         return [(path, self._at(path, message))]
 
     def _on_enum(self, error: Any, path: Path) -> list[tuple[Path, Problem]]:
@@ -141,29 +144,37 @@ class Teacher:
         return [(path, self._at(path, self._otherwise(error)))]
 
     def _on_required(self, error: Any, path: Path) -> list[tuple[Path, Problem]]:
-        known = resolve(self._root, error.schema)
+        known = self._schema_at(path)
         found = []
         for key in error.schema["required"]:
-            where = (*path, key)
-            misspelled = [
-                k for k in error.instance if k not in (known.get("properties") or {}) and _alike(k, [key])
-            ]
-            if key in error.instance or misspelled or str(error.message) != f"{key!r} is a required property":
+            if str(error.message) != f"{key!r} is a required property" or self._misspelled(
+                error.instance, known, key
+            ):
                 continue
-            field = resolve(self._root, property_schema(known, key) or {})
-            about = (property_schema(known, key) or {}).get("description") or field.get("description", "")
+            where = (*path, key)
+            own = property_schema(known, key) or {}
+            field = resolve(self._root, own)
+            about = own.get("description") or field.get("description", "")
             message = f"missing; {_sentence(about)}" if about else "missing"
-            found.append((where, self._at(path, message + _example(field, key), key=True)))
-        return [(where, Problem(p.file, p.line, p.column, dotted(where), p.message)) for where, p in found]
+            place = self._at(path, "", key=True)
+            message += (_example(own) and _example(own, key)) or _example(field, key)
+            found.append((where, Problem(self._file, place.line, place.column, dotted(where), message)))
+        return found
+
+    def _misspelled(self, instance: Mapping[str, Json], known: Schema, key: str) -> bool:
+        """Whether a key that is unknown here was meant to be ``key``: then one problem is enough."""
+        closed = known.get("additionalProperties") is False
+        return closed and any(property_schema(known, k) is None and _alike(k, [key]) for k in instance)
 
     def _on_anyOf(self, error: Any, path: Path) -> list[tuple[Path, Problem]]:  # noqa: N802
         keys = [key for option in error.schema["anyOf"] for key in option.get("required", ())]
         if not keys:
             return [(path, self._at(path, self._otherwise(error)))]
-        message = f"missing: one of {' and '.join(keys)} is required"
-        if "model" in keys:
-            message += ", as in `model: {provider: openai, name: gpt-4o-mini}`"
-        return [(path, self._at(path, message, key=True))]
+        where = (*path, keys[0])
+        field = resolve(self._root, property_schema(self._schema_at(path), keys[0]) or {})
+        message = f"missing; one of {' and '.join(keys)} is required{_example(field, keys[0])}"
+        place = self._at(path, "", key=True)
+        return [(where, Problem(self._file, place.line, place.column, dotted(where), message))]
 
     def _on_additionalProperties(self, error: Any, path: Path) -> list[tuple[Path, Problem]]:  # noqa: N802
         return [
@@ -186,19 +197,21 @@ class Teacher:
 
     def _schema_at(self, path: Path) -> Schema:
         schema = self._root
+        at: Path = ()
         for part in path:
             inner = schema.get("items") if isinstance(part, int) else property_schema(schema, part)
             schema = resolve(self._root, inner or {})
+            at = (*at, part)
             if "allOf" in schema:
-                schema = self._variant(schema, path, part)
+                schema = self._variant(schema, at)
         return schema
 
-    def _variant(self, schema: Schema, path: Path, part: str | int) -> Schema:
-        place = self._places.get((*path[: path.index(part) + 1], "type"))
+    def _variant(self, schema: Schema, path: Path) -> Schema:
+        place = self._places.get((*path, "type"))
         kind = place.scalar.text if place and place.scalar else ""
         for clause in schema["allOf"]:
             wanted = ((clause.get("if") or {}).get("properties") or {}).get("type") or {}
-            if wanted.get("const") == kind:
+            if wanted.get("const") == kind or "not" in (clause.get("if") or {}):
                 return resolve(self._root, clause["then"])
         return schema
 
@@ -263,7 +276,8 @@ def _number_fix(scalar: Scalar, wanted: str) -> str:
     if not scalar.plain and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?", scalar.text):
         return f", so write {scalar.text} without the quotes"
     if re.fullmatch(r"0[0-7]+", scalar.text):
-        return f"; YAML 1.1 reads it as {int(scalar.text, 8)}, YAML 1.2 as {int(scalar.text)}: write the one you mean"
+        old, new = int(scalar.text, 8), int(scalar.text)
+        return f"; YAML 1.1 reads it as {old}, YAML 1.2 as {new}: write the one you mean"
     return ""
 
 

@@ -1,7 +1,7 @@
-"""YAML text → tree of plain values with the line and column of each; what YAML itself forbids is refused here.
+"""YAML text → tree of values with the line and column of each; what YAML itself forbids is refused here.
 
-The tree is made from parser events, not by a YAML loader: scalars keep their raw text, duplicate keys are seen,
-and neither deep nesting nor a bomb of aliases costs anything before it is refused.
+The tree is made from parser events, not by a YAML loader: scalars keep their raw text, duplicate keys are
+seen, and neither deep nesting nor a bomb of aliases costs anything before it is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_DEPTH = 64
 
 @dataclass
 class Scalar:
-    """One scalar: raw text, and whether it was written without quotes (only then it can be a number, bool or null)."""
+    """One scalar: raw text, and whether it stood without quotes (only then it can be a number or null)."""
 
     text: str
     plain: bool
@@ -71,7 +71,7 @@ def fatal(file: str, line: int, column: int, message: str) -> SpecError:
 
 
 def read_tree(data: bytes, file: str) -> tuple[Node | None, list[Problem]]:
-    """The one document in ``data`` (None: empty) and the problems behind which reading can go on; else SpecError."""
+    """The one document in ``data`` (None: empty) and problems that do not end the reading; else SpecError."""
     builder = _Builder(file)
     for event in _events(decode(data, file), file):
         builder.feed(event)
@@ -238,7 +238,7 @@ class _Builder:
             branch.entries[key] = Entry(line, column, node)
 
     def _merge(self, frame: _Frame, into: Branch, merged: Node) -> None:
-        """https://yaml.org/type/merge.html: keys that stand in the mapping itself win, then the first of a list."""
+        """https://yaml.org/type/merge.html: keys of the mapping itself win, then the first of a list."""
         for part in merged.items if isinstance(merged, Items) else [merged]:
             if not isinstance(part, Branch):
                 message = "<< merges mappings; expected an alias of one, as in `<<: *name`"

@@ -1,4 +1,4 @@
-"""Tree → JSON, led by the schema: a text field keeps its raw text, an integer field becomes an int, null is absent."""
+"""Tree → JSON, led by the schema: text fields keep their raw text, integers become ints, null is absent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Place:
 
 
 class Reader:
-    """Reads trees of one document. ``places`` and ``unused`` (paths without effect that the file uses) fill up."""
+    """Reads one document. ``places`` and ``unused`` (paths without effect that the file uses) fill up."""
 
     def __init__(self, root: Schema, inert: frozenset[int]) -> None:
         self.places: dict[Path, Place] = {}
@@ -51,7 +51,7 @@ class Reader:
     def read(
         self, node: Node, schema: Any, path: Path, key: tuple[int, int] | None = None, quiet: bool = False
     ) -> Json:
-        """The JSON value of ``node`` as ``schema`` understands it; ``quiet``: an effectless parent was noted already."""
+        """The JSON value of ``node`` as ``schema`` understands it; ``quiet``: noted in ``unused`` already."""
         place = (node.line, node.column)
         self.places[path] = Place(key or place, place, node if isinstance(node, Scalar) else None)
         known = self._variant(resolve(self._root, schema), node)

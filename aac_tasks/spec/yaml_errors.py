@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 _ADVICE = (
-    ("mapping values are not allowed", "': ' within an unquoted text, or a line that is indented too far; put the text in quotes or align the key"),
-    ("could not find expected ':'", "this line is neither `key: value` nor indented below its key; add the ':' or align it"),
+    ("mapping values are not allowed",
+     "': ' within an unquoted text, or a line indented too far; put the text in quotes or align the key"),
+    ("could not find expected ':'",
+     "this line is neither `key: value` nor indented below its key; add the ':' or align it"),
     ("unexpected end of stream", "a quote is opened here and never closed"),
     ("did not find expected ',' or ']'", "a '[' is opened here and never closed, or a ',' is missing"),
     ("did not find expected ',' or '}'", "a '{' is opened here and never closed, or a ',' is missing"),
-    ("did not find expected '-' indicator", "this list is followed by something that is not `- item` at the same indentation"),
+    ("did not find expected '-' indicator",
+     "this list is followed by something that is not `- item` at the same indentation"),
     ("did not find expected key", "this line is not indented like the keys around it"),
-    ("unknown escape character", "a '\\' within double quotes begins an escape; use single quotes, or write '\\\\'"),
+    ("unknown escape character",
+     "a '\\' within double quotes begins an escape; use single quotes, or write '\\\\'"),
     ("undefined tag handle", "a text that begins with '!' is a tag in YAML; put it in quotes"),
     ("while scanning an alias", "a text that begins with '*' is an alias in YAML; put it in quotes"),
     ("while scanning an anchor", "a text that begins with '&' is an anchor in YAML; put it in quotes"),
-    ("block sequence entries are not allowed", "a list item can't begin here; put it on a line of its own below the key"),
+    ("block sequence entries are not allowed",
+     "a list item can't begin here; put it on a line of its own below the key"),
 )  # fmt: skip
 _AT_CONTEXT = (
     "unexpected end of stream",
@@ -50,7 +55,7 @@ def _unreadable(error: Any, text: str) -> tuple[int, int, str]:
     return (
         line,
         column,
-        f"the control character {shown} can't stand in YAML; remove it, or write it as an escape in double quotes",
+        f"the control character {shown} can't stand in YAML; remove it, or write an escape in double quotes",
     )
 
 
@@ -59,8 +64,7 @@ def _forbidden(char: str) -> bool:
     code = ord(char)
     return (
         (code < 0x20 and char not in "\t\n\r")
-        or (0x7F <= code < 0xA0
-        and code != 0x85)
+        or (0x7F <= code < 0xA0 and code != 0x85)
         or code in (0xFFFE, 0xFFFF)
     )
 

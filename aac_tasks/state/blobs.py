@@ -43,7 +43,8 @@ class Blobs:
             return self.path(digest).open("rb")
         except OSError as error:
             raise StepError(
-                f"blob {digest} is not in the store", hint="it was removed by hand; run the step that makes it again"
+                f"blob {digest} is not in the store",
+                hint="it was removed by hand; run the step that makes it again",
             ) from error
 
     def put(self, data: bytes | Iterable[bytes], *, media_type: str, expect: Digest | None = None) -> Descriptor:
@@ -51,7 +52,7 @@ class Blobs:
         chunks = (data,) if isinstance(data, bytes) else data
         path = self._temporary()
         try:
-            digest, size = _write(path, chunks)
+            digest = _write(path, chunks)
             if expect is not None and digest != expect:
                 raise StepError(f"received bytes hash to {digest}, not to the {expect} that was asked for")
             return self.adopt(path, media_type=media_type, digest=digest)
@@ -115,14 +116,13 @@ def hash_file(path: Path) -> Digest:
     return Digest(f"sha256:{digest.hexdigest()}")
 
 
-def _write(path: Path, chunks: Iterable[bytes]) -> tuple[Digest, int]:
-    digest, size = hashlib.sha256(), 0
+def _write(path: Path, chunks: Iterable[bytes]) -> Digest:
+    digest = hashlib.sha256()
     with path.open("xb") as file:
         for chunk in chunks:
             file.write(chunk)
             digest.update(chunk)
-            size += len(chunk)
-    return Digest(f"sha256:{digest.hexdigest()}"), size
+    return Digest(f"sha256:{digest.hexdigest()}")
 
 
 def _running(pid: int) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 OURS = ("blobs", "memos", "actions")
-"""Folders whose files stand alone. Any other belongs to a tool (uv, npm …) and is removed whole or not at all."""
+"""Folders whose files stand alone. Any other is a tool's (uv, npm …), removed whole or not at all."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ def parse_size(text: str) -> int:
     """``500MB``, ``2GiB``, ``0``: bytes; ValueError says what would be accepted."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise ValueError(
-            f"{text!r} is not a size; expected a number with kB, MB, GB, KiB, MiB or GiB, as in 5GB"
-        )
+        raise ValueError(f"{text!r} is not a size; expected a number with kB, MB, GB, KiB, MiB or GiB, as in 5GB")
     base = 1024 if found[3] else 1000
     return int(float(found[1]) * base ** (" kmgt".index(found[2].lower() or " ")))
 
@@ -57,7 +55,7 @@ def stats(cache: Path) -> tuple[Part, ...]:
 
 
 def prune(cache: Path, limit: int) -> Pruned:
-    """Remove until at most ``limit`` bytes are left: first single files of ours, then whole caches of tools."""
+    """Remove until at most ``limit`` bytes are left: first files of ours, then whole caches of tools."""
     parts = {folder.name: _part(folder) for folder in _folders(cache)}
     left, removed, freed = sum(p.size for p in parts.values()), 0, 0
     files = [file for name in OURS for file in _files(cache / name)]

@@ -30,6 +30,11 @@ class Case:
         return self.snapshot.digest if self.snapshot else ""
 
     @property
+    def is_rooted(self) -> bool:
+        """Whether the deep key is known down to the leaves: not after an upstream step that left no stamp."""
+        return all(self.deep.values())
+
+    @property
     def key(self) -> Key:
         """Both keys."""
         return make_key(self.step, self.action, self.tree, dict(self.upstream), dict(self.deep))

@@ -72,7 +72,9 @@ class StateFolder:
         except (FileNotFoundError, NotADirectoryError):
             version = self._create()
         except OSError as error:
-            raise StepError(f"{self.path} can't be read: {error.strerror}", hint="make it readable, or remove it") from error
+            raise StepError(
+                f"{self.path} can't be read: {error.strerror}", hint="make it readable, or remove it"
+            ) from error
         if version.isdigit() and int(version) > VERSION:
             raise UsageError(
                 f"{self.path} was written by a newer version (state format {version}, this one knows {VERSION}); "
@@ -103,5 +105,6 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StepError(
-            f"{path} can't be written: {error.strerror or error}", hint="make the folder writable, or free some space"
+            f"{path} can't be written: {error.strerror or error}",
+            hint="make the folder writable, or free some space",
         ) from error

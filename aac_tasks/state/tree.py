@@ -49,7 +49,9 @@ def _walk(folder: Path, prefix: str, look: Look) -> Iterator[ContextFile]:
         with os.scandir(folder) as listing:
             entries = list(listing)
     except OSError as error:
-        raise StepError(f"{folder} can't be read: {error.strerror}", hint="make it readable, or list it in .dockerignore") from error
+        raise StepError(
+            f"{folder} can't be read: {error.strerror}", hint="make it readable, or list it in .dockerignore"
+        ) from error
     for entry in entries:
         path = f"{prefix}{entry.name}"
         if entry.is_dir(follow_symlinks=False):
@@ -76,7 +78,10 @@ def _file(entry: os.DirEntry[str], path: str, look: Look) -> ContextFile:
         if st.S_ISLNK(stat.st_mode):
             return ContextFile(path, "link", source, target=_inside(path, str(source.readlink())))
         if not st.S_ISREG(stat.st_mode):
-            raise StepError(f"{source} is neither a file, a folder nor a link", hint="remove it, or list it in .dockerignore")
+            raise StepError(
+                f"{source} is neither a file, a folder nor a link",
+                hint="remove it, or list it in .dockerignore",
+            )
         look.seen[entry.path] = describe(stat)  # not of links: relinking changes the folder, and fast.py follows them
         executable = bool(stat.st_mode & st.S_IXUSR)
         return ContextFile(path, "file", source, executable, "", stat.st_size, look.digests.sha256(source, stat))
@@ -88,7 +93,8 @@ def _file(entry: os.DirEntry[str], path: str, look: Look) -> ContextFile:
 
 def _inside(path: str, target: str) -> str:
     """A link's target, refused when it is absolute or leads out of the tree."""
-    where = os.path.normpath(f"{os.path.dirname(path)}/{target}") if os.path.dirname(path) else os.path.normpath(target)  # noqa: PTH120  # text, not a path on disk
+    folder = path.rpartition("/")[0]
+    where = os.path.normpath(f"{folder}/{target}" if folder else target)
     if target.startswith("/") or where == ".." or where.startswith("../"):
         raise StepError(
             f"link {path} → {target} leads out of the build context",

@@ -51,5 +51,7 @@ def code_files() -> list[Path]:
     """What decides how we plan: the folders that packages are installed in, and our and plugins' loaded modules."""
     prefixes = ("aac_tasks", "aac_plugins")
     folders = [Path(p) for p in sys.path if p.endswith(("site-packages", "dist-packages"))]
-    modules = [m.__file__ for n, m in list(sys.modules.items()) if n.startswith(prefixes) and getattr(m, "__file__", None)]
+    modules = [
+        m.__file__ for n, m in list(sys.modules.items()) if n.startswith(prefixes) and getattr(m, "__file__", None)
+    ]
     return [*folders, *(Path(f) for f in sorted(set(filter(None, modules))))]

@@ -1,8 +1,9 @@
-"""What `agent run` started: one record per instance in the agent's state folder, found again after a crash or tomorrow."""
+"""What `agent run` started: one record per instance, found again after a crash or tomorrow."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,6 @@ from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.roles import Instance, Runner, RunRequest, Status
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
-from aac_tasks.state.root import write_atomically
 
 FOLDER = "run"
 RECORD = "instance.json"
@@ -23,7 +23,7 @@ RECORD = "instance.json"
 
 @dataclass(frozen=True)
 class Running:
-    """One instance that `agent run` started. ``started`` is ISO 8601 in UTC; ``folder`` holds its record and log."""
+    """One instance that `agent run` started. ``started``: ISO 8601, UTC; ``folder``: record and log."""
 
     agent: str
     instance: Instance
@@ -47,7 +47,7 @@ class Start:
     env: Mapping[str, str]
 
 
-def start(request: Start, runner: Runner, tools: Tools) -> Running:
+def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) -> Running:
     """Start it in the background and keep its record.
 
     Raises:
@@ -56,11 +56,12 @@ def start(request: Start, runner: Runner, tools: Tools) -> Running:
     name = f"{request.agent}-run"
     folder = tools.state / FOLDER / name
     before = _read(folder)
-    if before is not None and runner.name == before.instance.runner and _runs(before, runner, tools):
+    if before is not None and status(before, runners, tools).state == "running":
         raise StepError(
             f"{name} runs already",
             hint=f"`agent stop {name}` ends it, `agent logs {name}` shows what it says",
         )
+    shutil.rmtree(folder, ignore_errors=True)  # what an ended one left
     place = folder / "state"
     place.mkdir(parents=True, exist_ok=True)
     instance = runner.start(
@@ -77,7 +78,7 @@ def start(request: Start, runner: Runner, tools: Tools) -> Running:
     )
     running = Running(request.agent, instance, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), folder)
     record = {"agent": running.agent, "started": running.started, "instance": encode(instance)}
-    write_atomically(folder / RECORD, json.dumps(record).encode())
+    _write(folder / RECORD, json.dumps(record))
     return running
 
 
@@ -98,15 +99,15 @@ def status(running: Running, runners: Table[Runner], tools: Tools) -> Status:
 
 def stop(running: Running, runners: Table[Runner], tools: Tools) -> None:
     """End it and forget it; its log goes too."""
-    import shutil  # only here
-
     runners.get(running.instance.runner).stop(running.instance, tools)
     (running.folder / RECORD).unlink(missing_ok=True)
     shutil.rmtree(running.folder, ignore_errors=True)
 
 
-def _runs(running: Running, runner: Runner, tools: Tools) -> bool:
-    return runner.status(running.instance, tools).state == "running"
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _read(folder: Path) -> Running | None:

@@ -36,14 +36,14 @@ def choose_builder(action: LockAction, catalog: Catalog, tools: Tools, previous:
         if refusal:
             raise StepError(f"builder {action.builder} can't build this: {refusal}")
         return action.builder, "as asked"
-    if previous is not None and previous.builder in catalog.builders:
-        if not catalog.builders.get(previous.builder).can_build(needs, tools):
-            return previous.builder, previous.reason or "as locked before"
+    before = previous.builder if previous else ""
+    if before in catalog.builders and not catalog.builders.get(before).can_build(needs, tools):
+        return before, "as locked before"
     refusals: list[str] = []
     for builder in catalog.builders:
         refusal = builder.can_build(needs, tools)
         if not refusal:
-            return builder.name, "it can build this without a daemon" if builder.name == "embedded" else "the first that can build this"
+            return builder.name, "; ".join(refusals) or "the first that can build this"
         refusals.append(f"{builder.name}: {refusal}")
     raise StepError("no builder can build this: " + "; ".join(refusals), hint="see `agent doctor` for what is installed")
 

@@ -12,7 +12,7 @@ from aac_tasks.errors import AacError
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. ``state``: ``ok``, ``off`` (not usable here, and that is fine), ``warning`` or ``blocked``."""
+    """One thing looked at. ``state``: ``ok``, ``off`` (not here, which is fine), ``warning``, ``blocked``."""
 
     area: str
     name: str
@@ -20,10 +20,10 @@ class Finding:
     text: str = ""
 
 
-def survey(catalog: Catalog, tools: Tools) -> tuple[Finding, ...]:
-    """Each builder and runner tried; bases, registries and deployers listed; then what each step would take."""
+def survey(catalog: Catalog, tools: Tools, *, allow_host: bool = False) -> tuple[Finding, ...]:
+    """Each builder and runner tried; bases, registries, deployers listed; then what steps would take."""
     found = [*_builders(catalog, tools), *_runners(catalog, tools), *_listed(catalog)]
-    return (*found, _choice("image", "builder", found), _choice("test", "runner", found))
+    return (*found, _choice("image", "builder", found), _choice("test", "runner", found, allow_host))
 
 
 def _builders(catalog: Catalog, tools: Tools) -> Iterator[Finding]:
@@ -50,20 +50,16 @@ def _listed(catalog: Catalog) -> Iterator[Finding]:
     for base in catalog.bases:
         yield Finding("base", base.name, "ok", f"from {catalog.bases.origin.get(base.name, '?')}")
     for registry in catalog.registries:
-        yield Finding(
-            "registry", registry.name, "ok", f"from {catalog.registries.origin.get(registry.name, '?')}"
-        )
+        yield Finding("registry", registry.name, "ok", f"from {catalog.registries.origin.get(registry.name, '?')}")
     for deployer in catalog.deployers:
         pulls = "pulls from a registry" if deployer.pulls else "takes the image from here"
         yield Finding("deployer", deployer.name, "ok", pulls)
 
 
-def _choice(step: str, role: str, found: list[Finding]) -> Finding:
+def _choice(step: str, role: str, found: list[Finding], allow_host: bool = False) -> Finding:
     first = next((f for f in found if f.area == role and f.state == "ok"), None)
     if first is None:
         return Finding("choice", step, "blocked", f"no {role} works here; each says why above")
-    if first.name == "host":
-        return Finding(
-            "choice", step, "warning", "only runner host works; it must be allowed with --allow-host"
-        )
+    if first.name == "host" and not allow_host:
+        return Finding("choice", step, "warning", "only runner host works; it must be allowed with --allow-host")
     return Finding("choice", step, "ok", f"would take {role} {first.name}")

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from scene import Stage, agent_plan  # noqa: E402  # its folder is no package
+from cli.scene import Stage, agent_plan
 
 
 @pytest.fixture

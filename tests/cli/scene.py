@@ -7,12 +7,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
+from aac_tasks.catalog import Table
 from aac_tasks.cli import main
 from aac_tasks.cli.world import World
 from aac_tasks.contracts.plan import AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event
+from aac_tasks.contracts.roles import Status
+from aac_tasks.contracts.template import Template
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 
 def agent_plan(name: str, folder: str = "") -> AgentPlan:
@@ -27,14 +33,16 @@ def agent_plan(name: str, folder: str = "") -> AgentPlan:
 
 @dataclass
 class StageSession:
-    """Answers what a test says; notes what it was asked."""
+    """Answers what a test says."""
 
     options: Any
     tell: Any
     root: Path
-    agents: tuple[AgentPlan, ...] = ()
-    images: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    answers: Mapping[str, Any] = field(default_factory=dict)
+    agents: tuple[AgentPlan, ...]
+    images: Mapping[str, Mapping[str, Any]]
+    answers: Mapping[str, Any]
+    closed: bool = False
+    settings: Any = field(default_factory=lambda: SimpleNamespace(jobs=0))
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         return Plan(tuple(a for a in self.agents if not names or a.agent in names))
@@ -45,11 +53,60 @@ class StageSession:
     def image(self, agent: str) -> Any:
         return self.images.get(agent)
 
-    def __getattr__(self, name: str) -> Any:
-        answers = self.__dict__["answers"]
-        if name in answers:
-            return answers[name]
-        raise AttributeError(name)
+    def outputs(self, agent: str, kind: str) -> Any:
+        return self.images.get(agent) if kind == "image" else None
+
+    @property
+    def workspace(self) -> Any:
+        return self.answers["workspace"]
+
+    @property
+    def plugins(self) -> Any:
+        return self.answers["plugins"]
+
+    @property
+    def hands(self) -> Any:
+        return self.answers["hands"]
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class StageInstances:
+    """Instances that do what a list says; a log is given in pieces, the last of which ends it."""
+
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    log: tuple[bytes, ...] = (b"",)
+    stopped: list[str] = field(default_factory=list)
+    exit_code: int = 0
+    interrupt: bool = False
+
+    def all(self) -> list[dict[str, Any]]:
+        return self.listed
+
+    def start(self, agent: str) -> dict[str, Any]:
+        return {"name": f"{agent}-run", "agent": agent, "by": "run", "url": "http://127.0.0.1:8080", "runner": "crun"}
+
+    def stop(self, name: str) -> None:
+        self.stopped.append(name)
+
+    def logs(self, name: str) -> IO[bytes]:
+        pieces = list(self.log)
+
+        class Growing(io.BytesIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                return pieces.pop(0) if pieces else b""
+
+        return Growing(b"".join(self.log))
+
+    def status(self, name: str) -> Status:
+        if self.interrupt:
+            raise KeyboardInterrupt
+        return Status("exited", self.exit_code)
+
+    def sleep(self, seconds: float) -> None:
+        """Time flies."""
 
 
 @dataclass
@@ -59,12 +116,16 @@ class Said:
     code: int
     out: str
     err: str
-    options: Any
+    sessions: list[StageSession]
     driven: list[Any]
 
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+    @property
+    def options(self) -> Any:
+        return self.sessions[-1].options
 
 
 class Stage:
@@ -77,16 +138,19 @@ class Stage:
         self.answers: dict[str, Any] = {}
         self.events: Sequence[Event] = ()
         self.environment: dict[str, str] = {"TERM": "dumb"}
+        self.instances = StageInstances()
+        self.templates: tuple[Template, ...] = ()
         self.exit = 0
         self.raises: BaseException | None = None
 
     def __call__(self, *argv: str) -> Said:
         out, err = io.StringIO(), io.StringIO()
-        said = Said(0, "", "", None, [])
+        said = Said(0, "", "", [], [])
 
         def open_session(options: Any, tell: Any) -> Any:
-            said.options = options
-            return StageSession(options, tell, self.folder, self.agents, self.images, self.answers)
+            session = StageSession(options, tell, self.folder, self.agents, self.images, self.answers)
+            said.sessions.append(session)
+            return session
 
         def drive(session: Any, selection: Sequence[str], **how: Any) -> int:
             said.driven.append((tuple(selection), how))
@@ -96,7 +160,19 @@ class Stage:
                 raise self.raises
             return self.exit
 
-        world = World(out, err, self.environment, self.folder, open_session, drive)
+        templates = Table("template", {t.name: t for t in self.templates})
+        plugins: Any = SimpleNamespace(catalog=SimpleNamespace(templates=templates))
+        instances: Any = self.instances
+        world = World(
+            out=out,
+            err=err,
+            environment=self.environment,
+            folder=self.folder,
+            open=open_session,
+            drive=drive,
+            instances=lambda _: instances,
+            plugins=lambda: plugins,
+        )
         said.code = main(argv, world)
         said.out, said.err = out.getvalue(), err.getvalue()
         return said

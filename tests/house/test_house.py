@@ -60,7 +60,7 @@ def offenders(rule: Rule, paths: list[Path], allowed: tuple[str, ...] = ()) -> l
     for path in paths:
         name = path.relative_to(TREE).as_posix()
         if not name.startswith(allowed or ("\0",)):
-            found += [f"{name}:{problem}" for problem in rule(path.read_text(encoding="utf-8"))]
+            found += [f"{name}:{problem}" for problem in rule(path.read_text(encoding="utf-8", errors="replace"))]
     return found
 
 
@@ -69,11 +69,7 @@ def python() -> list[Path]:
 
 
 def texts() -> list[Path]:
-    tops = [
-        p
-        for p in sorted(TREE.iterdir())
-        if p.is_file() and p.suffix in TEXTS and not p.name.startswith(".git")
-    ]
+    tops = [p for p in sorted(TREE.iterdir()) if p.is_file() and p.suffix in TEXTS and not p.name.startswith(".git")]
     return [*tops, *files((*OURS, "docs", "schemas", ".ci"), TEXTS)]
 
 
@@ -163,9 +159,7 @@ def test_only_the_http_step_opens_connections() -> None:
 
 def test_only_the_process_step_starts_processes() -> None:
     shipped = files(("aac_tasks", "plugins"), {".py"})
-    assert (
-        offenders(lambda text: rules.effects(text, rules.PROCESSES), shipped, tuple(PROCESSES_ALLOWED)) == []
-    )
+    assert offenders(lambda text: rules.effects(text, rules.PROCESSES), shipped, tuple(PROCESSES_ALLOWED)) == []
 
 
 def test_no_work_is_left_behind_in_the_texts() -> None:
@@ -173,9 +167,7 @@ def test_no_work_is_left_behind_in_the_texts() -> None:
 
 
 def test_no_module_imports_itself_through_others_not_even_for_types() -> None:
-    graph = grimp.build_graph(
-        "aac_tasks", "aac_plugins", "aac_agent", cache_dir=None, exclude_type_checking_imports=False
-    )
+    graph = grimp.build_graph("aac_tasks", "aac_plugins", "aac_agent", cache_dir=None, exclude_type_checking_imports=False)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     assert len(imports) > 20
     order = list(graphlib.TopologicalSorter(imports).static_order())  # CycleError names the cycle

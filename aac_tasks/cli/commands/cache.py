@@ -25,9 +25,7 @@ def handle(args: Arguments, world: World) -> int:
     try:
         return _prune(cache, args, world) if args.what == "prune" else _stats(cache, args, world)
     except OSError as error:
-        raise StepError(
-            f"{error.filename or cache}: {error.strerror or error}", hint="is the cache yours?"
-        ) from error
+        raise StepError(f"{error.filename or cache}: {error.strerror or error}", hint="is the cache yours?") from error
 
 
 def _stats(cache: Path, args: Arguments, world: World) -> int:
@@ -44,9 +42,7 @@ def _stats(cache: Path, args: Arguments, world: World) -> int:
 def _prune(cache: Path, args: Arguments, world: World) -> int:
     done = prune(cache, args.max_size)
     if args.json:
-        show.document(
-            world, {"folder": str(cache), "files": done.files, "freed": done.freed, "left": done.left}
-        )
+        show.document(world, {"folder": str(cache), "files": done.files, "freed": done.freed, "left": done.left})
     else:
         show.line(world, f"removed {done.files} files, {size(done.freed)}; {size(done.left)} left in {cache}")
     return 0

@@ -6,26 +6,40 @@ from collections.abc import Sequence
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import JSON, OFFLINE, PLACE, options
+from aac_tasks.cli.flags import ALLOW_HOST, JSON, OFFLINE, PLACE, folder
 from aac_tasks.cli.hosting import host_findings
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.codec import encode
-from aac_tasks.reporter.quiet import ignore
-from aac_tasks.steps.survey import Finding
+from aac_tasks.errors import AacError
+from aac_tasks.state.root import find_root
+from aac_tasks.steps.survey import Finding, survey
 
 COLOURS = {"ok": "green", "off": "dim", "warning": "yellow", "blocked": "red"}
 
 
 def handle(args: Arguments, world: World) -> int:
     """Look at everything, then say it; exit 1 when something blocks."""
-    session = world.open(options(args, world), ignore)
-    found = (*host_findings(session.root, world.environment), *session.survey())
+    root = find_root(folder(args, world).resolve())
+    found = (*host_findings(root, world.environment), *_plugins(args, world))
     blocked = any(one.state == "blocked" for one in found)
     if args.json:
         show.document(world, {"findings": encode(found), "blocked": blocked})
     else:
         _show(found, world)
     return 1 if blocked else 0
+
+
+def _plugins(args: Arguments, world: World) -> list[Finding]:
+    """What plugins bring and whether it works; a session that can't even be opened is a finding too."""
+    try:
+        with looking(args, world) as session:
+            catalog = session.plugins.catalog
+            broken = [Finding("plugin", name, "warning", text) for name, text in catalog.broken.items()]
+            hands = session.hands
+            return [*broken, *survey(catalog, hands.tools("", "-"), allow_host=hands.allow_host)]
+    except AacError as error:
+        return [Finding("session", type(error).__name__, "blocked", str(error))]
 
 
 def _show(found: Sequence[Finding], world: World) -> None:
@@ -43,6 +57,6 @@ COMMAND = Command(
     summary="say what works here and why not: builders, runners, plugins, caches, proxies",
     description="Tries every builder and runner. Exit code 1 when something blocks.",
     handle=handle,
-    flags=(JSON, OFFLINE, *PLACE),
+    flags=(JSON, OFFLINE, ALLOW_HOST, *PLACE),
     examples=("agent doctor", "agent doctor --json"),
 )

@@ -7,11 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
-from aac_tasks.cli.flags import FOLDER, HELP, JSON, VERBOSE, folder, options
+from aac_tasks.cli.flags import FOLDER, HELP, JSON, VERBOSE, folder
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.template import Template
 from aac_tasks.errors import PluginError, StepError, UsageError
-from aac_tasks.reporter.quiet import ignore
 
 TEMPLATE = Flag(("--template",), "start from this template (the first one installed)", "NAME")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -26,7 +25,7 @@ def handle(args: Arguments, world: World) -> int:
             f"{name!r} can't be an agent's name; it takes lower-case letters, digits and '-', at most 63, "
             "with a letter or digit at both ends"
         )
-    table = world.open(options(args, world), ignore).plugins.catalog.templates
+    table = world.plugins().catalog.templates
     if not table.entries:
         raise PluginError("no template is installed; see `agent doctor`")
     template = table.get(args.template) if args.template else next(iter(table))
@@ -36,9 +35,7 @@ def handle(args: Arguments, world: World) -> int:
         raise UsageError(f"{args.name} has {', '.join(taken)} already; nothing was written")
     _write(target, files)
     if args.json:
-        show.document(
-            world, {"agent": name, "folder": str(target), "template": template.name, "files": sorted(files)}
-        )
+        show.document(world, {"agent": name, "folder": str(target), "template": template.name, "files": sorted(files)})
         return 0
     show.line(world, f"made {args.name} from template {template.name}: {', '.join(sorted(files))}")
     show.line(world, f"next: cd {args.name} && agent test --allow-host")
@@ -50,9 +47,7 @@ def rendered(template: Template, name: str) -> dict[str, str]:
     for path in template.files:
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts:
-            raise PluginError(
-                f"template {template.name!r} names the file {path!r}, which lies outside of the agent's folder"
-            )
+            raise PluginError(f"template {template.name!r} names the file {path!r}, outside of the agent's folder")
     return {path: text.replace("{name}", name) for path, text in template.files.items()}
 
 

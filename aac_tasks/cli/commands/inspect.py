@@ -7,24 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command
-from aac_tasks.cli.flags import LOOK, options
+from aac_tasks.cli.flags import LOOK
 from aac_tasks.cli.naming import resolve
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.errors import StepError, UsageError
-from aac_tasks.reporter.quiet import ignore
 from aac_tasks.reporter.wording import size
 
 
 def handle(args: Arguments, world: World) -> int:
     """Show the image that was built last."""
-    session = world.open(options(args, world), ignore)
-    names = resolve([args.agent] if args.agent else [], session) or tuple(
-        p.agent for p in session.plan().agents
-    )
-    if len(names) != 1:
-        raise UsageError(f"inspect shows one agent; name one of {', '.join(names)}")
-    facts = session.image(names[0])
+    with looking(args, world) as session:
+        names = resolve([args.agent] if args.agent else ["*"], session)
+        if len(names) != 1:
+            raise UsageError(f"inspect shows one agent; name one of {', '.join(names)}")
+        facts = session.image(names[0])
     if facts is None:
         raise StepError(f"{names[0]} has no image yet", hint=f"`agent build {names[0]}` makes it")
     if args.json:
@@ -35,18 +33,15 @@ def handle(args: Arguments, world: World) -> int:
 
 
 def _show(agent: str, facts: JsonObject, world: World) -> None:
-    show.line(world, f"agent    {agent}")
+    show.line(world, f"{'agent':<14} {agent}")
     for name, value in facts.items():
-        if name not in ("layers", "config") and value not in (None, "", [], {}):
-            show.line(world, f"{name.replace('_', ' '):<8} {_text(value)}")
+        if name not in ("layers", "image") and value not in (None, "", [], {}):
+            shown = size(value) if name == "size" and isinstance(value, int) else _text(value)
+            show.line(world, f"{name.replace('_', ' '):<14} {shown}")
     layers = [layer for layer in _list(facts.get("layers")) if isinstance(layer, Mapping)]
     if layers:
         rows = [(str(x.get("name") or ""), str(x.get("digest") or ""), _size(x.get("size"))) for x in layers]
         show.table(world, ("LAYER", "DIGEST", "SIZE"), rows)
-    config = facts.get("config")
-    if isinstance(config, Mapping):
-        for name, value in config.items():
-            show.line(world, f"{name}: {_text(value)}")
 
 
 def _list(value: Json) -> Sequence[Json]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import AGENTS, LOOK, options
+from aac_tasks.cli.flags import AGENTS, LOOK
 from aac_tasks.cli.naming import resolve
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.plan import AgentPlan, Plan
-from aac_tasks.reporter.quiet import ignore
 
 
 def handle(args: Arguments, world: World) -> int:
     """Compile and show."""
-    session = world.open(options(args, world), ignore)
-    plan = session.plan(resolve(args.agent, session) if args.agent else ())
+    with looking(args, world) as session:
+        plan = session.plan(resolve(args.agent, session) if args.agent else ())
     if args.json:
         show.document(world, encode(plan))
     else:
@@ -40,7 +40,7 @@ def _row(agent: AgentPlan, index: int) -> tuple[str, str, str]:
 COMMAND = Command(
     name="plan",
     summary="show the steps of each agent, in order",
-    description="With --json the whole plan: every resolved action, and which spec path each value came from.",
+    description="With --json the whole plan: every action, and the spec path of each value.",
     handle=handle,
     arguments=(AGENTS,),
     flags=LOOK,

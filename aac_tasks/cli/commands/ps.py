@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import LOOK, options
+from aac_tasks.cli.flags import LOOK
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
-from aac_tasks.reporter.quiet import ignore
 from aac_tasks.reporter.wording import digest
 
 COLUMNS = ("name", "agent", "by", "state", "url", "image", "started")
@@ -15,7 +15,8 @@ COLUMNS = ("name", "agent", "by", "state", "url", "image", "started")
 
 def handle(args: Arguments, world: World) -> int:
     """Ask each runner and target."""
-    found = world.open(options(args, world), ignore).instances()
+    with looking(args, world) as session:
+        found = world.instances(session).all()
     if args.json:
         show.document(world, {"instances": found})
     elif found:

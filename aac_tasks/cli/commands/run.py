@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
-from aac_tasks.cli.flags import WORK, options
+from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, WORK, options
 from aac_tasks.cli.log_lines import follow
 from aac_tasks.cli.naming import resolve
-from aac_tasks.cli.stepping import reporter_for
+from aac_tasks.cli.stepping import jobs, reporter_for
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from aac_tasks.running import Instances
+    from aac_tasks.session import Session
 
 DETACH = Flag(("-d", "--detach"), "leave it running and return")
 
@@ -22,38 +28,38 @@ def handle(args: Arguments, world: World) -> int:
     reporter = reporter_for(args, world)
     try:
         session = world.open(options(args, world), reporter)
-        (name,) = _one(resolve([args.agent], session))
-        code = world.drive(session, (f"image:{name}",), jobs=args.jobs)
-    except BaseException:
-        reporter.close()
-        raise
-    if code or args.dry_run:
-        reporter.close(code)
-        return code
-    reporter.close()
-    started = session.start(name)
-    if args.detach:
-        return _say(started, args, world)
-    _say(started, args, world)
-    try:
-        return follow(session, str(started["name"]), world)
+        code, name = _build(args, world, session)
+        if code:
+            reporter.close(code)
+            return code
+        instances = world.instances(session)
+        started = instances.start(name)
     finally:
-        session.stop(str(started["name"]))
+        reporter.close(abandoned=True)  # a second closing is nothing
+    _say(started, args, world)
+    return 0 if args.detach else _stay(instances, str(started["name"]), world)
 
 
-def _one(names: tuple[str, ...]) -> tuple[str]:
+def _build(args: Arguments, world: World, session: Session) -> tuple[int, str]:
+    names = resolve([args.agent], session)
     if len(names) != 1:
         raise UsageError(f"agent run starts one agent; name one of {', '.join(names)}")
-    return (names[0],)
+    return world.drive(session, (f"image:{names[0]}",), jobs=jobs(args, session)), names[0]
 
 
-def _say(started: JsonObject, args: Arguments, world: World) -> int:
+def _stay(instances: Instances, name: str, world: World) -> int:
+    try:
+        return follow(instances, name, world)
+    finally:
+        instances.stop(name)
+
+
+def _say(started: JsonObject, args: Arguments, world: World) -> None:
     if args.json:
         show.document(world, started)
-        return 0
+        return
     where = f" at {started['url']}" if started.get("url") else ""
     show.line(world, f"{started['name']} runs{where} (runner {started.get('runner')})")
-    return 0
 
 
 COMMAND = Command(
@@ -62,6 +68,6 @@ COMMAND = Command(
     description="Builds the image before, where that is needed.",
     handle=handle,
     arguments=(Argument("AGENT", "an agent's name or folder"),),
-    flags=(DETACH, *WORK),
+    flags=(DETACH, *(flag for flag in WORK if flag not in (DRY_RUN, KEEP_GOING))),
     examples=("agent run hello", "agent run -d hello --runner docker"),
 )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import PLACE, options
+from aac_tasks.cli.flags import PLACE
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
-from aac_tasks.reporter.quiet import ignore
 
 
 def handle(args: Arguments, world: World) -> int:
     """Print it."""
-    from aac_tasks.spec import merged_schema  # lazy: reads the schema and asks every plugin
+    from aac_tasks.spec import schema  # lazy: it brings jsonschema
 
-    settings = world.open(options(args, world), ignore).workspace.settings()
-    show.document(world, merged_schema(settings))
+    with looking(args, world) as session:
+        settings = session.workspace.settings()
+    show.document(world, schema(settings))
     return 0
 
 

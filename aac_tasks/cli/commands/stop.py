@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
-from aac_tasks.cli.flags import JSON, PLACE, options
+from aac_tasks.cli.flags import JSON, PLACE
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import UsageError
-from aac_tasks.reporter.quiet import ignore
 
 ALL = Flag(("--all",), "stop everything that `agent ps` lists")
 
@@ -20,10 +20,11 @@ def handle(args: Arguments, world: World) -> int:
     """Stop each by its name, or all of an agent by the agent's."""
     if bool(args.name) == args.all:
         raise UsageError("agent stop: name what to stop, or say --all; `agent ps` lists what runs")
-    session = world.open(options(args, world), ignore)
-    names = named(args.name, session.instances())
-    for name in names:
-        session.stop(name)
+    with looking(args, world) as session:
+        instances = world.instances(session)
+        names = named(args.name, instances.all())
+        for name in names:
+            instances.stop(name)
     if args.json:
         show.document(world, {"stopped": list(names)})
     else:

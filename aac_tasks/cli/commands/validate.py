@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import JSON, PLACE, options
+from aac_tasks.cli.flags import JSON, PLACE
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.errors import PluginError, Problem, SpecError, UsageError
-from aac_tasks.reporter.quiet import ignore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +21,11 @@ VALID, INVALID = 0, 3
 
 def handle(args: Arguments, world: World) -> int:
     """Read and compile each agent alone, so that one's errors hide no other's."""
-    workspace = world.open(options(args, world), ignore).workspace
-    found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
+    with looking(args, world) as session:
+        workspace = session.workspace
+        found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
     if not found:
-        raise UsageError(
-            f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one"
-        )
+        raise UsageError(f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one")
     errors = sum(1 for _, problems in found for p in problems if p.severity == "error")
     warnings = sum(len(problems) for _, problems in found) - errors
     code = INVALID if errors else VALID
@@ -46,16 +45,16 @@ def handle(args: Arguments, world: World) -> int:
 
 
 def problems_of(folder: Path, workspace: Workspace) -> list[Problem]:
-    """What is wrong or odd in one folder's agent.yaml, errors first where reading failed."""
+    """What is wrong or odd in one folder's agent.yaml."""
     warnings: list[Problem] = []
     try:
         warnings = list(workspace.read(folder).warnings)
         known = {str(p) for p in warnings}
         plan = workspace.compile(folder)
     except SpecError as error:
-        return list(error.problems)
+        return [*warnings, *error.problems]
     except PluginError as error:  # a runtime without a plugin is valid; `build` refuses it
-        return [*warnings, Problem(str(folder), 0, 0, "", str(error), "build-error")]
+        return [*warnings, Problem(folder.name, 0, 0, "", str(error), "build-error")]
     return [
         *warnings,
         *(Problem(plan.file, 0, 0, "", text, "warning") for text in plan.warnings if text not in known),

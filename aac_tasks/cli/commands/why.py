@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command
-from aac_tasks.cli.flags import LOOK, options
+from aac_tasks.cli.flags import LOOK
 from aac_tasks.cli.naming import step_id
+from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json, JsonObject
-from aac_tasks.reporter.quiet import ignore
 
 
 def handle(args: Arguments, world: World) -> int:
     """Judge one step and say what changed since it last ran."""
-    session = world.open(options(args, world), ignore)
-    answer = session.why(step_id(args.step, session.plan()))
+    with looking(args, world) as session:
+        answer = session.why(step_id(args.step, session.plan()))
     if args.json:
         show.document(world, answer)
     else:

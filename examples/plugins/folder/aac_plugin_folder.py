@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-from aac_plugins.oci.documents import read_image
-from aac_plugins.oci.manifests import parse_manifest
+from aac_plugins.oci import documents, manifests
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import MEDIA_MANIFEST, Digest, Platform, StoredImage
 from aac_tasks.contracts.roles import Pushed, Registry
@@ -24,40 +22,38 @@ class Folder:
         return reference.startswith("folder:")
 
     def push(self, image: StoredImage, reference: str, tools: Tools) -> Pushed:
-        blobs = (*(layer.blob for layer in image.layers), image.config, image.manifest)
-        new = [blob for blob in blobs if not _blob(reference, blob.digest, tools).exists()]
+        blobs, tag = _where(reference, tools)
+        every = (*(layer.blob for layer in image.layers), image.config, image.manifest)
+        new = [blob for blob in every if not (blobs / blob.digest.hex).exists()]
+        blobs.mkdir(parents=True, exist_ok=True)
         for blob in new:
-            target = _blob(reference, blob.digest, tools)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(tools.blobs.path(blob.digest), target.with_suffix(".part")).replace(target)
-        _tag(reference, tools).parent.mkdir(parents=True, exist_ok=True)
-        _tag(reference, tools).write_text(image.manifest.digest)
-        return Pushed(reference, Digest(_tag(reference, tools).read_text()), sum(b.size for b in new))
+            shutil.copyfile(tools.blobs.path(blob.digest), blobs / "part").replace(blobs / blob.digest.hex)
+        tag.parent.mkdir(parents=True, exist_ok=True)
+        tag.write_text(image.manifest.digest)
+        return Pushed(reference, Digest(tag.read_text()), sum(blob.size for blob in new))
 
     def resolve(self, reference: str, tools: Tools) -> Digest | None:
-        tag = _tag(reference, tools)
+        tag = _where(reference, tools)[1]
         return Digest(tag.read_text()) if tag.is_file() else None
 
     def pull(self, reference: str, platform: Platform, tools: Tools) -> StoredImage:
-        digest = self.resolve(reference, tools)
+        blobs, digest = _where(reference, tools)[0], self.resolve(reference, tools)
         if digest is None:
             raise StepError(f"{reference} is not there", hint="push it first")
-        data = _blob(reference, digest, tools).read_bytes()
-        parsed = parse_manifest(data, digest)
+        manifest = (blobs / digest.hex).read_bytes()
+        parsed = manifests.parse_manifest(manifest, digest)
         for blob in (parsed.config, *parsed.layers):
-            path = _blob(reference, blob.digest, tools)
-            tools.blobs.put(path.read_bytes(), media_type=blob.media_type, expect=blob.digest)
-        return read_image(tools.blobs.put(data, media_type=MEDIA_MANIFEST, expect=digest), tools.blobs)
+            data = (blobs / blob.digest.hex).read_bytes()
+            tools.blobs.put(data, media_type=blob.media_type, expect=blob.digest)
+        stored = tools.blobs.put(manifest, media_type=MEDIA_MANIFEST, expect=digest)
+        return documents.read_image(stored, tools.blobs)
 
 
-def _tag(reference: str, tools: Tools) -> Path:
-    return tools.root.joinpath(*reference.removeprefix("folder:").rsplit(":", 2))
-
-
-def _blob(reference: str, digest: Digest, tools: Tools) -> Path:
-    return _tag(reference, tools).parents[1] / "sha256" / digest.hex
+def _where(reference: str, tools: Tools) -> tuple[Path, Path]:
+    top, name, tag = reference.removeprefix("folder:").rsplit(":", 2)
+    return tools.root / top / "sha256", tools.root / top / name / tag
 
 
 @hookimpl
-def aac_register_registries() -> Sequence[Registry]:
+def aac_register_registries() -> list[Registry]:
     return [Folder()]

@@ -1,4 +1,4 @@
-"""Base ``debian``: a minimal root from Debian's signed archive, resolved and unpacked without root and without apt."""
+"""Base ``debian``: a minimal root from Debian's signed archive, made without root and without apt."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DebianBase:
         self._keyring = keyring
 
     def accepts(self, reference: str) -> bool:
-        """Whether ``reference`` names a release by Debian's name; ``docker.io/library/debian:…`` is the image."""
+        """Whether ``reference`` names a release; Docker's image is ``docker.io/library/debian:…``."""
         prefix, _, release = reference.partition(":")
         return prefix == self.name and release in RELEASES
 
@@ -62,7 +62,8 @@ class DebianBase:
         """Pin every package by URL and SHA-256; StepError for what the release lacks, naming what it has."""
         asked = request.reference or f"debian:{DEFAULT_RELEASE}"
         if not self.accepts(asked):
-            raise StepError(f"{asked!r} is no Debian release; expected one of {', '.join(f'debian:{r}' for r in RELEASES)}")
+            known = ", ".join(f"debian:{release}" for release in RELEASES)
+            raise StepError(f"{asked!r} is no Debian release; expected one of {known}")
         architecture = ARCHITECTURES.get(platform.architecture) if platform.os == "linux" else None
         if architecture is None:
             raise StepError(f"Debian has no packages for {platform}; there are {', '.join(ARCHITECTURES)} on linux")
@@ -79,7 +80,7 @@ class DebianBase:
             files=tuple(_locked(record, reads) for record in records),
             runtime_version=choice.version,
             snapshot=max(read.release.date for read in reads).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            facts={"runtime": request.runtime} if request.runtime else {},
+            facts={"runtime": request.runtime, request.runtime: choice.program} if request.runtime else {},
         )
 
     def fetch(self, locked: LockedBase, tools: Tools) -> BaseImage:

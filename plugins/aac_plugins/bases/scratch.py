@@ -22,7 +22,7 @@ class ScratchBase:
         return reference == self.name
 
     def resolve(self, request: BaseRequest, platform: Platform, tools: Tools) -> LockedBase:
-        """Nothing to pin; StepError when packages or an interpreter are asked for, which can't be in nothing."""
+        """Nothing to pin; StepError when packages or an interpreter are asked for."""
         if request.packages:
             raise StepError(
                 f"base scratch is empty and can't hold the packages {', '.join(request.packages)}",

@@ -1,16 +1,16 @@
 """Debian's archive: which suites make a release, and their signed indices.
 
-What is locked always names the public archive, so that a lock means the same on every machine; the environment says
-where the bytes come from (``AAC_DEBIAN_MIRROR``, ``AAC_DEBIAN_SECURITY_MIRROR``).
+What is locked always names the public archive, so that a lock means the same on every machine; the
+environment says where the bytes come from (``AAC_DEBIAN_MIRROR``, ``AAC_DEBIAN_SECURITY_MIRROR``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -70,6 +70,15 @@ class Read:
     index: Index
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """A file as it came; ``validators`` are the headers by which it is asked for again."""
+
+    data: bytes
+    fresh: bool = False
+    validators: Mapping[str, str] = field(default_factory=dict)
+
+
 class Archive:
     """Reads suites. ``clock`` gives seconds since 1970: signatures end."""
 
@@ -99,14 +108,18 @@ class Archive:
     def release(self, source: Source) -> Release:
         """The suite's Release file, signature, name and age checked."""
         url = f"{place_of(source.archive, self._tools)}/dists/{source.suite}/InRelease"
-        data = self._fetched(url)
-        release = parse_release(self._text(data, url), url)
+        key = fingerprint({"debian": "InRelease", "url": url})
+        answer = self._fetched(url, key)
+        release = parse_release(self._text(answer.data, url), url)
         if not release.answers(source.suite):
             raise StepError(
                 f"{url}: is the Release file of {release.codename or release.suite}, not of {source.suite}",
                 hint="the mirror is wrong; use another one (AAC_DEBIAN_MIRROR)",
             )
         self._check_age(release, url)
+        if answer.fresh:  # remembered only now: a refused file must not come back as "not modified"
+            digest = self._tools.blobs.put(answer.data, media_type="text/plain").digest
+            self._tools.blobs.remember(key, json.dumps({"digest": digest, **answer.validators}))
         return release
 
     def _text(self, data: bytes, url: str) -> str:
@@ -125,24 +138,21 @@ class Archive:
             return
         raise StepError(said, hint="the mirror is stale (use another AAC_DEBIAN_MIRROR) or this machine's clock is wrong")
 
-    def _fetched(self, url: str) -> bytes:
+    def _fetched(self, url: str, key: str) -> _Answer:
         """The file's bytes, asked for again only if they changed since last time."""
-        key = fingerprint({"debian": "InRelease", "url": url})
         memo: dict[str, str] = json.loads(self._tools.blobs.memo(key) or "{}")
         kept = Digest(memo["digest"]) if memo and self._tools.blobs.has(Digest(memo["digest"])) else None
         if self._tools.offline and kept is not None:
-            return self._kept(kept)
+            return _Answer(self._kept(kept))
         conditions = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
-        headers = {name: memo[field] for field, name in conditions.items() if kept and memo.get(field)}
+        headers = {name: memo[sent] for sent, name in conditions.items() if kept and memo.get(sent)}
         with self._tools.http(HttpRequest("GET", url, headers)) as response:
             if response.status == 304 and kept is not None:
-                return self._kept(kept)
+                return _Answer(self._kept(kept))
             _expect_ok(response, url)
             data = response.read(_RELEASE_LIMIT)
-            found = {field: response.headers.get(field, "") for field in conditions}
-        digest = self._tools.blobs.put(data, media_type="text/plain").digest
-        self._tools.blobs.remember(key, json.dumps({"digest": digest, **found}))
-        return data
+            found = {sent: response.headers.get(sent, "") for sent in conditions}
+        return _Answer(data, fresh=True, validators=found)
 
     def _kept(self, digest: Digest) -> bytes:
         with self._tools.blobs.open(digest) as file:
@@ -169,7 +179,7 @@ class Archive:
         return target
 
     def _packages(self, source: Source, release: Release, name: str, into: Path) -> None:
-        """Fetch the Packages file: by hash, which no mirror update can pull away, else by name (policy of apt)."""
+        """Fetch the Packages file: by hash, which no mirror update pulls away, else by name, as apt does."""
         listed = release.files[name]
         top = f"{place_of(source.archive, self._tools)}/dists/{source.suite}"
         named = f"{top}/{name}"
@@ -195,8 +205,8 @@ def _save(chunks: Iterator[bytes], into: Path, listed: Listed, url: str) -> None
             file.write(chunk)
     if size != listed.size or digest.hexdigest() != listed.sha256:
         raise StepError(
-            f"{url}: is not the file that the signed Release names ({size} bytes, sha256 {digest.hexdigest()[:12]}…; "
-            f"expected {listed.size} bytes, sha256 {listed.sha256[:12]}…)",
+            f"{url}: is not the file that the signed Release names (got {size} bytes, sha256 "
+            f"{digest.hexdigest()[:12]}…; expected {listed.size} bytes, sha256 {listed.sha256[:12]}…)",
             hint="the mirror was being updated or changed the file: try again, or another AAC_DEBIAN_MIRROR",
         )
 

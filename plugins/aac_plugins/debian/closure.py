@@ -1,8 +1,8 @@
 """From the packages one wants to all that they need, in the order in which they are unpacked.
 
 Source: Debian policy, chapter 7 (https://www.debian.org/doc/debian-policy/ch-relationships.html).
-Conflicts and Breaks are not looked at: within one suite, the newest versions of a few libraries and an interpreter
-fit together, and a choice between alternatives always falls on the first that is there.
+Conflicts and Breaks are not looked at: within one suite, the newest versions of a few libraries and an
+interpreter fit together, and a choice between alternatives always falls on the first that is there.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Relation:
 
 
 def compare(left: str, right: str) -> int:
-    """Negative, zero or positive, in Debian's order of versions (epoch, upstream, revision; ``~`` before nothing)."""
+    """Negative, zero or positive, in Debian's order of versions (``~`` comes before the end)."""
     # Imported here: only a run that locks a Debian base compares versions.
     from debian.debian_support import NativeVersion
 
@@ -89,7 +89,7 @@ class Universe:
         return sorted({name for index in self._indices for name in index.names(prefix)})
 
     def satisfying(self, relation: Relation) -> list[Record]:
-        """Packages that satisfy ``relation``, best first: the real one, then providers by priority and name."""
+        """Packages that satisfy ``relation``: the real one, then providers by priority and name."""
         real = self.best(relation.name)
         found = [real] if real is not None and relation.accepts(real.version) else []
         names = {name for index in self._indices for name in index.providers(relation.name)} - {relation.name}
@@ -150,11 +150,12 @@ class Closure:
         if not candidates:
             raise StepError(
                 f"package {record.name} {record.version} needs {' | '.join(map(str, group))}, which the archive lacks",
-                hint="a mirror in the middle of an update looks like that: try again, or another AAC_DEBIAN_MIRROR",
+                hint="a mirror in the middle of an update looks like that: try again, or another one (AAC_DEBIAN_MIRROR)",
             )
         return next((c for c in candidates if c.name in self._visiting), candidates[0])
 
     def _unknown(self, name: str) -> StepError:
         near = self._universe.near(name)
-        hint = f"did you mean {' or '.join(near)}?" if near else "https://packages.debian.org lists what there is"
+        known = "https://packages.debian.org lists what there is"
+        hint = f"did you mean {' or '.join(near)}?" if near else known
         return StepError(f"package {name!r} is not in this Debian release's main archive", hint=hint)

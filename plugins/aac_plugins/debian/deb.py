@@ -1,7 +1,7 @@
 """Binary packages: an ar archive of two tar archives (deb(5)), read as a stream and never trusted.
 
-A package's tar is unpacked to one file on disk; members are ranges of it. So memory stays flat, whatever a package
-holds, and a root of thousands of files needs one scratch file per package.
+A package's tar is unpacked to one file on disk; members are ranges of it. So memory stays flat, whatever a
+package holds, and a root of thousands of files needs one scratch file per package.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from aac_tasks.errors import StepError
 _AR_MAGIC = b"!<arch>\n"
 _AR_HEADER = 60
 _CONTROL_LIMIT = 1 << 20
+_SPECIAL = {tarfile.CHRTYPE: "a device", tarfile.BLKTYPE: "a device", tarfile.FIFOTYPE: "a pipe"}
 _COPY = 1 << 20
 
 MemberType = Literal["file", "dir", "symlink", "hardlink"]
@@ -30,8 +31,11 @@ MemberType = Literal["file", "dir", "symlink", "hardlink"]
 
 @dataclass(frozen=True)
 class Member:
-    """One file of a package. ``path`` is relative and clean; ``mode`` as packaged; ``target`` of a hard link is a
-    path like ``path``, of a symbolic link its text; ``offset`` and ``size`` in bytes are its place in ``tar``."""
+    """One file of a package. ``path`` is relative and clean, ``mode`` as packaged.
+
+    ``target`` of a hard link is a path like ``path``, of a symbolic link its text. ``offset`` and ``size``
+    (bytes) are its place in ``tar``.
+    """
 
     path: str
     type: MemberType
@@ -80,12 +84,11 @@ class Package:
 
     def members(self) -> Iterator[Member]:
         """Its files, each checked; StepError for what has no place in an image."""
-        with tarfile.open(self.data, "r:", errorlevel=2) as tar:
-            for info in tar:
-                member = self._member(info)
-                if member is not None:
-                    yield member
-                tar.members = []  # tarfile keeps every header it saw; nobody looks back here
+        try:
+            with tarfile.open(self.data, "r:") as tar:
+                yield from filter(None, map(self._member, tar))
+        except tarfile.TarError as error:
+            raise StepError(f"package {self.name}: can't be unpacked: {error}") from error
 
     def _member(self, info: tarfile.TarInfo) -> Member | None:
         path = self._clean(info.name, info.name)
@@ -109,7 +112,7 @@ class Package:
             return "symlink"
         if info.islnk():
             return "hardlink"
-        kind = "a device" if info.ischr() or info.isblk() else "a pipe" if info.isfifo() else f"of type {info.type!r}"
+        kind = _SPECIAL.get(info.type, f"of type {info.type!r}")
         raise StepError(f"package {self.name}: {info.name} is {kind}; images hold files, folders and links")
 
     def _clean(self, path: str, member: str) -> str:
@@ -119,7 +122,7 @@ class Package:
         return "/".join(parts)
 
     def _link(self, path: str, target: str) -> str:
-        """A relative link may not climb above the root: where there is no chroot it would lead into the host."""
+        """A relative link may not climb above the root: without a chroot it would lead into the host."""
         end = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         if not target or end == ".." or end.startswith("../"):
             raise StepError(f"package {self.name}: link {path!r} points outside of the image ({target!r})")
@@ -158,9 +161,12 @@ def _unpack(name: str, deb: Path, parts: dict[str, tuple[int, int]], stem: str, 
     if packed is None:
         raise StepError(f"package {name}: has no {stem}; not a Debian package")
     target = folder / stem
-    with io.BufferedReader(_Range(deb, *parts[packed])) as source, target.open("wb") as out:
-        with _decompressed(name, cast("IO[bytes]", source), packed.removeprefix(stem)) as plain:
-            shutil.copyfileobj(plain, out, _COPY)
+    with (
+        io.BufferedReader(_Range(deb, *parts[packed])) as source,
+        _decompressed(name, cast("IO[bytes]", source), packed.removeprefix(stem)) as plain,
+        target.open("wb") as out,
+    ):
+        shutil.copyfileobj(plain, out, _COPY)
     return target
 
 

@@ -1,9 +1,9 @@
 """Packages files, reduced to what resolving needs and kept as one sorted text that is searched on disk.
 
-A suite's Packages file has 69,000 paragraphs and 50 MB. Reading it takes over a second, so the reduced form is
-remembered under the Packages file's own SHA-256: lines of tab-separated fields, sorted by bytes, found by bisection
-in a memory map. A package has one line per version; a virtual package has one line per provider with ``@`` for a
-version. The last line, ``~``, says that the file is whole.
+A suite's Packages file has 69,000 paragraphs and 50 MB. Reading it takes over a second, so the reduced form
+is remembered under the Packages file's own SHA-256: lines of tab-separated fields, sorted by bytes, found by
+bisection in a memory map. A package has one line per version; a virtual package has one line per provider
+with ``@`` for a version. The last line, ``~``, says that the file is whole.
 Source: https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices
 """
 
@@ -13,6 +13,7 @@ import lzma
 import mmap
 import os
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,17 @@ from aac_tasks.errors import StepError
 INDEX_FORMAT = 1
 """Raised when the reduced form changes; part of the file's name."""
 
-_FIELDS = (b"Package", b"Version", b"Priority", b"Pre-Depends", b"Depends", b"Provides", b"Filename", b"Size", b"SHA256")
+_FIELDS = (
+    b"Package",
+    b"Version",
+    b"Priority",
+    b"Pre-Depends",
+    b"Depends",
+    b"Provides",
+    b"Filename",
+    b"Size",
+    b"SHA256",
+)
 _FIELD = re.compile(rb"^(" + b"|".join(_FIELDS) + rb"):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _END = b"~\t@\tend\n"
 _CHUNK = 1 << 20
@@ -31,8 +42,10 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Record:
-    """One version of one package. ``depends`` holds Pre-Depends and Depends; ``size`` in bytes; ``source`` tells
-    which of several archives has it."""
+    """One version of one package.
+
+    ``depends`` holds Pre-Depends and Depends; ``size`` is in bytes; ``source`` is the number of its archive.
+    """
 
     name: str
     version: str
@@ -50,25 +63,23 @@ def reduce_packages(packages: Path, target: Path) -> None:
     lines: list[bytes] = []
     try:
         with lzma.open(packages) as stream:
-            for block in _blocks(stream):
-                for paragraph in block.split(b"\n\n"):
-                    lines.extend(_lines(dict(_FIELD.findall(paragraph))))
+            for paragraph in _paragraphs(stream):
+                lines.extend(_lines(dict(_FIELD.findall(paragraph))))
     except (lzma.LZMAError, EOFError) as error:
         raise StepError(f"{packages.name}: can't be unpacked: {error}") from error
     lines.sort()
-    temporary = target.with_name(f"{target.name}.{os.getpid()}")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     with temporary.open("wb") as out:
         out.writelines(lines)
         out.write(_END)
     temporary.replace(target)
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Pieces of the text that end where a paragraph ends."""
+def _paragraphs(stream: IO[bytes]) -> Iterator[bytes]:
     rest = b""
     while chunk := stream.read(_CHUNK):
-        whole, _, rest = (rest + chunk).rpartition(b"\n\n")
-        yield whole
+        *whole, rest = (rest + chunk).split(b"\n\n")
+        yield from whole
     yield rest
 
 

@@ -10,10 +10,13 @@ from aac_plugins.debian.closure import Universe, parse_relations
 from aac_tasks.errors import StepError
 
 ALWAYS = ("base-files", "libc-bin", "ca-certificates", "netbase", "tzdata")
-"""Release name and licence texts, the C.UTF-8 locale, TLS roots, service names, time zones: what the official slim
-images of the languages hold too."""
+"""Release name and licence texts, the C.UTF-8 locale, TLS roots, service names, time zones: what the official
+slim images of the languages hold too."""
 
-PARTS: Mapping[str, tuple[str, ...]] = {"libc-bin": ("usr/lib/locale/C.utf8/",)}
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "libc-bin": ("usr/lib/locale/C.utf8/",),
+    "ca-certificates": ("usr/share/ca-certificates/",),  # its program is a shell script
+}
 """Packages of which only some folders are wanted; their copyright file always comes along."""
 
 NOT_FOLLOWED: Mapping[str, str] = {
@@ -30,10 +33,14 @@ NOT_FOLLOWED: Mapping[str, str] = {
 """Dependencies that maintainer scripts have: no such script is run here. Asked for by name, they do come."""
 
 _EDGES: tuple[tuple[str, str, str], ...] = (
-    ("ca-certificates", "openssl", "only its script update-ca-certificates calls it; the bundle is written without"),
+    (
+        "ca-certificates",
+        "openssl",
+        "only its script update-ca-certificates calls it; the bundle is written without",
+    ),
     ("base-files", "awk", "only its maintainer scripts call it"),
     ("nodejs", "node-corepack", "brings package managers"),
-    (r"openjdk-\d+-jre-headless", "ca-certificates-java", "a maintainer script that makes a key store"),
+    (r"openjdk-\d+-jre-headless", "ca-certificates-java", "makes a key store, which is written here without (keystore.py)"),
     (r"openjdk-\d+-jre-headless", "java-common", "chooses between several JREs while one is installed"),
     (r"openjdk-\d+-jre-headless", "util-linux", "only its maintainer scripts call it"),
 )
@@ -50,15 +57,17 @@ def left_out(needing: str, needed: str) -> bool:
 class Language:
     """How a language is packaged.
 
-    ``versioned`` matches the package whose name carries the version (group 1) or, without a group, the one package
-    that has the version of the language. ``meta`` is the package whose dependencies say which one is the default.
-    ``packages`` and ``links`` (path → target) may hold ``{v}``; links are made where no package brings the path.
+    ``versioned`` matches the package whose name carries the version (group 1) or, without a group, the one
+    package that has the version of the language. ``meta`` is the package whose dependencies say which one is
+    the default. ``packages``, ``program`` (the interpreter) and ``links`` (path → target) may hold ``{v}``;
+    links are made where no package brings the path.
     """
 
     name: str
     versioned: str
     meta: str
     packages: tuple[str, ...]
+    program: str
     links: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -70,16 +79,18 @@ LANGUAGES: Mapping[str, Language] = {
             versioned=r"python(3\.\d+)-minimal",
             meta="python3-minimal",
             packages=("python{v}-minimal", "libpython{v}-stdlib"),
-            # python3 is what the package python3-minimal links, python what python-is-python3 does; both would bring
-            # scripts that only package installation needs.
+            program="/usr/bin/python{v}",
+            # python3 is what the package python3-minimal links, python what python-is-python3 does; both
+            # would bring scripts that only package installation needs.
             links={"usr/bin/python3": "python{v}", "usr/bin/python": "python3"},
         ),
-        Language("nodejs", versioned="nodejs", meta="nodejs", packages=("nodejs",)),
+        Language("nodejs", versioned="nodejs", meta="nodejs", packages=("nodejs",), program="/usr/bin/node"),
         Language(
             "java",
             versioned=r"openjdk-(\d+)-jre-headless",
             meta="default-jre-headless",
             packages=("openjdk-{v}-jre-headless",),
+            program="/usr/bin/java",
             links={
                 "usr/bin/java": "../lib/jvm/java-{v}-openjdk/bin/java",
                 "usr/lib/jvm/java-{v}-openjdk": "java-{v}-openjdk-{arch}",
@@ -91,10 +102,11 @@ LANGUAGES: Mapping[str, Language] = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A language in one version: the packages to have and the version as people say it (``3.13``, ``20.19``)."""
+    """A language in one version: the packages to have, the version as people say it (``3.13``), its program."""
 
     packages: tuple[str, ...]
     version: str = ""
+    program: str = ""
 
 
 def choose(universe: Universe, runtime: str, version: str, suite: str) -> Choice:
@@ -120,7 +132,8 @@ def choose(universe: Universe, runtime: str, version: str, suite: str) -> Choice
             hint=f"leave the version out (runtime: {runtime}), or name an image that has it under spec.build.baseImage",
         )
     chosen = named.get(default) or (named[max(named)] if named else available[default][0])
-    return Choice((*ALWAYS, *(p.format(v=chosen) for p in language.packages)), chosen)
+    packages = (*ALWAYS, *(package.format(v=chosen) for package in language.packages))
+    return Choice(packages, chosen, language.program.format(v=chosen))
 
 
 def _versions(universe: Universe, language: Language) -> dict[str, tuple[str, str]]:

@@ -13,14 +13,14 @@ from aac_tasks.contracts.tools import HttpRequest, Tools
 from aac_tasks.errors import StepError
 
 SNAPSHOT = "http://snapshot.debian.org/archive"
-"""Keeps every file that the archive ever had; the archive itself drops a version soon after its successor came."""
+"""Keeps every file the archive ever had; the archive drops a version soon after its successor came."""
 
 MEDIA_DEB = "application/vnd.debian.binary-package"
 _THREADS = 4
 
 
 class Pool:
-    """Fetches packages. ``snapshot`` is the lock's date (ISO 8601), for files that the archive has dropped."""
+    """Fetches packages; ``snapshot`` is the lock's date (ISO 8601), for files the archive has dropped."""
 
     def __init__(self, tools: Tools, snapshot: str) -> None:
         self._tools = tools
@@ -44,15 +44,15 @@ class Pool:
 
     def _one(self, file: LockedFile) -> None:
         urls = [url for url in (place_of(file.url, self._tools), self._snapshot(file.url)) if url]
-        status = 0
+        said = "no mirror to ask"
         for url in urls:
             with self._tools.http(HttpRequest("GET", url)) as response:
-                status = response.status
-                if status == 200:
+                said = f"{url} answered {response.status}"
+                if response.status == 200:
                     self._store(file, url, response.stream())
                     return
         raise StepError(
-            f"package {file.name} {file.version}: {urls[0]} answered {status}, and so did the archive of old files",
+            f"package {file.name} {file.version}: not to be had any more ({said})",
             hint="lock again to take the version that Debian has now (agent lock)",
         )
 
@@ -87,8 +87,11 @@ class Pool:
 
 
 def digest_of(file: LockedFile) -> Digest:
-    """The file's digest."""
-    return Digest(f"sha256:{file.sha256}")
+    """The file's digest; StepError when the lock holds none."""
+    try:
+        return Digest(f"sha256:{file.sha256}")
+    except ValueError as error:
+        raise StepError(f"package {file.name}: {error}", hint="agent.lock was edited; lock again") from error
 
 
 def _loopback(url: str) -> bool:

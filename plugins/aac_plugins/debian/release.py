@@ -24,8 +24,8 @@ class Listed:
 class Release:
     """The part of a Release file that is used here.
 
-    ``date`` and ``valid_until`` are aware datetimes in UTC; ``valid_until`` is None where the archive names no end
-    (Debian's stable suite does not). ``files`` maps a path below ``dists/SUITE/`` to what it must hash to.
+    ``date`` and ``valid_until`` are aware datetimes in UTC; ``valid_until`` is None where the archive names
+    no end (Debian's stable suite does not). ``files`` maps a path below ``dists/SUITE/`` to its hash.
     """
 
     suite: str

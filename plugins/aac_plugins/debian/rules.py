@@ -19,11 +19,11 @@ DROPPED = (
     "usr/share/man/",
     "usr/share/zsh/",
 )
-"""For people at a shell, or for tools that check packages. (``usr/lib/locale`` stays: it makes UTF-8 work.)"""
+"""For people at a shell, or for tools that check packages (``usr/lib/locale`` makes UTF-8 work: it stays)."""
 
 _DOC = "usr/share/doc/"
 
-PASSWD = """\
+USERS = """\
 root:x:0:0:root:/root:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 app:x:10001:10001:app:/app:/usr/sbin/nologin
@@ -45,13 +45,13 @@ protocols:      files
 services:       files
 """
 
-FILES: Mapping[str, str] = {"etc/passwd": PASSWD, "etc/group": GROUP, "etc/nsswitch.conf": NSSWITCH}
+FILES: Mapping[str, str] = {"etc/passwd": USERS, "etc/group": GROUP, "etc/nsswitch.conf": NSSWITCH}
 """Written by maintainer scripts in a full Debian (base-passwd, libc-bin)."""
 
 FOLDERS: Mapping[str, int] = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "run": 0o755}
 
 LINKS: Mapping[str, str] = {
-    # OpenSSL looks below /usr/lib/ssl; these two links are the package openssl's, whose program is not needed.
+    # the package openssl brings these two, and a program that is not needed
     "usr/lib/ssl/cert.pem": "/etc/ssl/certs/ca-certificates.crt",
     "usr/lib/ssl/certs": "/etc/ssl/certs",
 }
@@ -59,6 +59,10 @@ LINKS: Mapping[str, str] = {
 CERTIFICATES = "usr/share/ca-certificates/"
 BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 """update-ca-certificates(8) joins the certificates of the first into the second."""
+
+JAVA = "usr/lib/jvm/"
+JAVA_STORE = "etc/ssl/certs/java/cacerts"
+"""Where a root holds the first, it gets the second, which Debian's JREs link to."""
 
 
 def merged(path: str) -> str:
@@ -69,8 +73,9 @@ def merged(path: str) -> str:
 def kept(path: str, parts: tuple[str, ...] = ()) -> bool:
     """Whether a member comes into the root. ``parts``: only these folders of its package do.
 
-    Licences oblige whoever passes a program on to pass on its copyright file, so that always comes; links to another
-    package's documentation folder too, as some packages share one. No .pyc: theirs would hold the build's dates.
+    Licences oblige whoever passes a program on to pass on its copyright file, so that always comes; links to
+    another package's documentation folder too, as some packages share one. No .pyc: theirs would hold the
+    build's dates.
     """
     if path.startswith(_DOC):
         rest = path.removeprefix(_DOC)
@@ -83,8 +88,11 @@ def kept(path: str, parts: tuple[str, ...] = ()) -> bool:
 
 
 def file_mode(mode: int) -> int:
-    """Without set-user-id, set-group-id and sticky: nobody in a minimal root has to become somebody else, and such
-    programs are how a process that got in as ``app`` would become root."""
+    """Without set-user-id, set-group-id and sticky.
+
+    Nobody in a minimal root has to become somebody else, and such programs are how a process that got in as
+    ``app`` would become root.
+    """
     return mode & 0o777
 
 

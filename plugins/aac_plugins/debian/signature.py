@@ -1,7 +1,8 @@
 """Clear-signed files (RFC 9580, section 7): who signed them, and the text that was signed.
 
 Only the text that comes out of the verifier is ever parsed; what stands around it in the file is not trusted.
-pysequoia does it in a few milliseconds; gpgv is asked where there is no build of pysequoia for the host's Python.
+pysequoia does it in a few milliseconds; gpgv is asked where there is no build of pysequoia for the host's
+Python.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from aac_tasks.contracts.tools import Process, Tools
 from aac_tasks.errors import StepError
 
 ARCHIVE_KEYS = Path(__file__).parent / "archive.gpg"
-"""Debian's archive, security and release keys of bookworm and trixie, as in the package debian-archive-keyring."""
+"""The archive, security and release keys of bookworm and trixie (Debian's package debian-archive-keyring)."""
 
 _HINT = "if this mirror is yours and unsigned on purpose, set AAC_DEBIAN_ALLOW_UNSIGNED=1"
 
@@ -37,7 +38,7 @@ def by_sequoia(data: bytes, where: str, keyrings: Sequence[Path]) -> str:
     certs = [cert for keyring in keyrings for cert in pysequoia.Cert.split_bytes(keyring.read_bytes())]
     asked: list[str] = []
 
-    def known(key_ids: list[str]) -> list[object]:
+    def known(key_ids: list[str]) -> list[pysequoia.Cert]:
         asked.extend(key_ids)
         return certs
 
@@ -62,9 +63,7 @@ def by_gpgv(data: bytes, where: str, keyrings: Sequence[Path], tools: Tools) -> 
         signed, text = folder / "InRelease", folder / "Release"
         signed.write_bytes(data)
         rings = [argument for ring in keyrings for argument in ("--keyring", str(ring.absolute()))]
-        done = tools.run(
-            Process((str(program), "--status-fd", "1", *rings, "--output", str(text), str(signed)), timeout=30)
-        )
+        done = tools.run(Process((str(program), "--status-fd=1", *rings, f"--output={text}", str(signed)), timeout=30))
         words = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("[GNUPG:] ")]
         if "VALIDSIG" not in words or "BADSIG" in words or not text.is_file():
             raise _refused(where, done.tail or "gpgv found no valid signature")
@@ -72,7 +71,7 @@ def by_gpgv(data: bytes, where: str, keyrings: Sequence[Path], tools: Tools) -> 
 
 
 def unsigned_text(data: bytes) -> str:
-    """The text of a file whose signature nobody looked at: only for mirrors that the user trusts by saying so."""
+    """The text of a file whose signature nobody looked at: only for mirrors trusted by saying so."""
     text = data.decode("utf-8", "replace")
     if not text.startswith("-----BEGIN PGP SIGNED MESSAGE-----"):
         return text
@@ -82,7 +81,7 @@ def unsigned_text(data: bytes) -> str:
 
 def _refused(where: str, why: str) -> StepError:
     return StepError(
-        f"{where}: its signature is not one of Debian's archive keys over this text ({' '.join(why.split())})",
-        hint="the mirror or something on the way changed the file: use another mirror (AAC_DEBIAN_MIRROR), name your "
-        "own mirror's keys in AAC_DEBIAN_KEYRING, or take it unsigned with AAC_DEBIAN_ALLOW_UNSIGNED=1",
+        f"{where}: not signed by one of Debian's archive keys as it stands ({' '.join(why.split())})",
+        hint="the mirror or something on the way changed the file: use another mirror (AAC_DEBIAN_MIRROR), "
+        "name your own mirror's keys in AAC_DEBIAN_KEYRING, or take it unsigned (AAC_DEBIAN_ALLOW_UNSIGNED=1)",
     )

@@ -76,9 +76,7 @@ def open_layer(layer: Layer, blobs: BlobStore) -> Iterator[Archive]:
 def _tar(source: _Hashed, what: str) -> tarfile.TarFile:
     try:
         stream = cast("IO[bytes]", source)  # tarfile's streams need nothing but read
-        return tarfile.open(
-            None, "r|", stream, _CHUNK, tarinfo=_Member, encoding="utf-8", errors="surrogateescape"
-        )
+        return tarfile.open(None, "r|", stream, _CHUNK, tarinfo=_Member, encoding="utf-8", errors="surrogateescape")
     except _BROKEN as error:
         raise _broken(what, error) from error
 

@@ -14,21 +14,23 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from aac_plugins.oci.manifests import descriptor_to_json, json_object, parse_manifest
-from aac_plugins.oci.runtime_config import config_from_json, config_to_json
-from aac_tasks.contracts.canonical import JsonObject, canonical, fingerprint
+from aac_tasks.contracts.canonical import Json, JsonObject, canonical, fingerprint
 from aac_tasks.contracts.image import (
     MEDIA_CONFIG,
     MEDIA_LAYER_GZIP,
     MEDIA_MANIFEST,
     Descriptor,
     Digest,
+    HealthProbe,
     ImageConfig,
     Layer,
     Platform,
     StoredImage,
 )
+from aac_tasks.contracts.oci_config import NANOSECONDS, config_from_oci
 from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
 
@@ -79,8 +81,7 @@ def write_image(
         "config": config_to_json(config),
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
         "history": [
-            {"created": date, "created_by": h.created_by, **({"empty_layer": True} if h.empty else {})}
-            for h in about.history
+            {"created": date, "created_by": h.created_by, **({"empty_layer": True} if h.empty else {})} for h in about.history
         ],
     }
     stored = blobs.put(canonical(document), media_type=MEDIA_CONFIG)
@@ -92,9 +93,7 @@ def write_image(
         **({"annotations": dict(about.annotations)} if about.annotations else {}),
     }
     image = read_image(blobs.put(canonical(manifest), media_type=MEDIA_MANIFEST), blobs)
-    return StoredImage(
-        image.manifest, image.config, _named(image.layers, layers), platform, image.content_digest
-    )
+    return StoredImage(image.manifest, image.config, _named(image.layers, layers), platform, image.content_digest)
 
 
 def read_image(manifest: Descriptor, blobs: BlobStore) -> StoredImage:
@@ -107,22 +106,38 @@ def read_image(manifest: Descriptor, blobs: BlobStore) -> StoredImage:
     rootfs = document.get("rootfs")
     diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
     if not isinstance(diff_ids, list) or len(diff_ids) != len(parsed.layers):
-        raise StepError(
-            f"image {manifest.digest}: the configuration's diff_ids do not match {len(parsed.layers)} layers"
-        )
+        raise StepError(f"image {manifest.digest}: the configuration's diff_ids do not match {len(parsed.layers)} layers")
     platform = Platform(*(str(document.get(key) or "") for key in ("os", "architecture", "variant")))
     try:
         layers = tuple(Layer(b, Digest(str(d))) for b, d in zip(parsed.layers, diff_ids, strict=True))
     except ValueError as error:
         raise StepError(f"image {manifest.digest}: {error}") from error
-    config = config_from_json(document.get("config"))
+    config = _config(document, manifest.digest)
     return StoredImage(manifest, parsed.config, layers, platform, content_digest(layers, config, platform))
 
 
 def read_config(config: Descriptor, blobs: BlobStore) -> ImageConfig:
     """How to run the image that has this configuration."""
     document = json_object(read_document(config, blobs), f"configuration {config.digest}")
-    return config_from_json(document.get("config"))
+    return _config(document, config.digest)
+
+
+def config_to_json(config: ImageConfig) -> dict[str, Json]:
+    """The ``config`` object: what is set, under Docker's names; a probe without a command is left out."""
+    probe = config.healthcheck
+    every: dict[str, Json] = {
+        "Env": list(config.env),
+        "Entrypoint": list(config.entrypoint),
+        "Cmd": list(config.cmd),
+        "User": config.user,
+        "WorkingDir": config.working_dir,
+        "ExposedPorts": {port: {} for port in config.exposed_ports},
+        "Volumes": {volume: {} for volume in config.volumes},
+        "Labels": dict(config.labels),
+        "StopSignal": config.stop_signal,
+        "Healthcheck": _healthcheck(probe) if probe is not None and probe.command else None,
+    }
+    return {name: value for name, value in every.items() if value}
 
 
 def content_digest(layers: Iterable[Layer], config: ImageConfig, platform: Platform) -> Digest:
@@ -143,6 +158,24 @@ def read_document(descriptor: Descriptor, blobs: BlobStore) -> bytes:
     if len(data) > MAX_DOCUMENT:
         raise StepError(f"document {descriptor.digest} is longer than {MAX_DOCUMENT} bytes")
     return data
+
+
+def _config(document: dict[str, object], digest: str) -> ImageConfig:
+    try:
+        return config_from_oci(cast("JsonObject", document))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise StepError(f"the configuration of image {digest} is broken: {error}") from error
+
+
+def _healthcheck(probe: HealthProbe) -> Json:
+    """Durations in nanoseconds (https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md)."""
+    return {
+        "Test": ["CMD", *probe.command],
+        "Interval": round(probe.interval * NANOSECONDS),
+        "Timeout": round(probe.timeout * NANOSECONDS),
+        "StartPeriod": round(probe.start_period * NANOSECONDS),
+        "Retries": probe.retries,
+    }
 
 
 def _as_oci(blob: Descriptor) -> Descriptor:

@@ -61,9 +61,7 @@ class Entry:
     gid: int = 0
 
 
-def write_layer(
-    entries: Iterable[Entry], blobs: BlobStore, scratch: Path, *, name: str, created: int
-) -> Layer:
+def write_layer(entries: Iterable[Entry], blobs: BlobStore, scratch: Path, *, name: str, created: int) -> Layer:
     """Write ``entries`` as a gzip layer into the blob store.
 
     ``scratch`` is a folder on the store's disk; ``created`` (seconds) is every member's date. Parents that
@@ -102,18 +100,14 @@ def _ordered(entries: Iterable[Entry], layer: str) -> list[Entry]:
     for entry in by_path.values():
         target = by_path.get(entry.target) if entry.type == "hardlink" else None
         if entry.type == "hardlink" and (target is None or target.type != "file"):
-            raise StepError(
-                f"layer {layer}: hard link {entry.path} names {entry.target!r}, which is no file of the layer"
-            )
+            raise StepError(f"layer {layer}: hard link {entry.path} names {entry.target!r}, which is no file of the layer")
     return sorted(by_path.values(), key=lambda e: (e.type == "hardlink", _bytes(e.path)))
 
 
 def _check_path(path: str, layer: str) -> None:
     parts = path.split("/")
     if "\0" in path or any(part in ("", ".", "..") for part in parts):
-        raise StepError(
-            f"layer {layer}: {path!r} can't be a member's path; expected a relative one without '.' and '..'"
-        )
+        raise StepError(f"layer {layer}: {path!r} can't be a member's path; expected a relative one without '.' and '..'")
 
 
 def _bytes(path: str) -> bytes:

@@ -152,6 +152,4 @@ def _index_entry(item: object, what: str) -> IndexEntry:
     platform = item.get("platform") if isinstance(item, dict) else None
     if not isinstance(platform, dict):
         return IndexEntry(manifest)
-    return IndexEntry(
-        manifest, Platform(*(str(platform.get(k) or "") for k in ("os", "architecture", "variant")))
-    )
+    return IndexEntry(manifest, Platform(*(str(platform.get(k) or "") for k in ("os", "architecture", "variant"))))

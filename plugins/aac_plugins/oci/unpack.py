@@ -31,9 +31,7 @@ def open_image(image: StoredImage, blobs: BlobStore) -> ImageConfig:
     return read_config(image.config, blobs)
 
 
-def unpack(
-    layers: Iterable[Layer], blobs: BlobStore, root: Path, *, owners: dict[str, tuple[int, int]] | None = None
-) -> None:
+def unpack(layers: Iterable[Layer], blobs: BlobStore, root: Path, *, owners: dict[str, tuple[int, int]] | None = None) -> None:
     """Unpack ``layers``, lowest first, into ``root``: an empty folder, or one that is not there yet.
 
     Modes are kept (not set-id), dates too. ``owners``, when given, receives path → (uid, gid) of everything

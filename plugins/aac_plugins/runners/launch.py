@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from aac_plugins.runners.paths import resolve_in
 from aac_tasks.contracts.image import ImageConfig
 from aac_tasks.contracts.roles import RunRequest
 from aac_tasks.errors import StepError
-from aac_plugins.runners.paths import resolve_in
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """What engines give an image that sets no PATH."""

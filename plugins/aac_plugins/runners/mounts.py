@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from aac_plugins.runners.launch import User
 from aac_tasks.contracts.actions import Mount
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
@@ -15,10 +17,11 @@ _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class Place:
-    """One mount: ``source`` None is a tmpfs of ``size`` bytes (0: the kernel's default)."""
+    """One mount: ``source`` None is a tmpfs of ``size`` bytes (0: the kernel's default); ``kept``: a volume."""
 
     target: str
     source: Path | None = None
+    kept: bool = False
     read_only: bool = False
     size: int = 0
 
@@ -35,14 +38,21 @@ def places(mounts: tuple[Mount, ...], tools: Tools) -> tuple[Place, ...]:
         if not target.is_absolute() or ".." in target.parts or str(target) == "/":
             raise StepError(f"mount target {mount.target!r} is not an absolute path inside the image")
         if mount.type == "tmpfs":
-            found.append(Place(str(target), None, mount.read_only, mount.size))
+            found.append(Place(str(target), read_only=mount.read_only, size=mount.size))
         elif mount.type == "bind":
-            found.append(Place(str(target), _inside(mount.source, tools.root), mount.read_only))
+            found.append(Place(str(target), _inside(mount.source, tools.root), read_only=mount.read_only))
         elif mount.type == "volume":
-            found.append(Place(str(target), _volume(mount.source, tools), mount.read_only))
+            found.append(Place(str(target), _volume(mount.source, tools), True, mount.read_only))
         else:
             tools.note(f"mount {mount.target} of type {mount.type} exists only on a cluster; left out here")
     return tuple(found)
+
+
+def lend(found: tuple[Place, ...], user: User) -> None:
+    """As root: an empty volume becomes the agent's, as engines do it."""
+    for place in found:
+        if os.geteuid() == 0 and place.kept and place.source is not None and not any(place.source.iterdir()):
+            os.chown(place.source, user.uid, user.gid)
 
 
 def _inside(source: str, root: Path) -> Path:

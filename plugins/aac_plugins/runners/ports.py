@@ -115,7 +115,9 @@ def holder_of(port: int, proc: Path = Path("/proc")) -> str:
 
     Source: proc(5), /proc/net/tcp: local address in hexadecimal, state 0A is LISTEN, tenth column the inode.
     """
-    inodes = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening(proc / "net" / table, port)}
+    inodes = {
+        f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening(proc / "net" / table, port)
+    }
     if not inodes:
         return ""
     for entry in proc.iterdir():

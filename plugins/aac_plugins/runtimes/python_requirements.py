@@ -17,7 +17,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from aac_tasks.contracts.lock import DependencyRequest
 
@@ -75,7 +74,7 @@ def _from_files(texts: Mapping[str, str | None]) -> tuple[tuple[str, ...], dict[
     return _project_dependencies(project)
 
 
-def _project(text: str | None) -> tuple[dict[str, Any] | None, str]:
+def _project(text: str | None) -> tuple[Mapping[str, object] | None, str]:
     """The ``[project]`` table, None when there is none; and why it can't be read."""
     if text is None:
         return None, ""
@@ -84,7 +83,7 @@ def _project(text: str | None) -> tuple[dict[str, Any] | None, str]:
     else:
         import tomli as tomllib
     try:
-        project = tomllib.loads(text).get("project")
+        project: object = tomllib.loads(text).get("project")
     except tomllib.TOMLDecodeError as error:
         return None, f"is not TOML: {error}; mend the file"
     if project is not None and not isinstance(project, dict):
@@ -99,9 +98,13 @@ def _poetry(pyproject: str | None) -> Problems:
     return ()
 
 
-def _project_dependencies(project: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, str], Problems]:
-    if "dependencies" in (project.get("dynamic") or ()):
-        message = "[project] says that dependencies are dynamic, known only to its build tool; list them there, or in requirements.txt"
+def _project_dependencies(project: Mapping[str, object]) -> tuple[tuple[str, ...], dict[str, str], Problems]:
+    dynamic = project.get("dynamic")
+    if isinstance(dynamic, list) and "dependencies" in dynamic:
+        message = (
+            "[project] says that dependencies are dynamic, known only to its build tool; "
+            "list them there, or in requirements.txt"
+        )
         return (), {}, ((PYPROJECT, message),)
     listed = project.get("dependencies") or []
     if not isinstance(listed, list) or not all(isinstance(d, str) for d in listed):

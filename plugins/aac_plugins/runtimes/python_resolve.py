@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from aac_plugins.runtimes.python_requirements import HASH, PYPROJECT, UV_LOCK
+from aac_plugins.runtimes.python_requirements import HASH, UV_LOCK, logical_lines
 from aac_tasks.contracts.lock import DependencyRequest, LockedBase, LockedDependencies, LockedFile
 from aac_tasks.contracts.tools import Process, Tools
 from aac_tasks.errors import StepError
@@ -38,6 +38,23 @@ PASSED_ON = (
 )  # fmt: skip
 
 UNREACHABLE = re.compile(r"Failed to fetch|error sending request|client error|dns error|timed out|Request failed", re.I)
+
+
+class Wheel(TypedDict, total=False):
+    """A wheel in a pylock.toml (PEP 751)."""
+
+    url: str
+    size: int
+    hashes: Mapping[str, str]
+
+
+class Package(TypedDict, total=False):
+    """A package in a pylock.toml; ``archive`` where the author named an address."""
+
+    name: str
+    version: str
+    wheels: list[Wheel]
+    archive: Wheel
 
 
 @dataclass(frozen=True)
@@ -120,8 +137,8 @@ def resolve(request: DependencyRequest, base: LockedBase, tools: Tools) -> Locke
                 "--python-version", target.python, "--python-platform", target.uv, "--only-binary", ":all:",
                 "--no-header", "--no-annotate", *_files_as_arguments(folder)]  # fmt: skip
         _uv(argv, folder, tools)
-        lock = _toml((folder / "pylock.toml").read_text("utf-8"))
-    files = sorted((_locked(p, target, hashes) for p in lock.get("packages", ())), key=lambda f: f.name)
+        packages = _packages((folder / "pylock.toml").read_text("utf-8"))
+    files = sorted((_locked(p, target, hashes) for p in packages), key=lambda f: f.name)
     return LockedDependencies(tuple(files))
 
 
@@ -133,7 +150,8 @@ def _write_input(request: DependencyRequest, folder: Path, tools: Tools) -> dict
     if UV_LOCK in request.files:
         _uv(["export", "--frozen", "--no-dev", "--no-emit-project", "--format", "requirements-txt", "--no-header",
              "--no-annotate", "--output-file", "exported.txt"], folder, tools)  # fmt: skip
-        lines = [*_logical((folder / "exported.txt").read_text("utf-8")), *lines]
+        exported = logical_lines("exported.txt", (folder / "exported.txt").read_text("utf-8"))
+        lines = [*(line.text for line in exported), *lines]
     allowed = {}
     for line in lines:
         hashes = frozenset(h.removeprefix("sha256:") for h in HASH.findall(line))
@@ -142,12 +160,6 @@ def _write_input(request: DependencyRequest, folder: Path, tools: Tools) -> dict
     text = "\n".join(HASH.sub("", line) for line in lines) + "\n"
     (folder / "requirements.in").write_text(text, "utf-8")
     return allowed
-
-
-def _logical(text: str) -> list[str]:
-    from aac_plugins.runtimes.python_requirements import logical_lines
-
-    return [line.text for line in logical_lines("exported.txt", text)]
 
 
 def _files_as_arguments(folder: Path) -> list[str]:
@@ -210,62 +222,71 @@ def redact(text: str) -> str:
     return re.sub(r"://[^/@\s]+@", "://***@", text)
 
 
-def _toml(text: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
+def _packages(text: str) -> list[Package]:
+    if sys.version_info >= (3, 11):  # lazy: start-up
         import tomllib
     else:
         import tomli as tomllib
-    return tomllib.loads(text)
+    return cast("list[Package]", tomllib.loads(text).get("packages", []))  # uv's own output
 
 
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _locked(package: Mapping[str, Any], target: Target, allowed: Mapping[str, frozenset[str]]) -> LockedFile:
-    name = str(package["name"])
-    found = list(package.get("wheels") or ())
-    if not found and str(package.get("archive", {}).get("url", "")).split("#")[0].endswith(".whl"):
-        found = [package["archive"]]
+def _locked(package: Package, target: Target, allowed: Mapping[str, frozenset[str]]) -> LockedFile:
+    name, version = package["name"], package.get("version", "")
+    found = package.get("wheels") or ([package["archive"]] if "archive" in package else [])
     hashes = allowed.get(_canonical(name))
-    usable = [w for w in found if hashes is None or w.get("hashes", {}).get("sha256") in hashes]
+    usable = [w for w in found if hashes is None or _sha256(w) in hashes]
     if found and not usable:
         raise StepError(
-            f"no file of {name} {package.get('version', '')} has a hash that is pinned",
+            f"no file of {name} {version} has a hash that is pinned",
             hint="write uv.lock or requirements.txt anew: the index offers other files than those it was made from",
         )
     wheel = choose(usable, target)
-    if wheel is None or "url" not in wheel or "sha256" not in wheel.get("hashes", {}):
+    if wheel is None or not _sha256(wheel):
         raise StepError(
-            f"no wheel of {name} {package.get('version', '')} for Python {target.minor} on {target.uv}",
+            f"no wheel of {name} {version} for Python {target.minor} on {target.uv}",
             hint="take a version that has one, publish one, or write your own image with build.dockerfile",
         )
-    url, size = _without_user(str(wheel["url"])), int(wheel.get("size") or 0)
-    return LockedFile(name, str(package.get("version", "")), url, str(wheel["hashes"]["sha256"]), size)
+    return LockedFile(name, version, _without_user(wheel["url"]), _sha256(wheel), wheel.get("size", 0))
 
 
-def choose(wheels: Iterable[Mapping[str, Any]], target: Target) -> Mapping[str, Any] | None:
+def _sha256(wheel: Wheel) -> str:
+    return wheel.get("hashes", {}).get("sha256", "")
+
+
+def choose(wheels: Iterable[Wheel], target: Target) -> Wheel | None:
     """The wheel that pip would take (the most specific tag, then the highest build number), None when none fits."""
-    from packaging import tags, utils  # lazy: start-up
-
-    version = tuple(int(p) for p in target.minor.split("."))
-    platforms = target.platforms()
-    short = target.minor.replace(".", "")
-    ranked = {t: i for i, t in enumerate([*tags.cpython_tags(version, [f"cp{short}"], platforms),
-                                          *tags.compatible_tags(version, f"cp{short}", platforms)])}  # fmt: skip
-    best: tuple[tuple[object, ...], Mapping[str, Any]] | None = None
+    ranks = _ranks(target)
+    best: tuple[tuple[int, int, str], Wheel] | None = None
     for wheel in wheels:
-        try:
-            _, _, build, fits = utils.parse_wheel_filename(file_name(str(wheel.get("url", ""))))
-        except utils.InvalidWheelFilename:
-            continue
-        rank = min((ranked[t] for t in fits if t in ranked), default=None)
-        if rank is None:
-            continue
-        order = (rank, -build[0] if build else 1, str(wheel["url"]))
-        if best is None or order < best[0]:
+        order = _order(wheel.get("url", ""), ranks)
+        if order is not None and (best is None or order < best[0]):
             best = (order, wheel)
     return best[1] if best else None
+
+
+def _ranks(target: Target) -> dict[str, int]:
+    """Tag → how far it is from the best."""
+    from packaging import tags  # lazy: start-up
+
+    version, short = [int(p) for p in target.minor.split(".")], f"cp{target.minor.replace('.', '')}"
+    platforms = target.platforms()
+    ordered = (*tags.cpython_tags(version, [short], platforms), *tags.compatible_tags(version, short, platforms))
+    return {str(tag): rank for rank, tag in enumerate(ordered)}
+
+
+def _order(url: str, ranks: Mapping[str, int]) -> tuple[int, int, str] | None:
+    from packaging import utils  # lazy: start-up
+
+    try:
+        _, _, build, fits = utils.parse_wheel_filename(file_name(url))
+    except utils.InvalidWheelFilename:
+        return None
+    rank = min((ranks[str(t)] for t in fits if str(t) in ranks), default=None)
+    return None if rank is None else (rank, -build[0] if build else 1, url)
 
 
 def file_name(url: str) -> str:

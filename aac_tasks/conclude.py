@@ -1,0 +1,68 @@
+"""After a run that succeeded: write down what its outcome rests on, so that the next one can be answered by stats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aac_tasks.contracts.image import Digest
+from aac_tasks.contracts.plan import Plan, Step
+from aac_tasks.contracts.result import Artifact
+from aac_tasks.fast import SAID, SAYS_PER_AGENT, line_of
+from aac_tasks.state.manifest import Evidence, write_manifest
+
+if TYPE_CHECKING:
+    from aac_tasks.session import Session
+
+KINDS = {"build": "image", "test": "test", "lock": "lock", "doit": "test"}
+"""The last step of what a command line runs; ``doit`` alone is its default tasks."""
+
+
+def conclude(session: Session, arguments: Sequence[str]) -> bool:
+    """Write the manifest of ``arguments`` when files alone can vouch for the outcome; whether it was written."""
+    last = KINDS.get(arguments[0], "") if arguments else ""
+    if not last or (arguments[0] not in SAID and list(arguments) != ["doit"]):
+        return False
+    plan = session.plan()
+    steps = [s for s in plan.steps if s.id in session.results]
+    wanted = {s.kind for s in steps}
+    if not session.workspace.settled or last not in wanted or _has_other_artifacts(session, steps):
+        return False
+    evidence = Evidence(
+        inputs=dict(session.workspace.seen),
+        outputs=tuple(_outputs(session, steps)),
+        started_ns=session.started_ns,
+        said=_said(session, plan, last),
+        steps="\x1e".join(s.id for s in plan.steps),
+    )
+    return write_manifest(session.state, list(arguments), evidence)
+
+
+def _has_other_artifacts(session: Session, steps: Sequence[Step]) -> bool:
+    """Tags, instances and images in a daemon can't be seen with a stat."""
+    return any(a.type not in ("file", "blob") for s in steps for a in session.results[s.id].artifacts)
+
+
+def _outputs(session: Session, steps: Sequence[Step]) -> Iterator[Path]:
+    yield session.state.path / "version"
+    for step in steps:
+        yield session.state.step(step.agent, step.kind) / "stamp"
+        for artifact in session.results[step.id].artifacts:
+            yield _place(session, artifact)
+
+
+def _place(session: Session, artifact: Artifact) -> Path:
+    return session.blobs.path(Digest(artifact.digest)) if artifact.type == "blob" else session.root / artifact.name
+
+
+def _said(session: Session, plan: Plan, last: str) -> str:
+    names = [a.agent for a in plan.agents if f"{last}:{a.agent}" in session.results]
+    if len(names) > SAYS_PER_AGENT:
+        return f"{len(names)} agents up to date\n"
+    return "".join(line_of(last, name, _digest(session, name)) for name in names)
+
+
+def _digest(session: Session, agent: str) -> str:
+    result = session.results.get(f"image:{agent}")
+    return str(result.outputs.get("digest", "")) if result else ""

@@ -1,0 +1,172 @@
+"""Roles that run images: runners here, deployers anywhere. Methods that take ``tools`` have effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+from aac_tasks.contracts.actions import DeployAction, InstanceSpec
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.image import Digest, ImageConfig, StoredImage
+from aac_tasks.contracts.result import Artifact
+from aac_tasks.contracts.tools import Tools
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Whether a runner works here, found out by doing. ``isolation`` is one of ``ISOLATION``, strongest first."""
+
+    works: bool
+    isolation: str = ""
+    version: str = ""
+    reason: str = ""
+
+
+ISOLATION = ("engine", "container", "namespace", "process")
+"""docker and podman; crun and runc; a user namespace with chroot; only a process with limits (``host``)."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """An image to start. ``env`` holds resolved values (secrets included: never logged, never stored).
+
+    ``ports`` maps container port → host port (0: choose a free one). ``state`` is an empty folder for the instance's
+    own files; it lives as long as the instance. ``log`` receives stdout and stderr. ``detach``: outlives this process.
+    """
+
+    image: StoredImage
+    config: ImageConfig
+    instance: InstanceSpec
+    env: Mapping[str, str]
+    state: Path
+    log: Path
+    detach: bool = False
+    interactive: bool = False
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running image: JSON in, JSON out, so that it is found again after a crash or tomorrow.
+
+    ``ports`` maps ``8080/tcp`` → host port on ``address``. ``handle`` belongs to the runner.
+    """
+
+    runner: str
+    name: str
+    image: Digest
+    ports: Mapping[str, int] = field(default_factory=dict)
+    address: str = "127.0.0.1"
+    handle: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Status:
+    """``state`` is ``running``, ``exited`` or ``gone``; ``exit_code`` only when it exited and that is known."""
+
+    state: str
+    exit_code: int | None = None
+    started: str = ""
+
+
+class Runner(Protocol):
+    """Image → running instance, for test, run and local deploys."""
+
+    @property
+    def name(self) -> str:
+        """What agent.yaml and tables call it."""
+        ...
+
+    def probe(self, tools: Tools) -> Probe:
+        """Try it, within 200 ms."""
+        ...
+
+    def start(self, request: RunRequest, tools: Tools) -> Instance:
+        """Start it and return at once; StepError, with nothing left behind, when it can't be started."""
+        ...
+
+    def status(self, instance: Instance, tools: Tools) -> Status:
+        """Is that very instance running?"""
+        ...
+
+    def execute(
+        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0
+    ) -> tuple[int, str]:
+        """Run a program inside; exit code and combined output."""
+        ...
+
+    def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
+        """End it and remove what it left; nothing happens when it is gone already."""
+        ...
+
+    def signal(self, instance: Instance, number: int, tools: Tools) -> None:
+        """Send it a signal."""
+        ...
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """What a deployer gets: the action, the image, the chosen runner, and what it said it deployed last time.
+
+    Instances are started through ``runner``; ``resolve_env`` turns the instance's env into values.
+    """
+
+    action: DeployAction
+    image: StoredImage
+    config: ImageConfig
+    runner: Runner | None
+    resolve_env: Callable[[InstanceSpec], Mapping[str, str]]
+    previous: JsonObject
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """``url`` is where it answers; ``data`` is kept and given back as ``previous``, to ``status``, ``logs`` and ``remove``."""
+
+    url: str
+    data: JsonObject
+    artifacts: tuple[Artifact, ...] = ()
+
+
+class Deployer(Protocol):
+    """Where agents run. ``pulls``: the target fetches the image from a registry, so ``deploy`` needs ``push``.
+
+    ``settings_schema`` (JSON Schema or None) is mounted at ``spec.deploy.<name>``.
+    """
+
+    @property
+    def name(self) -> str:
+        """What agent.yaml and tables call it."""
+        ...
+
+    @property
+    def format(self) -> int:
+        """Raised when the same input would give other bytes."""
+        ...
+
+    @property
+    def pulls(self) -> bool:
+        """Whether the target fetches the image from a registry."""
+        ...
+
+    @property
+    def settings_schema(self) -> JsonObject | None:
+        """JSON Schema of its own settings, or None."""
+        ...
+
+    def deploy(self, request: DeployRequest, tools: Tools) -> Deployed:
+        """Replace what ran by this image once it is well; when it never becomes well, what ran before still runs."""
+        ...
+
+    def status(self, data: JsonObject, tools: Tools) -> Status:
+        """What runs now."""
+        ...
+
+    def logs(self, data: JsonObject, tools: Tools) -> IO[bytes]:
+        """What it wrote, oldest first."""
+        ...
+
+    def remove(self, data: JsonObject, tools: Tools) -> None:
+        """Stop it and remove what the target keeps of it."""
+        ...

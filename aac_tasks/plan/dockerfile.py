@@ -1,0 +1,239 @@
+"""Recipe → Dockerfile text. Pure, and the only writer of Dockerfiles.
+
+Every value goes through a writer that knows the place it is written to, so no field of an agent.yaml can become an
+instruction or change on the way:
+
+* commands (RUN, ENTRYPOINT, CMD, HEALTHCHECK) are JSON (exec form: no shell, no expansion), with ``<`` escaped because
+  BuildKit looks for here-documents before it looks at JSON;
+* ENV, ARG and LABEL values are double-quoted, with the three characters that mean something there (``"``, ``\\``, ``$``)
+  escaped; a newline can't be written in them at all, so it is refused;
+* names, paths, addresses, users and ports are held to a grammar;
+* small files are quoted here-documents: nothing in them is expanded, and the end mark is a line they don't have.
+
+Grammar: https://docs.docker.com/reference/dockerfile/ and BuildKit's ``frontend/dockerfile/parser``.
+The text needs BuildKit (Docker 24 or later) for ``ADD --checksum`` and here-documents, and no ``# syntax`` line: that
+would fetch a frontend from Docker Hub.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+
+from aac_tasks.contracts.image import HealthProbe
+from aac_tasks.contracts.recipe import (
+    Add,
+    ApplicationLayer,
+    CommandLayer,
+    DependencyLayer,
+    FileLayer,
+    Recipe,
+    RecipeLayer,
+    Run,
+    Stage,
+    Write,
+)
+from aac_tasks.errors import PlanError
+
+ADDS_PER_STAGE = 60
+"""An image on overlay storage has at most 125 layers, build stages included; each ADD is one."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PATH = re.compile(r"/(?:[A-Za-z0-9._+@-]+/?)*")
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!&()*+,;=%-]+")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
+_PORT = re.compile(r"[0-9]{1,5}/(?:tcp|udp|sctp)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_KEY = re.compile(r"[^\s\"'\\$=#`\x00-\x1f\x7f]+")
+_STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SIGNAL = re.compile(r"[A-Z0-9+-]+")
+
+
+def render(recipe: Recipe, base_from: str) -> str:
+    """The Dockerfile of ``recipe``; ``base_from`` is what its base says after FROM.
+
+    Raises:
+        PlanError: a value can't be written in a Dockerfile; the message names the field.
+    """
+    base = _held(base_from, _IMAGE, "base image", "a name with optional tag and digest")
+    lines = ["# Rendered from agent.yaml and agent.lock; `agent build` writes it anew."]
+    for layer in recipe.layers:
+        if isinstance(layer, DependencyLayer):
+            lines += ["", *_stage(layer.stage, base)]
+    lines += ["", f"FROM {base}", "USER 0:0"]
+    last: list[str] = []
+    for layer in recipe.layers:
+        # The configuration comes before the files that change most, so that an edit invalidates one layer only.
+        (last if isinstance(layer, ApplicationLayer) else lines).extend(_layer(layer))
+    lines += [*_configuration(recipe), *last, f"USER {_held(recipe.user, _USER, 'user', 'UID:GID')}"]
+    lines += list(_start(recipe))
+    return "\n".join(lines) + "\n"
+
+
+def _stage(stage: Stage, base: str) -> Iterator[str]:
+    """A build stage. Many ADDs are spread over stages of their own, whose files are copied in one piece."""
+    name = _held(stage.name, _STAGE, "stage name", "lower-case letters, digits, '.', '_' and '-'")
+    adds = [i for i in stage.instructions if isinstance(i, Add)]
+    chunks = [adds[i : i + ADDS_PER_STAGE] for i in range(0, len(adds), ADDS_PER_STAGE)] if len(adds) > ADDS_PER_STAGE else []
+    for number, chunk in enumerate(chunks, 1):
+        yield f"FROM scratch AS {name}-files-{number}"
+        for add in chunk:
+            yield _add(add)
+        yield ""
+    image = _held(stage.image, _IMAGE, f"image of stage {name}", "a name with optional tag and digest") if stage.image else base
+    yield f"FROM {image} AS {name}"
+    yield "USER 0:0"
+    for number in range(1, len(chunks) + 1):
+        yield f"COPY --from={name}-files-{number} / /"
+    for instruction in stage.instructions:
+        if not (chunks and isinstance(instruction, Add)):
+            yield from _instruction(instruction)
+
+
+def _instruction(instruction: Add | Write | Run) -> Iterator[str]:
+    if isinstance(instruction, Add):
+        yield _add(instruction)
+    elif isinstance(instruction, Write):
+        yield from _write(instruction.target, instruction.text)
+    else:
+        yield from _run(instruction)
+
+
+def _add(add: Add) -> str:
+    url = _held(add.url, _URL, "address", "an http or https address")
+    digest = _held(add.sha256, _SHA256, f"SHA-256 of {url}", "64 hexadecimal digits")
+    return f"ADD --checksum=sha256:{digest} {url} {_path(add.target)}"
+
+
+def _write(target: str, text: str) -> Iterator[str]:
+    path = _path(target)
+    bad = re.search(r"[\x00\r\ud800-\udfff]", text)
+    if bad or not text.endswith("\n"):
+        what = f"holds {bad.group(0)!r}" if bad else "does not end with a newline"
+        raise PlanError(f"text of {path} {what}; a Dockerfile can't write that file; change it, or put it in the context")
+    lines = text.split("\n")[:-1]
+    mark = "EOF"
+    while mark in lines:
+        mark += "_"
+    yield f'COPY --chmod=644 <<"{mark}" {path}'
+    yield from lines
+    yield mark
+
+
+def _run(run: Run) -> Iterator[str]:
+    """``ARG``, not ENV: a variable for this command, absent from the image's configuration."""
+    for name, value in run.env.items():
+        yield f"ARG {_held(name, _NAME, 'variable of a command', 'letters, digits and _')}={_quoted(value, f'variable {name}')}"
+    caches = "".join(f"--mount=type=cache,sharing=locked,target={_path(c)} " for c in run.cache)
+    yield f"RUN {caches}{_exec(run.argv, 'command')}"
+
+
+def _layer(layer: RecipeLayer) -> Iterator[str]:
+    if isinstance(layer, DependencyLayer):
+        for path in layer.paths:
+            yield f"COPY --from={layer.stage.name} {_path(path)} {_path(path)}"
+    elif isinstance(layer, FileLayer):
+        for target, text in layer.files.items():
+            yield from _write(target, text)
+    elif isinstance(layer, CommandLayer):
+        for command in layer.commands:
+            yield from _run(command)
+    else:
+        yield from _application(layer)
+
+
+def _application(layer: ApplicationLayer) -> Iterator[str]:
+    """The context is copied as it comes; no ``--chmod``.
+
+    A number would make every file executable or none, and the symbolic form (``a+rX``) needs Dockerfile 1.14, which
+    Docker 26 lacks. Whoever sends the context normalises it: the builders with an engine send a tar whose modes are
+    0644 and 0755, the embedded builder's. By hand, `docker build` takes the modes of the working tree, which are
+    the same under umask 022.
+    """
+    yield f"COPY --chown=0:0 . {_path(layer.target).rstrip('/')}/"
+
+
+def _configuration(recipe: Recipe) -> Iterator[str]:
+    for name, value in sorted(recipe.env.items()):
+        yield f"ENV {_held(name, _NAME, 'environment variable', 'letters, digits and _')}={_quoted(value, f'environment {name}')}"
+    for key, value in sorted(recipe.labels.items()):
+        held = _held(key, _KEY, "label", "a name without spaces, quotes, '=', '$', '#' and backslash")
+        yield f'LABEL "{held}"={_quoted(value, f"label {key}")}'
+    for port in recipe.ports:
+        yield f"EXPOSE {_held(port, _PORT, 'port', 'as in 8080/tcp')}"
+
+
+def _start(recipe: Recipe) -> Iterator[str]:
+    yield f"WORKDIR {_path(recipe.workdir)}"
+    if recipe.stop_signal:
+        yield f"STOPSIGNAL {_held(recipe.stop_signal, _SIGNAL, 'stop signal', 'as in SIGTERM')}"
+    if recipe.probe is not None and recipe.probe.command:
+        yield _healthcheck(recipe.probe)
+    if recipe.entrypoint:
+        yield f"ENTRYPOINT {_exec(recipe.entrypoint, 'entrypoint')}"
+    if recipe.command:  # without it, ENTRYPOINT resets what the base has
+        yield f"CMD {_exec(recipe.command, 'command')}"
+
+
+def _healthcheck(probe: HealthProbe) -> str:
+    options = [f"--interval={_duration(probe.interval)}", f"--timeout={_duration(probe.timeout)}"]
+    options += [f"--start-period={_duration(probe.start_period)}"] if probe.start_period else []
+    return f"HEALTHCHECK {' '.join(options)} --retries={int(probe.retries)} CMD {_exec(probe.command, 'health check')}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{int(seconds)}s" if seconds == int(seconds) else f"{max(1, round(seconds * 1000))}ms"
+
+
+def _exec(argv: Iterable[str], field: str) -> str:
+    words = list(argv)
+    for word in words:
+        bad = re.search(r"[\x00\ud800-\udfff]", word)
+        if bad or "\n" in word:
+            what = "a newline" if not bad else repr(bad.group(0))
+            raise PlanError(f"{field} {word!r} holds {what}, which a Dockerfile can't say; put the text into a file and run that")
+    return json.dumps(words, ensure_ascii=True).replace("<", "\\u003c")
+
+
+def _quoted(value: str, field: str) -> str:
+    bad = _CONTROL.search(value)
+    if bad:
+        what = {"\n": "a newline", "\0": "NUL"}.get(bad.group(0), repr(bad.group(0)))
+        raise PlanError(f"{field}: the value holds {what}, which a Dockerfile can't say; put the text into a file, or encode it")
+    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
+
+
+def _path(path: str) -> str:
+    return _held(path, _PATH, "path", "an absolute path of letters, digits and . _ + @ -")
+
+
+def _held(value: str, grammar: re.Pattern[str], field: str, accepted: str) -> str:
+    if not grammar.fullmatch(value) or "\n" in value:
+        raise PlanError(f"{field} {value!r} can't be written in a Dockerfile; expected {accepted}")
+    return value
+
+
+def render_ignore(patterns: Iterable[str]) -> str:
+    """A .dockerignore file with exactly these patterns, in order.
+
+    Docker takes a leading ``#`` for a comment and trims every pattern. Where those characters are meant, ``./`` goes
+    before the first (it vanishes when Docker cleans the path), and white space at an end becomes a class of its own.
+
+    Raises:
+        PlanError: a pattern holds a newline, a carriage return or NUL.
+    """
+    lines = []
+    for pattern in patterns:
+        bad = re.search(r"[\n\r\0]", pattern)
+        if bad:
+            raise PlanError(f"ignore pattern {pattern!r} holds {bad.group(0)!r}; one pattern is one line")
+        negated, bare = (pattern.startswith("!"), pattern.removeprefix("!"))
+        bare = re.sub(r"\A\s|\s\Z", lambda space: f"[{space.group(0)}]", bare)
+        if bare.startswith("#"):
+            bare = f"./{bare}"
+        lines.append(("!" if negated else "") + bare)
+    return "".join(f"{line}\n" for line in lines)
+

@@ -1,0 +1,170 @@
+"""Folders on disk → entries of a layer: what a runtime installed, and the build context.
+
+Modes are reduced to 0644 and 0755, owners to root, so umask and user leave no trace. What is read is
+checked while it is read: an installed file must not hold the path of the folder that it was installed in, a
+context file must be the one whose hash is in the step's key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from aac_plugins.oci.layer import Entry
+from aac_tasks.contracts.canonical import fingerprint
+from aac_tasks.contracts.roles import ContextFile
+from aac_tasks.errors import StepError
+
+_PLAIN, _EXECUTABLE = 0o644, 0o755
+_CACHES = "__pycache__"
+_COMPILED = (".pyc", ".pyo")
+
+
+def installed_entries(root: Path) -> list[Entry]:
+    """Everything below ``root``, without compiled Python (its bytes depend on the interpreter that made it).
+
+    StepError, then or while a file is read, when something can't be in a layer or names ``root`` itself.
+    """
+    places = sorted({os.fsencode(root), os.fsencode(root.resolve())})
+    return [_installed(root, path, places) for path in _walk(root)]
+
+
+def context_entries(files: Sequence[ContextFile], target: str) -> list[Entry]:
+    """The build context below ``target`` (absolute, in the image).
+
+    StepError for a link that leads out of the context, and for a file that changed since it was hashed,
+    when read.
+    """
+    place = target.strip("/")
+    top = [Entry(place, "dir", _EXECUTABLE)] if place else []
+    return [*top, *(_context(file, posixpath.join(place, file.path)) for file in files)]
+
+
+def context_fingerprint(files: Sequence[ContextFile]) -> str:
+    """A name for all that ``context_entries`` would write."""
+    return fingerprint([[f.path, f.type, f.executable, f.target, f.size, f.sha256] for f in files])
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(root, onerror=_unreadable):
+        folders[:] = sorted(name for name in folders if name != _CACHES)
+        here = Path(folder)
+        yield from (here / name for name in folders)
+        yield from (here / name for name in sorted(files) if not name.endswith(_COMPILED))
+
+
+def _unreadable(error: OSError) -> None:
+    raise StepError(f"installed {error.filename} can't be read: {error.strerror}") from error
+
+
+def _installed(root: Path, path: Path, places: Sequence[bytes]) -> Entry:
+    name = path.relative_to(root).as_posix()
+    info = path.lstat()
+    if stat.S_ISLNK(info.st_mode):
+        target = str(path.readlink())
+        if any(place in os.fsencode(target) for place in places):
+            raise _host_path(name)
+        _refuse_escape(name, target, f"installed link {name}", absolute=True)
+        return Entry(name, "symlink", target=target)
+    if stat.S_ISDIR(info.st_mode):
+        return Entry(name, "dir", _EXECUTABLE)
+    if not stat.S_ISREG(info.st_mode):
+        raise StepError(f"installed {name} is neither file, folder nor link")
+    mode = _EXECUTABLE if info.st_mode & stat.S_IXUSR else _PLAIN
+    return Entry(name, "file", mode, info.st_size, data=lambda: _checked(path, _Searching(name, places)))
+
+
+def _context(file: ContextFile, place: str) -> Entry:
+    if file.type == "link":
+        _refuse_escape(file.path, file.target, f"link {file.path} of the build context", absolute=False)
+        return Entry(place, "symlink", target=file.target)
+    if file.type == "dir":
+        return Entry(place, "dir", _EXECUTABLE)
+    mode = _EXECUTABLE if file.executable else _PLAIN
+    return Entry(place, "file", mode, file.size, data=lambda: _checked(file.source, _Hashing(file)))
+
+
+def _refuse_escape(path: str, target: str, what: str, *, absolute: bool) -> None:
+    """Links are kept as text; one that climbs above its tree (or is absolute, unless allowed) is refused."""
+    if target.startswith("/"):
+        escapes = not absolute
+    else:
+        end = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        escapes = end == ".." or end.startswith("../")
+    if escapes:
+        raise StepError(f"{what} points to {target}, which is outside", hint="copy the file there, or leave the link out")
+
+
+def _host_path(name: str) -> StepError:
+    return StepError(
+        f"installed {name} holds the path of the folder that it was installed in, a place of this host",
+        hint="this is a bug of the runtime's plugin: report it with the name of the file",
+    )
+
+
+class _Searching:
+    """Looks for the host's paths in bytes that pass by, across the borders of pieces too."""
+
+    def __init__(self, name: str, places: Sequence[bytes]) -> None:
+        self._name = name
+        self._places = places
+        self._keep = max(len(place) for place in places) - 1
+        self._tail = b""
+
+    def see(self, piece: bytes) -> None:
+        window = self._tail + piece
+        if any(place in window for place in self._places):
+            raise _host_path(self._name)
+        self._tail = window[-self._keep :]
+
+    def end(self) -> None:
+        """Nothing is left to say."""
+
+
+class _Hashing:
+    """Compares what was read with what the step's key says."""
+
+    def __init__(self, file: ContextFile) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def see(self, piece: bytes) -> None:
+        self._hash.update(piece)
+
+    def end(self) -> None:
+        if self._file.sha256 and self._hash.hexdigest() != self._file.sha256:
+            raise StepError(
+                f"{self._file.path} changed while the image was built",
+                hint="build again when nothing writes to it",
+            )
+
+
+class _Checked:
+    """A file whose bytes are shown to a watcher as they are read."""
+
+    def __init__(self, path: Path, watcher: _Searching | _Hashing) -> None:
+        self._file = path.open("rb")
+        self._watcher = watcher
+
+    def __enter__(self) -> _Checked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        if piece:
+            self._watcher.see(piece)
+        else:
+            self._watcher.end()
+        return piece
+
+
+def _checked(path: Path, watcher: _Searching | _Hashing) -> IO[bytes]:
+    return cast("IO[bytes]", _Checked(path, watcher))

@@ -1,0 +1,221 @@
+"""Runners ``crun`` and ``runc``: a container of its own, without an engine.
+
+As root the agent becomes the image's user. Without root (crun only: runc insists on a mapped root) a user namespace maps
+the image's user to ours. Capabilities are dropped except those asked for, no new privileges, /proc masked as engines do.
+
+* Network: the host's, in this version. Ports: see `aac_plugins.runners.ports`; the agent is told to move by ``PORT``.
+* Limits: memory and CPU through cgroups as root where they can be written; otherwise memory as RLIMIT_DATA per process
+  (RLIMIT_AS would count what Node, Go or Java only reserve), and no limit on CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from aac_plugins.runners import simple
+from aac_plugins.runners.bundle import Host, config_json, process_json
+from aac_plugins.runners.launch import Launch, User, launch_of
+from aac_plugins.runners.mounts import Place, lend, places
+from aac_plugins.runners.paths import remove_tree
+from aac_plugins.runners.ports import assign, release
+from aac_plugins.runners.records import environment_of, read_record, text_of, write_record
+from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
+from aac_tasks.contracts.actions import InstanceSpec
+from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
+from aac_tasks.contracts.tools import Completed, Process, Tools
+from aac_tasks.errors import StepError
+from aac_tasks.hookspecs import hookimpl
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+PROBED = ("/bin", "/lib", "/lib64", "/usr")
+"""Host folders that the probe's tiny container is made of."""
+
+
+@dataclass
+class OciRuntime:
+    """One of the two programs; see the module."""
+
+    name: str
+
+    def probe(self, tools: Tools) -> Probe:
+        """Really starts a container that does nothing, with the rights that agents will get."""
+        if tools.which(self.name) is None:
+            return Probe(False, reason=f"{self.name} is not installed")
+        if self.name == "runc" and os.geteuid() != 0:
+            return Probe(False, reason="runc without root can't run an agent as its image's user")
+        version = tools.run(Process((self.name, "--version"), timeout=2.0)).stdout.partition("\n")[0]
+        with tools.scratch() as folder:
+            done = self._try(folder, tools)
+        if done.exit_code != 0:
+            return Probe(False, reason=f"{self.name} can't start a container: {_last(done)}")
+        return Probe(True, "container", version)
+
+    def _try(self, folder: Path, tools: Tools) -> Completed:
+        root = folder / "root"
+        root.mkdir()
+        hosts = tuple(
+            Place(path, Path(path).resolve(), read_only=True) for path in PROBED if Path(path).exists()
+        )
+        launch = Launch(("/bin/true",), {"PATH": "/bin:/usr/bin"}, "/", User(1, 1))
+        write_private(
+            folder / "config.json", config_json(root, launch, InstanceSpec("probe"), hosts, _host())
+        )
+        command = (
+            *self._command(folder),
+            "run",
+            "--bundle",
+            str(folder),
+            f"aac-probe-{secrets.token_hex(4)}",
+        )
+        return tools.run(Process(command, cwd=folder, timeout=5.0))
+
+    def start(self, request: RunRequest, tools: Tools) -> Instance:
+        """Unpack, write the bundle, run it, and wait until the container exists."""
+        self._clear(request.state, tools)
+        mounts = places(request.instance.mounts, tools)
+        ports = assign(request.instance.ports, request.instance.name, tools)
+        handle = {"state": str(request.state), "id": f"aac-{request.instance.name}-{secrets.token_hex(4)}"}
+        try:
+            write_record(request.state, handle)
+            root = make_root(request, tools)
+            add_network_files(root, request.instance.name, request.instance.isolation.dns)
+            launch = launch_of(request, root, ports.env)
+            make_folder(root, launch.workdir)
+            lend(mounts, launch.user)
+            who: dict[str, Json] = {"uid": launch.user.uid, "gid": launch.user.gid, "workdir": launch.workdir}
+            write_private(
+                request.state / "config.json", config_json(root, launch, request.instance, mounts, _host())
+            )
+            pid_file = request.state / "pid"
+            bundle = ("run", "--bundle", str(request.state), "--pid-file", str(pid_file), handle["id"])
+            process = Process((*self._command(request.state), *bundle), cwd=request.state)
+            instance = simple.launch(
+                self.name, simple.Started(request, ports, {**handle, **who}), process, tools
+            )
+            self._wait(instance, pid_file, request, tools)
+            name = launch.env["HOSTNAME"]
+            simple.settle(
+                instance, lambda _: environment_of(_agent(request.state)).get("HOSTNAME") == name, tools
+            )
+            return instance
+        except BaseException:
+            release(ports.published)
+            self._clear(request.state, tools)
+            raise
+        finally:
+            (request.state / "config.json").unlink(
+                missing_ok=True
+            )  # it holds secrets; the runtime has read it
+
+    def _wait(self, instance: Instance, pid_file: Path, request: RunRequest, tools: Tools) -> None:
+        tools.wait_until(lambda: pid_file.exists() or not _alive(instance, tools), timeout=10.0, every=0.005)
+        if not pid_file.exists():
+            said = request.log.read_text(errors="replace").splitlines()[-5:] if request.log.exists() else []
+            raise StepError(
+                f"{self.name} can't start {instance.name}",
+                tail="\n".join(said),
+                hint="try another runner with --runner",
+            )
+
+    def status(self, instance: Instance, tools: Tools) -> Status:
+        """Is the process that minds the container running?"""
+        return simple.status(instance, tools)
+
+    def execute(
+        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0
+    ) -> tuple[int, str]:
+        """A second process in the container, with the same user, environment and folder."""
+        simple.process_of(instance, tools)
+        state = Path(text_of(instance, "state"))
+        uid, gid = (int(str(instance.handle[name])) for name in ("uid", "gid"))
+        launch = Launch(argv, environment_of(_agent(state)), text_of(instance, "workdir"), User(uid, gid))
+        file = state / f"exec-{secrets.token_hex(4)}.json"
+        write_private(file, process_json(launch, ()))  # options alone would lose the user or the environment
+        try:
+            command = (*self._command(state), "exec", "--process", str(file), text_of(instance, "id"))
+            done = tools.run(Process(command, timeout=timeout))
+        finally:
+            file.unlink(missing_ok=True)
+        return done.exit_code, done.stdout + done.stderr
+
+    def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
+        """TERM to the agent, KILL after ``grace``, and the container and its root removed."""
+        state = Path(text_of(instance, "state"))
+        if _alive(instance, tools):
+            patience = grace if simple.heeds(_agent(state), signal.SIGTERM) else 0.0
+            if patience:
+                self._kill(instance, signal.SIGTERM, tools)
+            if not tools.wait_until(lambda: not _alive(instance, tools), timeout=patience, every=0.01):
+                self._kill(instance, signal.SIGKILL, tools)
+                tools.wait_until(lambda: not _alive(instance, tools), timeout=5.0, every=0.01)
+        self._clear(state, tools)
+        release(instance.ports)
+
+    def signal(self, instance: Instance, number: int, tools: Tools) -> None:
+        """To the agent itself."""
+        simple.process_of(instance, tools)
+        done = self._kill(instance, number, tools)
+        if done.exit_code != 0:
+            raise StepError(f"{self.name} can't signal {instance.name}", tail=done.tail)
+
+    def _kill(self, instance: Instance, number: int, tools: Tools) -> Completed:
+        state = Path(text_of(instance, "state"))
+        return tools.run(
+            Process((*self._command(state), "kill", text_of(instance, "id"), str(int(number))), timeout=10.0)
+        )
+
+    def _clear(self, state: Path, tools: Tools) -> None:
+        """Whatever an earlier start left: the container by its id, then processes and files."""
+        name = read_record(state).get("id")
+        if isinstance(name, str):
+            tools.run(Process((*self._command(state), "delete", "--force", name), timeout=20.0))
+        simple.clear(state, tools)
+        remove_tree(state / "runtime")
+        for file in ("pid", "config.json"):
+            (state / file).unlink(missing_ok=True)
+
+    def _command(self, state: Path) -> tuple[str, ...]:
+        """With the runtime's own notes in the instance's folder, so that they go when it goes."""
+        quiet = ("--cgroup-manager=disabled",) if self.name == "crun" and os.geteuid() != 0 else ()
+        return (self.name, *quiet, "--root", str(state / "runtime"))
+
+
+def _host() -> Host:
+    uid = os.geteuid()
+    return Host(uid, os.getegid(), cgroups=uid == 0 and os.access(CGROUPS, os.W_OK))
+
+
+def write_private(file: Path, document: object) -> None:
+    """JSON that holds secrets: readable by the user only from its first byte."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        json.dump(document, out)
+
+
+def _alive(instance: Instance, tools: Tools) -> bool:
+    return simple.status(instance, tools).state == "running"
+
+
+def _agent(state: Path) -> int:
+    try:
+        return int((state / "pid").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _last(done: Completed) -> str:
+    lines = done.tail.splitlines()
+    return lines[-1] if lines else f"exit code {done.exit_code}"
+
+
+@hookimpl
+def aac_register_runners() -> tuple[Runner, ...]:
+    """Two runners, the lighter one first."""
+    return (OciRuntime("crun"), OciRuntime("runc"))

@@ -1,0 +1,124 @@
+"""What the runners without an engine share: start with a clean folder, watch one process, leave nothing."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aac_plugins.runners.paths import remove_tree
+from aac_plugins.runners.ports import Ports, release
+from aac_plugins.runners.records import (
+    FILE,
+    kill_strays,
+    read_record,
+    spawned_of,
+    text_of,
+    with_process,
+    write_record,
+)
+from aac_plugins.runners.rootfs import NAME
+from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.roles import Instance, RunRequest, Status
+from aac_tasks.contracts.tools import Process, Spawned, Tools
+from aac_tasks.errors import StepError
+
+
+@dataclass(frozen=True)
+class Started:
+    """One instance on its way: what was asked, and where it listens."""
+
+    request: RunRequest
+    ports: Ports
+    handle: Mapping[str, Json]
+
+
+def clear(state: Path, tools: Tools) -> None:
+    """End what an earlier start left in an instance's folder, and empty it."""
+    left = spawned_of(read_record(state))
+    if left is not None:
+        tools.kill(left, grace=1.0)
+    kill_strays(state, tools)
+    remove_tree(state / NAME)
+    for entry in ("home", "tmp"):
+        remove_tree(state / entry)
+    (state / FILE).unlink(missing_ok=True)
+
+
+def launch(runner: str, started: Started, process: Process, tools: Tools) -> Instance:
+    """Start the process, keep its record, and say where it is.
+
+    Raises:
+        StepError: the program is missing, or ended at once because it could not be started.
+    """
+    request = started.request
+    spawned = tools.spawn(process, log=request.log, session=request.detach)
+    handle = with_process(started.handle, spawned)
+    write_record(request.state, handle)
+    return Instance(
+        runner=runner,
+        name=request.instance.name,
+        image=request.image.manifest.digest,
+        ports=started.ports.published,
+        handle=handle,
+    )
+
+
+def settle(instance: Instance, ready: Callable[[int], bool], tools: Tools) -> None:
+    """Wait until the process has become the agent (``ready`` of its pid), or has ended; five seconds at most.
+
+    Before that it is still the tool that sets things up: a signal would hit that one, and its environment is not
+    yet the agent's.
+    """
+    spawned = spawned_of(instance.handle)
+    if spawned is not None:
+        tools.wait_until(lambda: ready(spawned.pid) or not tools.alive(spawned), timeout=5.0, every=0.002)
+
+
+def status(instance: Instance, tools: Tools) -> Status:
+    """Running while its process is that very one; gone when its folder is."""
+    spawned = spawned_of(instance.handle)
+    if spawned is not None and tools.alive(spawned):
+        return Status("running")
+    return Status("exited" if Path(text_of(instance, "state")).joinpath(FILE).exists() else "gone")
+
+
+def stop(instance: Instance, tools: Tools, *, grace: float) -> None:
+    """TERM, KILL, and everything below its folder removed."""
+    spawned = spawned_of(instance.handle)
+    if spawned is not None:
+        tools.kill(spawned, grace=grace)
+    clear(Path(text_of(instance, "state")), tools)
+    release(instance.ports)
+
+
+def heeds(pid: int, number: int) -> bool:
+    """Whether a process handles a signal. The first process of a pid namespace never gets one that it does not handle.
+
+    Source: proc(5), SigCgt of /proc/PID/status; pid_namespaces(7). True when that can't be seen.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return True
+    caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), -1)
+    return bool(caught >> (number - 1) & 1)
+
+
+def send(instance: Instance, number: int, pid: int, tools: Tools) -> None:
+    """Signal one process of the instance; StepError when the instance does not run."""
+    import os  # only here, beside the check that makes the number safe
+
+    spawned = spawned_of(instance.handle)
+    if spawned is None or not tools.alive(spawned):
+        raise StepError(f"{instance.name} does not run, so it can't get {signal.Signals(number).name}")
+    os.kill(pid, number)
+
+
+def process_of(instance: Instance, tools: Tools) -> Spawned:
+    """The process to enter; StepError when it does not run."""
+    spawned = spawned_of(instance.handle)
+    if spawned is None or not tools.alive(spawned):
+        raise StepError(f"{instance.name} does not run", hint="start it first; its log says why it ended")
+    return spawned

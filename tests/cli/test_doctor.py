@@ -1,0 +1,160 @@
+"""`agent doctor`, on this machine and with plugins that a test makes up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cli.scene import Stage
+
+from aac_tasks.catalog import Catalog, Table
+from aac_tasks.cli.hosting import host_findings
+from aac_tasks.contracts.roles import Probe
+from aac_tasks.errors import StepError
+from aac_tasks.steps.survey import Finding, survey
+
+
+class StageRunner:
+    def __init__(self, name: str, probe: Probe | StepError) -> None:
+        self.name = name
+        self._probe = probe
+
+    def probe(self, tools: object) -> Probe:
+        if isinstance(self._probe, StepError):
+            raise self._probe
+        return self._probe
+
+
+class StageBuilder:
+    format = 1
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self._reason = reason
+
+    def can_build(self, needs: frozenset[str], tools: object) -> str:
+        return self._reason
+
+
+def catalog(*, builders: tuple[Any, ...] = (), runners: tuple[Any, ...] = ()) -> Catalog:
+    empty: Any = Table("x")
+    deployer: Any = SimpleNamespace(name="process", pulls=False)
+    return Catalog(
+        runtimes=empty,
+        bases=Table("base", {"debian": SimpleNamespace(name="debian")}, {"debian": "aac_plugins.bases.debian"}),  # type: ignore[dict-item]
+        builders=Table("builder", {b.name: b for b in builders}),
+        runners=Table("runner", {r.name: r for r in runners}),
+        registries=empty,
+        deployers=Table("deployer", {"process": deployer}),
+        templates=empty,
+        broken={"bad (from bad-dist)": "ImportError: no module named x"},
+    )
+
+
+TOOLS: Any = None
+EMBEDDED = StageBuilder("embedded", "")
+DOCKER = StageRunner("docker", StepError("no daemon answers"))
+CRUN = StageRunner("crun", Probe(True, "container", "1.14"))
+HOST = StageRunner("host", Probe(True, "process"))
+
+
+def test_a_survey_tries_everything_and_says_what_would_be_taken() -> None:
+    found = survey(catalog(builders=(StageBuilder("docker", "no daemon"), EMBEDDED), runners=(DOCKER, CRUN, HOST)), TOOLS)
+    assert found == (
+        Finding("builder", "docker", "off", "no daemon"),
+        Finding("builder", "embedded", "ok"),
+        Finding("runner", "docker", "off", "no daemon answers"),
+        Finding("runner", "crun", "ok", "isolation container, 1.14"),
+        Finding("runner", "host", "ok", "isolation process"),
+        Finding("base", "debian", "ok", "from aac_plugins.bases.debian"),
+        Finding("deployer", "process", "ok", "takes the image from here"),
+        Finding("choice", "image", "ok", "would take builder embedded"),
+        Finding("choice", "test", "ok", "would take runner crun"),
+    )
+
+
+def test_only_the_host_runner_is_a_warning_until_it_is_allowed() -> None:
+    only_host = catalog(builders=(EMBEDDED,), runners=(HOST,))
+    assert survey(only_host, TOOLS)[-1].state == "warning"
+    assert survey(only_host, TOOLS, allow_host=True)[-1].text == "would take runner host"
+
+
+def hands(found: Catalog) -> dict[str, Any]:
+    return {
+        "plugins": SimpleNamespace(catalog=found),
+        "hands": SimpleNamespace(tools=lambda step, agent: None, allow_host=False),
+    }
+
+
+def test_doctor_groups_its_findings_and_ends_well(stage: Stage) -> None:
+    stage.answers = hands(catalog(builders=(EMBEDDED,), runners=(CRUN,)))
+    said = stage("doctor")
+    assert said.code == 0, said.out
+    for area in ("host", "state", "plugin", "builder", "runner", "choice"):
+        assert f"\n{area}\n" in f"\n{said.out}"
+    assert "warning  bad (from bad-dist)  ImportError" in said.out
+    document = stage("doctor", "--json").json
+    assert document["blocked"] is False
+    assert {"area", "name", "state", "text"} >= set(document["findings"][0])
+
+
+def test_doctor_ends_with_one_when_nothing_can_build_or_run(stage: Stage) -> None:
+    stage.answers = hands(catalog())
+    said = stage("doctor", "--json")
+    assert said.code == 1
+    assert [f["name"] for f in said.json["findings"] if f["state"] == "blocked"] == ["image", "test"]
+
+
+def named(found: list[Finding], name: str) -> Finding:
+    return next(f for f in found if f.name == name)
+
+
+def test_a_foreign_agent_command_is_noticed(tmp_path: Path) -> None:
+    program = tmp_path / "agent"
+    program.write_text("#!/bin/sh\necho puppet\n")
+    program.chmod(0o755)
+    found = named(list(host_findings(tmp_path, {"PATH": str(tmp_path), "HOME": str(tmp_path)})), "agent")
+    assert (found.state, found.text) == ("warning", f"{program} is another program; `aac` is the same as ours")
+
+
+def test_our_own_script_elsewhere_is_ours(tmp_path: Path) -> None:
+    program = tmp_path / "agent"
+    program.write_text("#!/usr/bin/python3\nfrom aac_tasks.fast import main\n")
+    program.chmod(0o755)
+    assert named(list(host_findings(tmp_path, {"PATH": str(tmp_path), "HOME": str(tmp_path)})), "agent").state == "ok"
+
+
+def test_no_command_on_the_path_is_fine(tmp_path: Path) -> None:
+    assert named(list(host_findings(tmp_path, {"PATH": "", "HOME": str(tmp_path)})), "agent").state == "off"
+
+
+def test_a_proxys_password_is_not_shown(tmp_path: Path) -> None:
+    environment = {"https_proxy": "http://me:hunter2@proxy:3128", "HOME": str(tmp_path)}
+    found = named(list(host_findings(tmp_path, environment)), "HTTPS_PROXY")
+    assert found.text == "http://…@proxy:3128"
+
+
+def test_looking_at_folders_makes_none(tmp_path: Path) -> None:
+    list(host_findings(tmp_path, {"HOME": str(tmp_path / "home")}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_folder_that_is_a_file_blocks(tmp_path: Path) -> None:
+    (tmp_path / ".aac").write_text("")
+    found = [f for f in host_findings(tmp_path, {"HOME": str(tmp_path)}) if f.area == "state"]
+    assert [f.state for f in found] == ["blocked"]
+
+
+def test_the_state_root_is_where_a_session_would_put_it(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "deep").mkdir()
+    stage.answers = hands(catalog(builders=(EMBEDDED,), runners=(CRUN,)))
+    document = stage("doctor", "-C", "deep", "--json").json
+    assert [f["text"] for f in document["findings"] if f["area"] == "state"] == [str(tmp_path / ".aac")]
+
+
+@pytest.mark.parametrize("name", ["python", "doit", "system"])
+def test_the_host_itself_is_looked_at(tmp_path: Path, name: str) -> None:
+    assert named(list(host_findings(tmp_path, {"HOME": str(tmp_path)})), name).state == "ok"

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from runner_stage import WEB, Stage, shell, web
+
+from aac_plugins.runners.host import HostRunner
+from aac_tasks.contracts.actions import InstanceSpec, Isolation, Limits, Mount, PortMapping
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.image import ImageConfig
+from aac_tasks.contracts.roles import ISOLATION, Instance, Runner
+from aac_tasks.errors import StepError
+from aac_tasks.steps.identity import stat_of
+from aac_tasks.testing import need
+
+
+def left_behind(stage: Stage) -> list[str]:
+    """Processes and mounts that know the stage's folder."""
+    found = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(stage.folder) in line]
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) != os.getpid():
+            try:
+                words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if f"{stage.folder}/instances" in words or str(
+                    process.joinpath("root").readlink()
+                ).startswith(str(stage.folder)):
+                    found.append(words)
+            except OSError:
+                continue
+    return found
+
+
+def test_an_agent_answers_on_its_port_and_nothing_is_left_when_it_is_stopped(
+    stage: Stage, runner: Runner
+) -> None:
+    request = stage.request(WEB, web())
+    instance = stage.start(runner, request)
+    assert stage.answers(instance), stage.said_by(request)
+    assert runner.status(instance, stage.tools).state == "running"
+    runner.stop(instance, stage.tools, grace=3.0)
+    assert runner.status(instance, stage.tools).state == "gone"
+    assert [p.name for p in request.state.iterdir()] == []
+    assert left_behind(stage) == []
+    runner.stop(instance, stage.tools)
+
+
+def test_a_probe_tells_how_strongly_it_isolates(stage: Stage, runner: Runner) -> None:
+    assert runner.probe(stage.tools).isolation in ISOLATION
+
+
+def test_the_environment_comes_from_the_image_and_the_instance_and_from_nowhere_else(
+    stage: Stage, runner: Runner
+) -> None:
+    request = stage.request(shell("env"), InstanceSpec("agent"), env={"MINE": "a b", "EMPTY": ""})
+    instance = stage.start(runner, request)
+    assert stage.ended(runner, instance)
+    said = dict(line.partition("=")[::2] for line in stage.said_by(request).splitlines())
+    assert (said["MINE"], said["EMPTY"], said["FROM_IMAGE"]) == ("a b", "", "yes")
+    assert not {"PYTHONPATH", "SSL_CERT_FILE", "VIRTUAL_ENV", "SUDO_USER", "PORT"} & set(said)
+    runner.stop(instance, stage.tools)
+
+
+def test_the_agent_is_the_user_that_its_image_names(stage: Stage, runner: Runner) -> None:
+    request = stage.request(shell("id -u; id -g; sleep 5", user="agent"), InstanceSpec("agent"))
+    instance = stage.start(runner, request)
+    stage.tools.wait_until(lambda: stage.said_by(request).count("\n") == 2, timeout=3.0)
+    expected = [str(os.geteuid()), str(os.getegid())]
+    if runner.name != "host" or os.geteuid() == 0:
+        expected = ["10001", "10001"]
+    assert stage.said_by(request).split() == expected
+    assert runner.execute(instance, ("/bin/id", "-u"), stage.tools) == (0, f"{expected[0]}\n")
+    runner.stop(instance, stage.tools)
+
+
+def test_a_second_program_runs_inside_with_the_same_environment_and_its_exit_code_is_told(
+    stage: Stage, runner: Runner
+) -> None:
+    request = stage.request(shell("sleep 30"), InstanceSpec("agent"), env={"MINE": "here"})
+    instance = stage.start(runner, request)
+    assert runner.execute(instance, ("sh", "-c", "echo $MINE; exit 7"), stage.tools) == (7, "here\n")
+    code, said = runner.execute(instance, ("nonesuch",), stage.tools)
+    assert code != 0
+    assert "nonesuch" in said
+    runner.stop(instance, stage.tools)
+    with pytest.raises(StepError, match="agent does not run"):
+        runner.execute(instance, ("true",), stage.tools)
+
+
+def test_no_capability_and_no_new_privilege(stage: Stage, runner: Runner) -> None:
+    request = stage.request(shell("cat /proc/self/status"), InstanceSpec("agent"))
+    instance = stage.start(runner, request)
+    assert stage.ended(runner, instance)
+    status = dict(line.partition(":\t")[::2] for line in stage.said_by(request).splitlines())
+    assert status["NoNewPrivs"] == "1"
+    assert {int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")} == {0}
+    runner.stop(instance, stage.tools)
+
+
+def test_a_signal_reaches_the_agent(stage: Stage, runner: Runner) -> None:
+    request = stage.request(
+        shell("trap 'echo got it; exit 3' USR1; echo ready; while :; do sleep 0.05; done"),
+        InstanceSpec("agent"),
+    )
+    instance = stage.start(runner, request)
+    stage.tools.wait_until(lambda: "ready" in stage.said_by(request), timeout=3.0)
+    runner.signal(instance, signal.SIGUSR1, stage.tools)
+    assert stage.ended(runner, instance)
+    assert "got it" in stage.said_by(request)
+    runner.stop(instance, stage.tools)
+
+
+def test_an_agent_gets_time_to_end_and_one_that_does_not_care_is_killed(stage: Stage, runner: Runner) -> None:
+    polite = stage.request(
+        shell("trap 'echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"), InstanceSpec("agent")
+    )
+    instance = stage.start(runner, polite)
+    stage.tools.wait_until(lambda: "ready" in stage.said_by(polite), timeout=3.0)
+    runner.stop(instance, stage.tools, grace=5.0)
+    assert "bye" in stage.said_by(polite)
+    stubborn = stage.request(
+        shell("trap '' TERM; echo ready; while :; do sleep 0.05; done"), InstanceSpec("deaf")
+    )
+    instance = stage.start(runner, stubborn)
+    stage.tools.wait_until(lambda: "ready" in stage.said_by(stubborn), timeout=3.0)
+    begun = stage.tools.now()
+    runner.stop(instance, stage.tools, grace=0.2)
+    assert stage.tools.now() - begun < 2
+    assert left_behind(stage) == []
+
+
+def test_an_instance_is_found_again_from_its_json(stage: Stage, runner: Runner) -> None:
+    request = stage.request(WEB, web(), detach=True)
+    instance = decode(Instance, encode(stage.start(runner, request)))
+    again = Stage(stage.folder, environment=stage.environment)
+    assert runner.status(instance, again.tools).state == "running"
+    runner.stop(instance, again.tools, grace=1.0)
+    assert left_behind(stage) == []
+
+
+def test_a_start_in_the_folder_of_one_that_was_forgotten_ends_that_one(stage: Stage, runner: Runner) -> None:
+    request = stage.request(shell("sleep 60"), InstanceSpec("agent"), detach=True)
+    lost = stage.start(runner, request)
+    again = Stage(stage.folder, environment=stage.environment)
+    instance = runner.start(request, again.tools)
+    assert runner.status(lost, again.tools).state != "running"
+    runner.stop(instance, again.tools, grace=0.1)
+    assert left_behind(stage) == []
+
+
+def test_mounts_hold_what_they_say(stage: Stage, runner: Runner) -> None:
+    (stage.tools.root / "shared").mkdir()
+    (stage.tools.root / "shared" / "note").write_text("from outside")
+    (stage.tools.root / "shared").chmod(0o777)
+    mounts = (
+        Mount("bind", "/mnt/in", "shared"),
+        Mount("tmpfs", "/scratch", size=1 << 20),
+        Mount("volume", "/data", "kept"),
+    )
+    base = "/" if runner.name != "host" else f"{stage.folder}/instances/agent/root/"
+    script = f"cat {base}mnt/in/note; echo x > {base}scratch/x && echo y > {base}data/y && echo done; sleep 9"
+    request = stage.request(shell(script), InstanceSpec("agent", mounts=mounts))
+    instance = stage.start(runner, request)
+    stage.tools.wait_until(lambda: "done" in stage.said_by(request), timeout=3.0)
+    runner.stop(instance, stage.tools, grace=0.1)
+    assert "from outside" in stage.said_by(request)
+    assert (stage.tools.state / "volumes" / "kept" / "y").read_text() == "y\n"
+    assert (stage.tools.root / "shared" / "note").read_text() == "from outside"
+
+
+@pytest.mark.parametrize(
+    ("mount", "said"),
+    [
+        (Mount("bind", "/mnt", "../outside"), "lies outside the workspace"),
+        (Mount("bind", "/mnt", "/etc"), "lies outside the workspace"),
+        (Mount("bind", "/mnt", "absent"), "is not there"),
+        (Mount("tmpfs", "/mnt/../.."), "is not an absolute path inside the image"),
+        (Mount("volume", "/mnt", "../x"), "is not a volume's name"),
+    ],
+)
+def test_a_mount_that_leads_out_is_refused(stage: Stage, runner: Runner, mount: Mount, said: str) -> None:
+    request = stage.request(WEB, InstanceSpec("agent", mounts=(mount,)))
+    with pytest.raises(StepError, match=said):
+        stage.start(runner, request)
+    assert list(request.state.iterdir()) == []
+
+
+def test_the_root_can_be_read_only(stage: Stage, runner: Runner) -> None:
+    isolation = Isolation(read_only_root=True)
+    script = "touch /data/x || echo refused; echo x > /tmp/x && echo wrote"
+    instance_spec = InstanceSpec("agent", isolation=isolation, mounts=(Mount("tmpfs", "/tmp"),))
+    request = stage.request(shell(script), instance_spec)
+    instance = stage.start(runner, request)
+    assert stage.ended(runner, instance)
+    if runner.name == "host":
+        assert any("can't keep the root read-only" in note for note in stage.notes)
+    else:
+        assert "refused\nwrote\n" in stage.said_by(request)
+    runner.stop(instance, stage.tools)
+
+
+def test_memory_beyond_the_limit_is_refused(stage: Stage, runner: Runner) -> None:
+    hungry = "x=x; i=0; while [ $i -lt 28 ]; do x=$x$x; i=$((i+1)); done; echo survived"
+    request = stage.request(shell(hungry), InstanceSpec("agent", limits=Limits(memory=24 << 20)))
+    instance = stage.start(runner, request)
+    assert stage.ended(runner, instance)
+    assert "survived" not in stage.said_by(request)
+    runner.stop(instance, stage.tools)
+
+
+def test_a_port_that_is_taken_moves_and_the_agent_is_told(stage: Stage, runner: Runner) -> None:
+    first = stage.start(runner, stage.request(WEB, web("first")))
+    assert stage.answers(first)
+    second = stage.start(runner, stage.request(WEB, web("second")))
+    assert stage.answers(second)
+    assert second.ports["8080/tcp"] != first.ports["8080/tcp"]
+    assert any("second is told PORT=" in note for note in stage.notes)
+    for instance in (first, second):
+        runner.stop(instance, stage.tools, grace=0.5)
+
+
+def test_a_fixed_port_that_is_taken_is_an_error_that_names_who_has_it(stage: Stage, runner: Runner) -> None:
+    first = stage.start(runner, stage.request(WEB, web("first")))
+    assert stage.answers(first)
+    taken = first.ports["8080/tcp"]
+    with pytest.raises(StepError, match=rf"second: port {taken} is taken by .*(busybox|httpd).* \(pid \d+\)"):
+        stage.start(runner, stage.request(WEB, web("second", host=taken)))
+    runner.stop(first, stage.tools, grace=0.5)
+
+
+def test_a_second_port_does_not_move(stage: Stage, runner: Runner) -> None:
+    request = stage.request(WEB, InstanceSpec("agent", ports=(PortMapping(8080), PortMapping(9000, 9001))))
+    with pytest.raises(StepError, match="port 9000 can't become 9001"):
+        stage.start(runner, request)
+
+
+def test_an_image_with_nothing_to_start_is_refused_and_leaves_nothing(stage: Stage, runner: Runner) -> None:
+    request = stage.request(ImageConfig(user="10001"), InstanceSpec("agent"))
+    with pytest.raises(StepError, match="neither entrypoint nor command"):
+        stage.start(runner, request)
+    assert list(request.state.iterdir()) == []
+
+
+def test_an_agent_whose_program_is_missing_does_not_run(stage: Stage, runner: Runner) -> None:
+    request = stage.request(replace(WEB, entrypoint=("/app/nonesuch",)), InstanceSpec("agent"))
+    try:
+        instance = stage.start(runner, request)
+    except StepError as error:
+        assert "nonesuch" in str(error)
+    else:
+        assert stage.ended(runner, instance)
+        assert "nonesuch" in stage.said_by(request)
+        runner.stop(instance, stage.tools)
+    assert left_behind(stage) == []
+
+
+def test_a_test_instance_ends_with_the_run_that_started_it(stage: Stage, runner: Runner) -> None:
+    need(runner.name not in ("crun", "runc"), "a container outlives its minder until the next start finds it")
+    instance = stage.start(runner, stage.request(shell("sleep 60"), InstanceSpec("agent")))
+    stage.processes.kill_children(grace=0.5)
+    assert runner.status(instance, stage.tools).state != "running"
+    runner.stop(instance, stage.tools)
+
+
+def test_a_dynamic_program_runs_with_the_loader_and_libraries_of_its_image(stage: Stage) -> None:
+    runner = HostRunner()
+    cat = shutil.which("cat") or ""
+    done = stage.tools.run(stage_process(("ldd", cat)))
+    need(done.exit_code == 0 and "=>" in done.stdout, "cat is not a dynamic program here")
+    places = [word for line in done.stdout.splitlines() for word in line.split() if word.startswith("/")]
+    files = {place.lstrip("/"): Path(place).read_bytes() for place in (*places, cat)}
+    config = ImageConfig(entrypoint=(cat, "/proc/self/maps"), user="10001", env=("PATH=/usr/bin:/bin",))
+    request = stage.request(config, InstanceSpec("agent"), files=files)
+    instance = stage.start(runner, request)
+    assert stage.ended(runner, instance)
+    libraries = [line.split()[-1] for line in stage.said_by(request).splitlines() if ".so" in line]
+    assert libraries
+    assert all(library.startswith(str(request.state)) for library in libraries)
+    runner.stop(instance, stage.tools)
+
+
+def stage_process(argv: tuple[str, ...]):  # type: ignore[no-untyped-def]
+    from aac_tasks.contracts.tools import Process
+
+    return Process(argv)
+
+
+def test_everything_above_also_works_for_a_plain_user() -> None:
+    need(os.geteuid() == 0, "already a plain user")
+    user = os.environ.get("AAC_TEST_USER", "nobody")
+    need(shutil.which("setpriv"), "setpriv is not installed (util-linux)")
+    need(stat_of(os.getpid()), "no /proc")
+    _run_again_as(user)
+
+
+HIDE = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
+
+
+def _run_again_as(user: str) -> None:
+    import pwd
+    import sys
+    import tempfile
+
+    from aac_tasks.contracts.tools import Process
+
+    row = pwd.getpwnam(user)
+    with tempfile.TemporaryDirectory(prefix="aac-plain-") as name:
+        folder = Path(name)
+        os.chown(folder, row.pw_uid, row.pw_gid)
+        stage = Stage(folder)
+        python = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", __file__)
+        hidden = ("unshare", "--mount", "sh", "-c", HIDE, "hide")  # see WRAPPER in conftest.py
+        become = (*hidden, "setpriv", f"--reuid={row.pw_uid}", f"--regid={row.pw_gid}", "--clear-groups", "--")
+        env = {**os.environ, "HOME": name, "TMPDIR": name, "PYTHONDONTWRITEBYTECODE": "1"}
+        env.pop("AAC_REQUIRE_REAL", None)
+        done = stage.tools.run(Process((*become, *python, "-k", "not plain_user"), env=env, timeout=300.0))
+        assert done.exit_code == 0, done.stdout[-6000:]

@@ -1,0 +1,70 @@
+"""The blob store: whole or not at all."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from aac_tasks.contracts.image import Digest
+from aac_tasks.errors import StepError
+from aac_tasks.state.blobs import Blobs
+
+
+def test_a_blob_is_found_by_the_digest_of_its_bytes(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    found = blobs.put([b"hello ", b"world"], media_type="text/plain")
+    assert found.digest == "sha256:" + hashlib.sha256(b"hello world").hexdigest()
+    assert found.size == 11
+    assert blobs.open(found.digest).read() == b"hello world"
+
+
+def test_bytes_that_lie_about_their_digest_are_not_stored(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    wanted = Digest("sha256:" + "0" * 64)
+    with pytest.raises(StepError, match="not to the sha256:000"):
+        blobs.put(b"x", media_type="text/plain", expect=wanted)
+    assert not blobs.has(wanted)
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_stream_that_breaks_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> object:
+        yield b"half"
+        raise OSError("cable")
+
+    with pytest.raises(OSError, match="cable"):
+        Blobs(tmp_path).put(broken(), media_type="x")  # type: ignore[arg-type]
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_a_missing_blob_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="run the step that makes it again"):
+        Blobs(tmp_path).open(Digest("sha256:" + "0" * 64))
+
+
+def test_a_torn_memo_is_as_good_as_none(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    blobs.remember("ab12", "text\nof two lines")
+    assert blobs.memo("ab12") == "text\nof two lines"
+    path = tmp_path / "memos" / "ab" / "ab12"
+    path.write_text(path.read_text()[:-2])
+    assert blobs.memo("ab12") is None
+
+
+def test_scratch_is_gone_whatever_happens(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="oops"), Blobs(tmp_path).scratch() as folder:
+        (folder / "deep").mkdir()
+        (folder / "deep" / "file").write_text("x")
+        (folder / "deep").chmod(0o500)
+        raise ValueError("oops")
+    assert not folder.exists()
+
+
+def test_leftovers_of_killed_processes_are_swept_and_others_kept(tmp_path: Path) -> None:
+    dead = tmp_path / "tmp" / "999999999-abc"
+    mine = tmp_path / "tmp" / f"{os.getpid()}-abc"
+    dead.mkdir(parents=True)
+    mine.mkdir(parents=True)
+    Blobs(tmp_path).sweep()
+    assert (dead.exists(), mine.exists()) == (False, True)
