@@ -19,9 +19,7 @@ from aac_tasks.errors import StepError
 from aac_tasks.steps.http import Http
 
 
-def get(
-    url: str, environment: Mapping[str, str], ca_file: str = "", timeout: float = 10
-) -> tuple[int, bytes]:
+def get(url: str, environment: Mapping[str, str], ca_file: str = "", timeout: float = 10) -> tuple[int, bytes]:
     http = Http(environment=environment, offline=False, cancelled=threading.Event(), ca_file=ca_file)
     with http.request(HttpRequest("GET", url, timeout=timeout, retries=0)) as answer:
         return answer.status, answer.read()
@@ -67,9 +65,7 @@ def test_a_ca_of_the_company_is_trusted_when_the_setting_names_it(server: str, c
 def test_an_unknown_ca_is_not_trusted_and_the_remedy_is_named(server: str) -> None:
     with pytest.raises(StepError) as caught:
         get(f"https://{server}/", {})
-    assert f"GET https://{server}/: the certificate is not trusted: unable to get local issuer" in str(
-        caught.value
-    )
+    assert f"GET https://{server}/: the certificate is not trusted: unable to get local issuer" in str(caught.value)
     assert "name the CA's PEM file in SSL_CERT_FILE or AAC_CA_FILE" in str(caught.value)
 
 
@@ -153,9 +149,7 @@ def test_https_goes_through_the_proxy_in_a_tunnel(server: str, ca: Path) -> None
         environment = {"https_proxy": f"http://me:word@{proxy}", "SSL_CERT_FILE": str(ca)}
         assert get("https://far.invalid/x", environment) == (200, b"secret")
     assert seen[0].startswith(b"CONNECT far.invalid:443 HTTP/1.")
-    assert b"proxy-authorization: basic bWU6d29yZA==" in seen[0].replace(b"Basic", b"basic").replace(
-        b"Proxy-A", b"proxy-a"
-    )
+    assert b"proxy-authorization: basic bWU6d29yZA==" in seen[0].replace(b"Basic", b"basic").replace(b"Proxy-A", b"proxy-a")
     assert b"/x" not in seen[0]
 
 

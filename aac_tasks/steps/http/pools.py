@@ -83,9 +83,7 @@ class _Plain(HTTPConnection):
         _attach(made)
         return made
 
-    def putrequest(
-        self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False
-    ) -> None:
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
         _attach(self.sock)  # a connection out of the pool; None while it is not connected yet
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
