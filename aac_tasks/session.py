@@ -204,7 +204,7 @@ class Session:
             self.tell(Event("note", step.id, "its files changed while it ran: the next run does it again"))
         else:
             self.keep(case, result, seconds)
-            if step.pure:
+            if step.pure and case.key.deep:
                 self.actions.put(case.key.deep, result)
         for note in result.notes:
             self.tell(Event("note", step.id, note))

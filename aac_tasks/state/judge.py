@@ -31,8 +31,9 @@ class Case:
 
     @property
     def key(self) -> Key:
-        """Both keys."""
-        return make_key(self.step, self.action, self.tree, dict(self.upstream), dict(self.deep))
+        """Both keys; no deep key ("") while an upstream step has none, as after an edit during its run."""
+        key = make_key(self.step, self.action, self.tree, dict(self.upstream), dict(self.deep))
+        return key if all(self.deep.values()) else Key(key.key, "")
 
 
 def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> Verdict:
