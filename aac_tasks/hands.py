@@ -1,10 +1,9 @@
-"""What a session does with its hands: tools for a step, the runner that works here, secrets, presence in the world."""
+"""What a run does with its hands: tools for a step, the runner that works here, secrets, presence in the world."""
 
 from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.actions import RunnerChoice
 from aac_tasks.contracts.canonical import JsonObject
@@ -13,6 +12,7 @@ from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.contracts.result import Artifact, Event, Result
 from aac_tasks.contracts.roles import Instance, Runner
 from aac_tasks.errors import PluginError, StepError
+from aac_tasks.run import Run
 from aac_tasks.state.judge import Case
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock, write_lock
@@ -22,65 +22,58 @@ from aac_tasks.steps.http import Http
 from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 
-if TYPE_CHECKING:
-    from aac_tasks.session import Session
-
 
 class Hands:
     """Made when the first step has to run or the world has to be asked."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        environment = dict(session.options.environment) or dict(os.environ)
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        environment = dict(run.options.environment) or dict(os.environ)
         self.shop = Workshop(
             processes=Processes(
                 environment=environment,
-                tell=lambda line: session.tell(Event("output", text=line)),
-                cancelled=session.cancelled,
+                tell=lambda line: run.tell(Event("output", text=line)),
+                cancelled=run.cancelled,
             ),
-            network=Http(environment=environment, offline=session.options.offline, cancelled=session.cancelled),
-            blobs=session.blobs,
-            scratch=session.blobs.scratch,
-            cache=session.cache,
+            network=Http(environment=environment, offline=run.options.offline, cancelled=run.cancelled),
+            blobs=run.blobs,
+            scratch=run.blobs.scratch,
+            cache=run.cache,
             environment=environment,
-            cancelled=session.cancelled,
-            resolve_secret=session.plugins.resolve_secret,
-            offline=session.options.offline,
+            cancelled=run.cancelled,
+            resolve_secret=run.plugins.resolve_secret,
+            offline=run.options.offline,
         )
-        session.cache.mkdir(parents=True, exist_ok=True)
-        session.blobs.sweep()
+        run.cache.mkdir(parents=True, exist_ok=True)
+        run.blobs.sweep()
 
     def tools(self, step_id: str, agent: str) -> StepTools:
         """Tools that speak for one step."""
-        tell = self.session.tell
+        tell = self.run.tell
         return StepTools(
             shop=self.shop,
-            root=self.session.root,
-            state=self.session.state.agent(agent),
-            tell_progress=lambda text, done, total: tell(
-                Event("progress", step_id, text, data={"done": done, "total": total})
-            ),
+            root=self.run.root,
+            state=self.run.state.agent(agent),
+            tell_progress=lambda text, done, total: tell(Event("progress", step_id, text, data={"done": done, "total": total})),
             tell_note=lambda text: tell(Event("note", step_id, text)),
         )
 
     def execute(self, case: Case, agent: AgentPlan, previous: Stamp | None) -> Result:
         """Do a step's work; step lock's answer is also written to agent.lock."""
-        session = self.session
-        folder = session.folder(agent)
+        run = self.run
+        folder = run.folder(agent)
         step = case.step
         lock = None
-        if step.kind == "lock" and not session.options.update:
+        if step.kind == "lock" and not run.options.update:
             lock = read_lock(folder / LOCK_NAME)
         job = Job(
             step=step,
             action=case.action,
             folder=folder,
             tools=self.tools(step.id, step.agent),
-            catalog=session.plugins.catalog,
+            catalog=run.plugins.catalog,
             snapshot=case.snapshot,
-            upstream={
-                i.partition(":")[0]: r.outputs for i, r in session.results.items() if i.endswith(f":{step.agent}")
-            },
+            upstream={i.partition(":")[0]: r.outputs for i, r in run.results.items() if i.endswith(f":{step.agent}")},
             runner=lambda: self.runner,
             previous=_object(previous.result.outputs.get("data")) if previous else None,
             lock=lock,
@@ -99,7 +92,7 @@ class Hands:
     def allow_host(self) -> bool:
         """Whether tests may run without isolation."""
         said = self.shop.environment.get("AAC_ALLOW_HOST", "") in ("1", "true")
-        return self.session.options.allow_host or self.session.settings.allow_host or said
+        return self.run.options.allow_host or self.run.settings.allow_host or said
 
     @cached_property
     def runner_choice(self) -> RunnerChoice:
@@ -108,8 +101,8 @@ class Hands:
         Raises:
             StepError: none works; says why for each.
         """
-        asked = self.session.options.runner or self.session.settings.runner
-        table = self.session.plugins.catalog.runners
+        asked = self.run.options.runner or self.run.settings.runner
+        table = self.run.plugins.catalog.runners
         candidates = [table.get(asked)] if asked else list(table)
         refusals: list[str] = []
         for runner in candidates:
@@ -120,7 +113,7 @@ class Hands:
             if probe.works:
                 why = "; ".join(refusals) or ("as asked" if asked else "the first that works here")
                 choice = RunnerChoice(runner.name, probe.isolation, probe.version, why)
-                self.session.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
+                self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
                 return choice
             refusals.append(f"{runner.name}: {probe.reason}")
         raise StepError(
@@ -131,13 +124,13 @@ class Hands:
     @property
     def runner(self) -> Runner:
         """The chosen runner."""
-        return self.session.plugins.catalog.runners.get(self.runner_choice.name)
+        return self.run.plugins.catalog.runners.get(self.runner_choice.name)
 
     # -- presence -----------------------------------------------------------------------------------------------
 
     def missing(self, artifact: Artifact) -> str:
         """What is wrong with an artifact that only the world can tell of."""
-        catalog = self.session.plugins.catalog
+        catalog = self.run.plugins.catalog
         tools = self.tools("", "-")
         try:
             if artifact.type == "tag":
@@ -153,13 +146,13 @@ class Hands:
 
     def _instance(self, artifact: Artifact) -> str:
         instance = decode(Instance, artifact.data)
-        runner = self.session.plugins.catalog.runners.get(instance.runner)
+        runner = self.run.plugins.catalog.runners.get(instance.runner)
         state = runner.status(instance, self.tools("", "-")).state
         return "" if state == "running" else f"{artifact.name or instance.name} is not running ({state})"
 
     def remove_deployed(self, target: str, agent: str, data: JsonObject) -> None:
         """Stop what a deploy started."""
-        self.session.plugins.catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent))
+        self.run.plugins.catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent))
 
     def close(self) -> None:
         """End children that are still there."""

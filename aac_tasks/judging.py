@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
@@ -11,26 +12,28 @@ from aac_tasks.contracts.context import Snapshot
 from aac_tasks.contracts.plan import Step, TreeRequest
 from aac_tasks.contracts.result import Artifact, Verdict
 from aac_tasks.errors import StepError
+from aac_tasks.run import Run
 from aac_tasks.state.judge import Case, changes, judge, spec_path
 from aac_tasks.state.presence import missing_locally
 from aac_tasks.state.stamps import StampFile
 from aac_tasks.state.tree import snapshot
 
 if TYPE_CHECKING:
-    from aac_tasks.session import Session
+    from aac_tasks.hands import Hands
 
 
 class Judging:
-    """The judge's clerk for one session."""
+    """The judge's clerk for one run. ``hands`` are asked only for what files can't tell."""
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, run: Run, hands: Callable[[], Hands]) -> None:
+        self.run = run
+        self._hands = hands
         self._snapshots: dict[str, Snapshot] = {}
         self._guard = threading.RLock()
 
     def stamps(self, step: Step) -> StampFile:
         """Where the step's stamp is."""
-        return StampFile(self.session.state.step(step.agent, step.kind))
+        return StampFile(self.run.state.step(step.agent, step.kind))
 
     def case(self, step: Step) -> Case:
         """Everything the step's key is made of, now.
@@ -42,12 +45,12 @@ class Judging:
             raise StepError(step.pending or f"{step.id} has nothing to do")
         action = step.action
         if "runner" in step.asks:
-            action = {**action, "runner": self.session.hands.runner_choice.keyed()}
+            action = {**action, "runner": self._hands().runner_choice.keyed()}
         upstream: dict[str, Json] = {}
         deep: dict[str, str] = {}
         for consumed in step.consumes:
-            stamp = self.stamps(self.session.step(consumed.step)).read()
-            known = self.session.results.get(consumed.step) or (stamp.result if stamp else None)
+            stamp = self.stamps(self.run.step(consumed.step)).read()
+            known = self.run.results.get(consumed.step) or (stamp.result if stamp else None)
             if known is None:
                 raise StepError(f"{step.id} needs {consumed.step}, which has not run")
             upstream[f"{consumed.step}/{consumed.output}"] = known.outputs.get(consumed.output)
@@ -59,14 +62,12 @@ class Judging:
         name = fingerprint(encode(request))
         with self._guard:
             if again or name not in self._snapshots:
-                self._snapshots[name] = snapshot(
-                    self.session.root, request, self.session.digests, self.session.workspace.seen
-                )
+                self._snapshots[name] = snapshot(self.run.root, request, self.run.digests, self.run.workspace.seen)
             return self._snapshots[name]
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""
-        step = self.session.step(step_id)
+        step = self.run.step(step_id)
         if step.kind == "lock":
             return self._judge_lock(step)
         if step.action is None or step.pending:
@@ -82,13 +83,13 @@ class Judging:
 
     def _judge_lock(self, step: Step) -> Verdict:
         """The lock file itself says what it answers; no stamp is needed, so a fresh clone is up to date."""
-        agent = self.session.agent_of(step.id)
+        agent = self.run.agent_of(step.id)
         waiting = any(s.pending == "waits for step lock" for s in agent.steps)
-        if self.session.options.update and step.id not in self.session.results:
+        if self.run.options.update and step.id not in self.run.results:
             return Verdict(False, "asked to resolve again")
         if not waiting:
             return Verdict(True, "agent.lock answers agent.yaml", agent.lock_inputs, agent.lock_inputs)
-        if not (self.session.folder(agent) / "agent.lock").exists():
+        if not (self.run.folder(agent) / "agent.lock").exists():
             return Verdict(False, "there is no agent.lock", agent.lock_inputs, agent.lock_inputs)
         stamp = self.stamps(step).read()
         case = Case(step, step.action or {})
@@ -98,17 +99,17 @@ class Judging:
 
     def missing(self, artifact: Artifact) -> str:
         """What is wrong with an artifact, "" when it is there."""
-        found = missing_locally(artifact, self.session.root, self.session.blobs)
-        return self.session.hands.missing(artifact) if found is None else found
+        found = missing_locally(artifact, self.run.root, self.run.blobs)
+        return self._hands().missing(artifact) if found is None else found
 
     def _keep(self, step: Step, stamps: StampFile) -> None:
         stamp = stamps.read()
         if stamp is not None:
-            self.session.results.setdefault(step.id, stamp.result)
+            self.run.results.setdefault(step.id, stamp.result)
 
     def why(self, step_id: str) -> JsonObject:
         """The verdict and every change, old → new, with its place in agent.yaml."""
-        step = self.session.step(step_id)
+        step = self.run.step(step_id)
         verdict = self.judge(step_id)
         answer: dict[str, Json] = {
             "step": step_id,
@@ -124,8 +125,6 @@ class Judging:
         except StepError:
             return answer
         values, files = changes(case, stamp, self.stamps(step).files())
-        answer["changes"] = [
-            {"path": c.path, "spec": spec_path(step, c.path), "old": c.old, "new": c.new} for c in values
-        ]
+        answer["changes"] = [{"path": c.path, "spec": spec_path(step, c.path), "old": c.old, "new": c.new} for c in values]
         answer["files"] = [{"path": c.path, "old": c.old, "new": c.new} for c in files]
         return answer

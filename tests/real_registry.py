@@ -45,7 +45,7 @@ def registry_server(
 ) -> Iterator[str]:
     """Run a registry that keeps its data below ``folder``; yields ``host:port``.
 
-    ``htpasswd`` maps users to passwords (None: anybody may do anything); ``tls`` is a certificate and its key.
+    ``htpasswd`` maps users to passwords (None: all may do all); ``tls`` is a certificate and its key.
     Skipped when docker-registry is not installed, failed when AAC_REQUIRE_REAL=1.
     """
     need(shutil.which("docker-registry"), "docker-registry is not installed")

@@ -16,6 +16,7 @@ from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import AacError, SpecError, StepError
 from aac_tasks.reporter.terminal import Lines, paint, wants_colour
 from aac_tasks.reporter.wording import plain
+from aac_tasks.steps.redaction import redact_keys
 
 BUG = 2
 INTERRUPTED = 130
@@ -47,7 +48,7 @@ def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
 
 
 def _bug(world: World, words: list[str], error: Exception) -> int:
-    trace = traceback.format_exc()
+    trace = redact_keys(traceback.format_exc())
     log = _write_log(world.folder, trace)
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     where = f"; the traceback is in {log}" if log else ""
@@ -74,9 +75,9 @@ def _document(error: AacError) -> JsonObject:
 
 def _tell(world: World, facts: JsonObject, text: str, as_json: bool) -> None:
     if as_json:
-        Lines(world.out).write(json.dumps({"error": facts}, indent=2, ensure_ascii=False))
+        Lines(world.out).write(redact_keys(json.dumps({"error": facts}, indent=2, ensure_ascii=False)))
         return
-    first, *rest = plain(text).splitlines() or [""]
+    first, *rest = plain(redact_keys(text)).splitlines() or [""]
     Lines(world.err).write("\n".join([paint("error:", "red", wants_colour(world.err, world.environment)) + f" {first}", *rest]))
 
 

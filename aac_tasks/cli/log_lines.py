@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.cli import show
 from aac_tasks.cli.world import World
 from aac_tasks.reporter.wording import plain
+from aac_tasks.steps.redaction import redact_keys
 
 if TYPE_CHECKING:
     from aac_tasks.running import Instances
@@ -71,19 +72,19 @@ def read(instances: Instances, name: str) -> Iterator[str]:
     """A log's lines, without what could steer a terminal."""
     with instances.logs(name) as stream:
         for raw in stream:
-            yield plain(raw.decode(errors="replace")).rstrip("\n")
+            yield redact_keys(plain(raw.decode(errors="replace"))).rstrip("\n")
 
 
 def follow(instances: Instances, name: str, world: World, *, last: int | None = None, since: Moment | None = None) -> int:
     """Print a log until its instance ends; the exit code is the instance's, where that is known."""
     with instances.logs(name) as stream:
-        text = plain(stream.read().decode(errors="replace"))
+        text = redact_keys(plain(stream.read().decode(errors="replace")))
         for line in tail(since_moment(text.splitlines(), since), last):
             show.line(world, line)
         while True:
             status = instances.status(name)  # asked before reading: what was written until the end is still shown
             more = stream.read()
-            show.text(world, more.decode(errors="replace"))
+            show.text(world, redact_keys(more.decode(errors="replace")))
             if status.state != "running" and not more:
                 return status.exit_code or 0
             if not more:

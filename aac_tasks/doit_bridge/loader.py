@@ -12,6 +12,6 @@ class AgentLoader(NamespaceTaskLoader):  # type: ignore[misc]  # doit is untyped
 
     def setup(self, opt_values: Any) -> None:
         """Make the namespace."""
-        from aac_tasks import dodo  # lazy: it opens a session in the current folder
+        from aac_tasks.doit_bridge.namespace import DOIT_CONFIG, task_agents  # lazy: it looks at the current folder
 
-        self.namespace = {name: getattr(dodo, name) for name in dodo.__all__}
+        self.namespace = {"DOIT_CONFIG": DOIT_CONFIG, "task_agents": task_agents}

@@ -157,7 +157,7 @@ def _application(layer: ApplicationLayer) -> Iterator[str]:
 
 
 def _configuration(recipe: Recipe) -> Iterator[str]:
-    for name, value in recipe.env.items():
+    for name, value in sorted(recipe.env.items()):
         yield f"ENV {_held(name, _NAME, 'environment variable', 'letters, digits and _')}={_quoted(value, f'environment {name}')}"
     for key, value in sorted(recipe.labels.items()):
         held = _held(key, _KEY, "label", "a name without spaces, quotes, '=', '$', '#' and backslash")
@@ -219,8 +219,8 @@ def _held(value: str, grammar: re.Pattern[str], field: str, accepted: str) -> st
 def render_ignore(patterns: Iterable[str]) -> str:
     """A .dockerignore file with exactly these patterns, in order.
 
-    Docker trims a line and takes a leading ``#`` for a comment; where a pattern means those characters, the ``.`` parts
-    added here keep them and vanish when Docker cleans the path (``filepath.Clean``).
+    Docker takes a leading ``#`` for a comment and trims every pattern. Where those characters are meant, ``./`` goes
+    before the first (it vanishes when Docker cleans the path), and white space at an end becomes a class of its own.
 
     Raises:
         PlanError: a pattern holds a newline, a carriage return or NUL.
@@ -231,10 +231,9 @@ def render_ignore(patterns: Iterable[str]) -> str:
         if bad:
             raise PlanError(f"ignore pattern {pattern!r} holds {bad.group(0)!r}; one pattern is one line")
         negated, bare = (pattern.startswith("!"), pattern.removeprefix("!"))
-        if bare[:1] == "#" or bare[:1].isspace():
+        bare = re.sub(r"\A\s|\s\Z", lambda space: f"[{space.group(0)}]", bare)
+        if bare.startswith("#"):
             bare = f"./{bare}"
-        if bare[-1:].isspace():
-            bare = f"{bare}/."
         lines.append(("!" if negated else "") + bare)
     return "".join(f"{line}\n" for line in lines)
 

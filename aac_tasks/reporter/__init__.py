@@ -11,6 +11,7 @@ from aac_tasks.reporter.lines import LineReporter, Style
 from aac_tasks.reporter.machine import DocumentReporter
 from aac_tasks.reporter.terminal import Lines, wants_colour, wants_live
 from aac_tasks.reporter.wording import marks_for
+from aac_tasks.steps.redaction import redact_keys
 
 Kind = Literal["auto", "plain", "live", "json", "quiet"]
 
@@ -30,25 +31,20 @@ class Reporter(Protocol):
         ...
 
 
-def nothing_to_hide(text: str) -> str:
-    """The redaction of a run that holds no secret."""
-    return text
-
-
 def make(  # noqa: PLR0913  # one entrance for every door; all but the kind are named
     kind: Kind,
     *,
     out: TextIO,
     err: TextIO,
     environment: Mapping[str, str],
-    redact: Callable[[str], str] = nothing_to_hide,
+    redact: Callable[[str], str] = redact_keys,
     clock: Callable[[], float] = time.monotonic,
     verbose: bool = False,
 ) -> Reporter:
     """The reporter of a kind.
 
     ``auto`` is a live view on a terminal and lines elsewhere (CI, TERM=dumb, a pipe); ``quiet`` says failures
-    only. ``redact`` is applied to every text before it is shown; ``clock`` counts seconds;
+    only. ``redact`` is applied to every text before it is shown (default: whatever looks like a key); ``clock`` counts seconds;
     ``verbose`` also says when a step starts.
     """
     if kind == "json":

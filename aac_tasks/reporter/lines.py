@@ -65,7 +65,7 @@ class LineReporter:
     def _tell_outcome(self, event: Event) -> None:
         if event.type == "failed" or not self._style.quiet:
             target = self._err if self._style.quiet else self._out
-            for line in self._style.outcome(event):
+            for line in self._style.outcome(event, self._tally.crowd(event)):
                 target.write(line)
 
     def _tell_progress(self, event: Event) -> None:
@@ -96,8 +96,10 @@ class Style:
         self.quiet = quiet
         self.verbose = verbose
 
-    def outcome(self, event: Event) -> list[str]:
-        """``✓ image:hello  built sha256:…  1.2 s``; further lines of the text are indented."""
+    def outcome(self, event: Event, crowd: str = "") -> list[str]:
+        """``✓ image:hello  sha256:… 12.3 MB  1.2 s``; further lines are indented. ``crowd``: see `Tally.crowd`."""
+        if crowd and not self.verbose:
+            return [paint(crowd, "dim", self.colour)] if crowd.strip() else []
         first, *rest = sentence(event, self.marks.ellipsis).splitlines() or [""]
         took = f"  {duration(event.seconds)}" if event.seconds and event.type != "fresh" else ""
         line = f"{self.marks.of(event.type)} {event.step}  {first}{took}"

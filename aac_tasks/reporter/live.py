@@ -82,7 +82,7 @@ class LiveReporter:
             self._running[event.step] = (since, progress(event))
         elif event.type in ("done", "cached", "fresh", "failed"):
             self._running.pop(event.step, None)
-            return self._style.outcome(event)
+            return self._style.outcome(event, self._tally.crowd(event))
         elif event.type in ("output", "note", "summary"):
             prefix = f"{agent_first(event.step)} | " if event.step else ""
             return [prefix + line for line in plain(event.text).splitlines()]

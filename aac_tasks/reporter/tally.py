@@ -9,6 +9,9 @@ from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.result import Event
 from aac_tasks.reporter.wording import OUTCOMES, Marks, duration, layers, plain, produced, sentence
 
+FRESH_SHOWN = 40
+"""So many steps that are up to date get a line of their own: among thousands of agents the changed ones must be seen."""
+
 _MAKERS = ("image:", "push:", "deploy:")
 
 
@@ -34,13 +37,21 @@ class Tally:
 
     outcomes: list[Event] = field(default_factory=list)
     notes: list[Event] = field(default_factory=list)
+    fresh: int = 0
 
     def add(self, event: Event) -> None:
         """Take an event in; those that end no step and are no note change nothing."""
         if event.type in OUTCOMES:
             self.outcomes.append(event)
+            self.fresh += event.type == "fresh"
         elif event.type == "note":
             self.notes.append(event)
+
+    def crowd(self, event: Event) -> str:
+        """``""`` when the event deserves its lines, else what to say instead: one line at the first, a space later."""
+        if event.type != "fresh" or self.fresh <= FRESH_SHOWN:
+            return ""
+        return "further steps that are up to date are only counted" if self.fresh == FRESH_SHOWN + 1 else " "
 
     def count(self, outcome: str) -> int:
         """How many steps ended this way."""
@@ -66,6 +77,8 @@ class Tally:
 
     def _products(self, marks: Marks) -> list[str]:
         made = [event for event in self.outcomes if event.type != "failed" and event.step.startswith(_MAKERS)]
+        if self.fresh > FRESH_SHOWN:
+            made = [event for event in made if event.type != "fresh"]
         rows = [(event, produced(event.data, marks.ellipsis)) for event in made]
         return [f"  {marks.produced} {event.step}  {text} {layers(event.data)}".rstrip() for event, text in rows if text]
 

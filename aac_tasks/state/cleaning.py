@@ -66,7 +66,7 @@ def prune(cache: Path, limit: int) -> Pruned:
             file.path.unlink()
             left, freed, removed = left - file.size, freed + file.size, removed + 1
     for part in sorted(parts.values(), key=lambda p: p.size):
-        if left > limit and part.name not in OURS and part.name != "tmp":
+        if left > limit and part.size and part.name not in OURS and part.name != "tmp":
             shutil.rmtree(cache / part.name, ignore_errors=True)
             left, freed, removed = left - part.size, freed + part.size, removed + part.files
     return Pruned(removed, freed, left)

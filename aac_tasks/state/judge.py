@@ -30,10 +30,14 @@ class Case:
         return self.snapshot.digest if self.snapshot else ""
 
     @property
+    def is_rooted(self) -> bool:
+        """Whether the deep key is known down to the leaves: not after an upstream step that left no stamp."""
+        return all(self.deep.values())
+
+    @property
     def key(self) -> Key:
-        """Both keys; no deep key ("") while an upstream step has none, as after an edit during its run."""
-        key = make_key(self.step, self.action, self.tree, dict(self.upstream), dict(self.deep))
-        return key if all(self.deep.values()) else Key(key.key, "")
+        """Both keys."""
+        return make_key(self.step, self.action, self.tree, dict(self.upstream), dict(self.deep))
 
 
 def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> Verdict:

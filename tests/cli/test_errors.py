@@ -164,3 +164,22 @@ def test_help_imports_no_heavy_library(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
     )
     assert said.returncode == 0, said.stderr
+
+
+KEY = "sk-" + "a1" * 20
+
+
+def test_what_looks_like_a_key_is_shown_nowhere(stage: Stage) -> None:
+    stage.events = (Event("output", "test:hello", f"my key is {KEY}"), Event("failed", "test:hello", f"bad {KEY}"))
+    stage.raises = StepError(f"401 for {KEY}", tail=f"tail {KEY}")
+    stage.instances.listed = [{"name": "hello", "agent": "hello"}]
+    stage.instances.log = (f"log {KEY}\n".encode(), b"")
+    for argv in (("build",), ("build", "--json"), ("logs", "hello"), ("logs", "-f", "hello")):
+        said = stage(*argv)
+        assert KEY not in said.out + said.err
+        assert "***" in said.out + said.err
+    stage.raises = RuntimeError(KEY)
+    (stage.folder / ".aac").mkdir()
+    stage("build")
+    (log,) = (stage.folder / ".aac" / "logs").iterdir()
+    assert KEY not in log.read_text()

@@ -64,6 +64,16 @@ def test_a_fresh_step_says_why() -> None:
     assert ear.out == "– test:hello  up to date (since 12:01)\n– lock:hello  up to date\n"  # noqa: RUF001
 
 
+def test_among_thousands_of_fresh_steps_the_others_are_seen() -> None:
+    ear = Ear()
+    ear.tell(*(Event("fresh", f"image:a{n}", "", data={"outputs": {"digest": DIGEST}}) for n in range(3000)), BUILT)
+    ear.reporter.close()
+    lines = ear.out.splitlines()
+    assert lines[40] == "further steps that are up to date are only counted"
+    assert [line.split()[1] for line in lines[41:]] == ["image:hello", "ran,", "image:hello"]
+    assert lines[42].startswith("1 ran, 3000 up to date in")
+
+
 def test_a_cached_step_names_the_cache() -> None:
     ear = Ear()
     ear.tell(Event("cached", "image:hello", "never built", data={"outputs": {"digest": DIGEST}}))

@@ -56,6 +56,8 @@ def may_pass(error: Exception | None) -> bool:
         return False
     if isinstance(cause, socket.gaierror):
         return cause.errno == socket.EAI_AGAIN
+    if "Tunnel connection failed: 4" in str(cause):  # http.client's words when a proxy says no to CONNECT
+        return False
     return not isinstance(cause, (FileNotFoundError, PermissionError, exceptions.LocationValueError))
 
 

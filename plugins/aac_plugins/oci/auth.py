@@ -69,6 +69,10 @@ def parse_challenges(header: str) -> tuple[Challenge, ...]:
     return tuple(Challenge(scheme, parameters) for scheme, parameters in found)
 
 
+class RefusedError(StepError):
+    """The registry answered, and its answer is final: asking again would change nothing."""
+
+
 class Authority:
     """Remembers for one run what opened which door; safe for several threads."""
 
@@ -168,11 +172,11 @@ def _read_token(response: HttpResponse, access: Access, login: Credentials | Non
     return _Pass(f"Bearer {token}", tools.now() + seconds * 0.9)
 
 
-def login_needed(access: Access, reason: str) -> StepError:
+def login_needed(access: Access, reason: str) -> RefusedError:
     """The error for a door that stays shut, with how to open it."""
     registry = access.endpoint.registry
     wish = "push to" if "push" in access.actions else "pull from"
-    return StepError(
+    return RefusedError(
         f"not allowed to {wish} {registry}/{access.repository}: {reason}",
         hint=f"log in with an account that may: {login_command(registry)} "
         "(or set AGENT_REGISTRY_URL and AGENT_REGISTRY_TOKEN)",

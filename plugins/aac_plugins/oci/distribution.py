@@ -10,10 +10,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import IO
 from urllib.parse import urljoin, urlsplit
 
-from aac_plugins.oci.auth import Access, Authority, login_needed
+from aac_plugins.oci.auth import Access, Authority, RefusedError, login_needed
 from aac_plugins.oci.documents import MAX_DOCUMENT
 from aac_plugins.oci.endpoint import patience
 from aac_plugins.oci.manifests import INDEXES, MANIFESTS
@@ -59,7 +58,8 @@ class Client:
             self._expect(answer, (200,), f"asked for manifest {reference}")
             data = answer.read(MAX_DOCUMENT)
             media = _media_type(answer)
-        descriptor = Descriptor(media or _said_media_type(data), _hash(data), len(data))
+        digest = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+        descriptor = Descriptor(media or _said_media_type(data), digest, len(data))
         if ":" in reference and descriptor.digest != reference:
             raise StepError(
                 f"{self.name}: asked for manifest {reference}, got bytes that hash to {descriptor.digest}"
@@ -117,7 +117,9 @@ class Client:
             try:
                 if self._upload(blob, last=attempt == ATTEMPTS):
                     return blob.size
-            except StepError:
+            except RefusedError:
+                raise
+            except StepError:  # the connection broke
                 if attempt == ATTEMPTS:
                     raise
             self._tools.sleep(0.2 * 2**attempt)
@@ -210,7 +212,8 @@ class Client:
             challenge = answer.headers.get("www-authenticate", "")
             if not self._authority.answer(challenge, self.access, self._tools, known):
                 raise self._not_allowed(answer)
-        _rewind(request.body)
+        if request.body is not None and not isinstance(request.body, bytes):
+            request.body.seek(0)
         with self._tools.http(_with(request, self._authority.header(self.access, self._tools))) as answer:
             yield answer
 
@@ -220,9 +223,11 @@ class Client:
         if answer.status in (401, 403):
             raise self._not_allowed(answer)
         said = _reason(answer)
-        raise StepError(f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}")
+        raise RefusedError(
+            f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}"
+        )
 
-    def _not_allowed(self, answer: HttpResponse) -> StepError:
+    def _not_allowed(self, answer: HttpResponse) -> RefusedError:
         said = _reason(answer)
         return login_needed(self.access, f"the registry answered {answer.status}{said and f', {said}'}")
 
@@ -249,15 +254,6 @@ def _with(request: HttpRequest, authorization: str) -> HttpRequest:
     if not authorization:
         return request
     return replace(request, headers={**request.headers, "authorization": authorization})
-
-
-def _rewind(body: bytes | IO[bytes] | None) -> None:
-    if body is not None and not isinstance(body, bytes):
-        body.seek(0)
-
-
-def _hash(data: bytes) -> Digest:
-    return Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
 
 
 def _media_type(answer: HttpResponse) -> str:
