@@ -92,7 +92,7 @@ def load(built_ins: Sequence[str] = BUILT_INS) -> Plugins:
     broken: dict[str, str] = {}
     versions: dict[str, str] = {}
     for module in built_ins:
-        manager.register(importlib.import_module(module), name=module)
+        _register(manager, module, lambda module=module: importlib.import_module(module), broken)  # type: ignore[misc]
     for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINT_GROUP), key=lambda p: p.name):
         dist = point.dist.name if point.dist else "?"
         versions[f"{dist}:{point.name}"] = point.dist.version if point.dist else "?"

@@ -48,14 +48,13 @@ class Stage:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     notes: list[str] = field(default_factory=list)
+    started: list[tuple[Runner, Instance]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.blobs = Blobs(self.folder / "store")
-        self.processes = Processes(
-            environment=self.environment, tell=self.said.append, cancelled=self.cancelled
-        )
+        self.processes = Processes(environment=self.environment, tell=self.said.append, cancelled=self.cancelled)
         self.tools = self.tools_of("agent")
 
     def tools_of(self, agent: str) -> StepTools:
@@ -81,7 +80,7 @@ class Stage:
             tell_note=self.notes.append,
         )
 
-    def image(self, config: ImageConfig, files: Mapping[str, bytes] = {}) -> StoredImage:  # noqa: B006
+    def image(self, config: ImageConfig, files: Mapping[str, bytes] = {}) -> StoredImage:
         """Busybox, a web page, and ``files``; ``config`` says how it runs."""
         with self.blobs.scratch() as scratch:
             base = write_layer(busybox(), self.blobs, scratch, name="base", created=0)
@@ -110,8 +109,17 @@ class Stage:
         return request.log.read_text() if request.log.exists() else ""
 
     def start(self, runner: Runner, request: RunRequest) -> Instance:
-        """Start it."""
-        return runner.start(request, self.tools)
+        """Start it; `finish` stops it if the test did not get that far."""
+        instance = runner.start(request, self.tools)
+        self.started.append((runner, instance))
+        return instance
+
+    def finish(self) -> None:
+        """Leave nothing running."""
+        self.cancelled.clear()
+        for runner, instance in self.started:
+            runner.stop(instance, self.tools, grace=0.1)
+        self.processes.kill_children(grace=0.5)
 
     def answers(self, instance: Instance, port: str = "8080/tcp") -> bool:
         """Whether it listens within five seconds."""
@@ -120,9 +128,7 @@ class Stage:
 
     def ended(self, runner: Runner, instance: Instance) -> bool:
         """Whether it ends within five seconds."""
-        return self.tools.wait_until(
-            lambda: runner.status(instance, self.tools).state != "running", timeout=5.0
-        )
+        return self.tools.wait_until(lambda: runner.status(instance, self.tools).state != "running", timeout=5.0)
 
 
 def busybox() -> list[Entry]:
@@ -137,9 +143,7 @@ def busybox() -> list[Entry]:
     return [
         Entry("bin/busybox", "file", 0o755, data=program, size=program.stat().st_size),
         *(Entry(f"bin/{name}", "symlink", 0o777, target="busybox") for name in APPLETS),
-        Entry(
-            "etc/passwd", "file", data=b"root:x:0:0::/:/bin/sh\nagent:x:10001:10001::/home/agent:/bin/sh\n"
-        ),
+        Entry("etc/passwd", "file", data=b"root:x:0:0::/:/bin/sh\nagent:x:10001:10001::/home/agent:/bin/sh\n"),
         Entry("www/index.html", "file", data=b"well\n"),
         Entry("www/cgi-bin/env", "file", 0o755, data=CGI),
         Entry("app", "dir", 0o755),

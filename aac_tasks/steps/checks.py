@@ -1,158 +1,191 @@
-"""The checks of the test step: structure (read from the image), http and command (asked of the running instance).
-
-Each check is a generator of failures; a message says what was expected and what was found.
-"""
+"""The checks of step test: ask a running instance, or look at its image, and compare with what was expected."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aac_tasks.contracts.actions import Check
-from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.quantities import seconds
 from aac_tasks.contracts.roles import Instance, Runner
-from aac_tasks.contracts.tools import HttpRequest, Tools
+from aac_tasks.contracts.tools import HttpRequest, HttpResponse, Tools
 from aac_tasks.errors import StepError
 from aac_tasks.steps.structure import check_structure
 
 TIMEOUT = 30.0
-SHOWN = 300
-"""How much of an answer a message quotes."""
+"""Seconds that a check may take when it does not say."""
+
+EXCERPT = 300
+"""Characters of an answer that a message shows."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked: the image, and the instance that runs it."""
+    """What is checked. ``instance`` None: it did not become well, so only its image can be looked at."""
 
     image: StoredImage
     config: ImageConfig
     runner: Runner
-    instance: Instance
-    tools: Tools
+    instance: Instance | None
 
 
-def run_check(check: Check, subject: Subject) -> tuple[str, ...] | None:
-    """Every failure of one check, () when it passed, None for a type that nothing here can run."""
-    run = CHECKS.get(check.type)
-    if run is None:
-        return None
+@dataclass(frozen=True)
+class Outcome:
+    """``problem`` is empty when the check passed: expected and got otherwise. ``seconds`` it took.
+
+    ``skipped``: nothing here can do checks of that type.
+    """
+
+    check: Check
+    problem: str = ""
+    seconds: float = 0.0
+    skipped: bool = False
+
+
+def run_check(check: Check, subject: Subject, tools: Tools) -> Outcome:
+    """Do one check; whatever is wrong is in the outcome, except that the run was cancelled."""
+    begun = tools.now()
+    do = CHECKS.get(check.type)
+    if do is None:
+        return Outcome(check, skipped=True)
+    if subject.instance is None and check.type != "structure":
+        return Outcome(check, "not done: the agent did not become well")
     try:
-        return tuple(run(check.settings, subject))
+        problem = "; ".join(do(check.settings, subject, tools))
     except StepError as error:
-        return (str(error),)
+        problem = error.message
+    return Outcome(check, problem, tools.now() - begun)
 
 
-def _http(settings: Mapping[str, Json], subject: Subject) -> Iterator[str]:
-    request = _table(settings.get("request"))
-    expect = _table(settings.get("expect"))
-    port = _port(request, subject)
-    headers = {str(k): str(v) for k, v in _table(request.get("headers")).items()}
-    body = str(request.get("body", "")).encode() or None
+def _http(settings: JsonObject, subject: Subject, tools: Tools) -> Iterator[str]:
+    request, expect = _table(settings.get("request")), _table(settings.get("expect"))
+    instance = _instance(subject)
+    headers = {str(name): str(value) for name, value in _table(request.get("headers")).items()}
+    body = str(request["body"]).encode() if "body" in request else None
     if "json" in request:
         body = json.dumps(request["json"]).encode()
-        headers = {"content-type": "application/json", **headers}
-    method = str(request.get("method") or ("POST" if body else "GET"))
-    url = f"http://{subject.instance.address}:{port}{request.get('path') or '/'}"
+        headers.setdefault("Content-Type", "application/json")
+    method, path = str(request.get("method") or ("POST" if body else "GET")), str(request.get("path") or "/")
+    url = f"http://{instance.address}:{_port(request, instance)}{path}"
     asked = HttpRequest(method, url, headers, body, timeout=_timeout(settings), redirects=0, retries=0)
-    with subject.tools.http(asked) as response:
-        answer = response.read(limit=16 * 1024 * 1024)
-        status, answered = response.status, dict(response.headers)
-    yield from _judge_answer(expect, status, answered, answer)
+    with tools.http(asked) as response:
+        yield from _compare(f"{method} {path}", expect, response)
 
 
-def _judge_answer(expect: Mapping[str, Json], status: int, headers: Mapping[str, str], body: bytes) -> Iterator[str]:
-    text = body.decode("utf-8", "replace")
-    wanted = expect.get("status", 200)
-    if status != wanted:
-        yield f"status: expected {wanted}, got {status}: {text[:SHOWN]}"
+def _compare(what: str, expect: JsonObject, response: HttpResponse) -> Iterator[str]:
+    text = response.read().decode("utf-8", "replace")
+    status = expect.get("status", 200)
+    if response.status != status:
+        yield f"{what}: expected status {status}, got {response.status}: {_excerpt(text)}"
     for name, value in _table(expect.get("headers")).items():
-        got = headers.get(name.lower())
-        if got is None or not _matches(str(value), got):
-            yield f"header {name}: expected {value!r}, got {got!r}"
-    if "body" in expect and not re.search(str(expect["body"]), text):
-        yield f"body: expected to match {expect['body']!r}, got {text[:SHOWN]!r}"
+        got = response.headers.get(name.lower())
+        if got is None or (got != value and not re.fullmatch(str(value), got)):
+            yield f"{what}: expected header {name}: {value}, got {'none' if got is None else got}"
     if "json" in expect:
-        yield from _judge_json(expect["json"], text)
+        yield from _compare_json(what, expect["json"], text)
+    yield from _compare_text(f"{what}: expected a body", expect.get("body"), text)
 
 
-def _judge_json(wanted: Json, text: str) -> Iterator[str]:
+def _compare_json(what: str, expected: Json, text: str) -> Iterator[str]:
     try:
-        found: Json = json.loads(text)
-    except ValueError as error:
-        yield f"json: the answer is not JSON ({error}): {text[:SHOWN]!r}"
+        got = json.loads(text)
+    except ValueError:
+        yield f"{what}: expected JSON, got {_excerpt(text)}"
         return
-    yield from subset(wanted, found)
+    for problem in differences(expected, got):
+        yield f"{what}: {problem}"
 
 
-def subset(wanted: Json, found: Json, at: str = "json") -> Iterator[str]:
-    """Differences of everything that ``wanted`` names; more in ``found`` is fine, except in lists."""
-    if isinstance(wanted, dict):
-        if not isinstance(found, dict):
-            yield f"{at}: expected an object, got {_short(found)}"
+def differences(expected: Json, got: Json, at: str = "$") -> Iterator[str]:
+    """Where ``got`` does not hold ``expected``: objects by their keys, lists item by item and in length."""
+    if isinstance(expected, Mapping):
+        if not isinstance(got, Mapping):
+            yield f"{at}: expected an object, got {_show(got)}"
             return
-        for key, value in wanted.items():
-            if key not in found:
-                yield f"{at}.{key}: expected {_short(value)}, got nothing"
+        for key, value in expected.items():
+            if key in got:
+                yield from differences(value, got[key], f"{at}.{key}")
             else:
-                yield from subset(value, found[key], f"{at}.{key}")
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        for i, (one, other) in enumerate(zip(wanted, found, strict=True)):
-            yield from subset(one, other, f"{at}[{i}]")
-    elif type(wanted) is not type(found) or wanted != found:
-        yield f"{at}: expected {_short(wanted)}, got {_short(found)}"
+                yield f"{at}.{key}: expected {_show(value)}, got nothing"
+    elif isinstance(expected, Sequence) and not isinstance(expected, str):
+        if not isinstance(got, Sequence) or isinstance(got, str) or len(got) != len(expected):
+            yield f"{at}: expected a list of {len(expected)}, got {_show(got)}"
+            return
+        for i, (one, other) in enumerate(zip(expected, got, strict=True)):
+            yield from differences(one, other, f"{at}[{i}]")
+    elif isinstance(expected, bool) is not isinstance(got, bool) or expected != got:
+        yield f"{at}: expected {_show(expected)}, got {_show(got)}"
 
 
-def _command(settings: Mapping[str, Json], subject: Subject) -> Iterator[str]:
-    command = settings.get("command")
-    argv = tuple(str(a) for a in command) if isinstance(command, (list, tuple)) else tuple(str(command).split())
+def _command(settings: JsonObject, subject: Subject, tools: Tools) -> Iterator[str]:
     expect = _table(settings.get("expect"))
-    code, output = subject.runner.execute(subject.instance, argv, subject.tools, timeout=_timeout(settings))
+    given = settings.get("command")
+    argv = tuple(shlex.split(given)) if isinstance(given, str) else tuple(str(word) for word in _list(given))
+    if not argv:
+        yield "no command is given"
+        return
+    code, said = subject.runner.execute(_instance(subject), argv, tools, timeout=_timeout(settings))
     wanted = expect.get("exitCode", 0)
     if code != wanted:
-        yield f"exit code: expected {wanted}, got {code}: {output[-SHOWN:]}"
-    if "stdout" in expect and not re.search(str(expect["stdout"]), output):
-        yield f"output: expected to match {expect['stdout']!r}, got {output[-SHOWN:]!r}"
+        yield f"{argv[0]}: expected exit code {wanted}, got {code}: {_excerpt(said)}"
+    for stream in ("stdout", "stderr"):
+        yield from _compare_text(f"{argv[0]}: expected output", expect.get(stream), said)
 
 
-def _structure(settings: Mapping[str, Json], subject: Subject) -> Iterator[str]:
-    yield from check_structure(settings, subject.image, subject.config, subject.tools.blobs)
+def _structure(settings: JsonObject, subject: Subject, tools: Tools) -> Iterator[str]:
+    return check_structure(settings, subject.image, subject.config, tools.blobs)
 
 
-CHECKS: Mapping[str, Callable[[Mapping[str, Json], Subject], Iterator[str]]] = {
+CHECKS: Mapping[str, Callable[[JsonObject, Subject, Tools], Iterator[str]]] = {
+    "structure": _structure,
     "http": _http,
     "command": _command,
-    "structure": _structure,
 }
-"""Check type → what runs it."""
+"""Type → what does it; each yields one text per mismatch."""
 
 
-def _port(request: Mapping[str, Json], subject: Subject) -> int:
-    asked = request.get("port")
-    ports = subject.instance.ports
-    if isinstance(asked, int):
-        return ports.get(f"{asked}/tcp", asked)
-    if not ports:
-        raise StepError("an http check needs a port, and spec.ports is empty", hint="list the port, or give request.port")
-    return next(iter(ports.values()))
+def _compare_text(what: str, pattern: Json, text: str) -> Iterator[str]:
+    if pattern is not None and not re.search(str(pattern), text, re.MULTILINE):
+        yield f"{what} matching {str(pattern)!r}, got {_excerpt(text)}"
 
 
-def _timeout(settings: Mapping[str, Json]) -> float:
-    text = settings.get("timeout")
-    return seconds(str(text)) if text else TIMEOUT
+def _instance(subject: Subject) -> Instance:
+    if subject.instance is None:
+        raise TypeError("this check needs a running instance")
+    return subject.instance
 
 
-def _table(value: Json) -> Mapping[str, Json]:
+def _port(request: JsonObject, instance: Instance) -> int:
+    port = request.get("port")
+    if isinstance(port, int):
+        return instance.ports.get(f"{port}/tcp", port)
+    published = [number for name, number in instance.ports.items() if name.endswith("/tcp")]
+    if not published:
+        raise StepError("the agent has no port to ask; name one in spec.ports or in the check's request.port")
+    return published[0]
+
+
+def _timeout(settings: JsonObject) -> float:
+    return seconds(str(settings["timeout"])) if settings.get("timeout") else TIMEOUT
+
+
+def _table(value: Json) -> JsonObject:
     return value if isinstance(value, Mapping) else {}
 
 
-def _matches(pattern: str, text: str) -> bool:
-    return pattern == text or re.fullmatch(pattern, text) is not None
+def _list(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
-def _short(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+def _show(value: Json) -> str:
+    return _excerpt(json.dumps(value, ensure_ascii=False))
+
+
+def _excerpt(text: str) -> str:
+    text = text.strip()
+    return (text[:EXCERPT] + " …" if len(text) > EXCERPT else text) or "nothing"

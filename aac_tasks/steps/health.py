@@ -1,4 +1,4 @@
-"""Is an instance well? Asked quickly while it starts, and never longer than allowed."""
+"""Wait until an instance is well, and say why when it never is."""
 
 from __future__ import annotations
 
@@ -11,100 +11,119 @@ from aac_tasks.contracts.tools import HttpRequest, Tools
 from aac_tasks.errors import StepError
 from aac_tasks.steps.redaction import redact_keys
 
-ALIVE_LONG_ENOUGH = 1.0
-"""Seconds after which an instance without any probe counts as started."""
+TAIL = 20
+"""Lines of the agent's log that an error shows."""
 
-LINES = 20
+FIRST, SLOWEST = 0.02, 1.0
+"""Seconds between two questions while it starts: short at first, then longer."""
+
+AT_LEAST = 10.0
+"""Seconds that an agent gets to start however impatient its health check is; ``timeout`` still bounds them."""
+
+QUIET = 1.0
+"""Seconds that an agent without a port must stay alive to count as well."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """One instance to look after. ``timeout`` in seconds; ``secrets`` are values that its log must not show."""
+    """An instance that was just started. ``timeout`` in seconds; ``secrets`` are never shown."""
 
     runner: Runner
     instance: Instance
     probe: HealthProbe | None
     log: Path
-    timeout: float = 60.0
     secrets: tuple[str, ...] = ()
-
-    def tail(self) -> str:
-        """The last lines it wrote, redacted."""
-        try:
-            text = self.log.read_bytes()[-16384:].decode("utf-8", "replace")
-        except OSError:
-            return ""
-        return redact_keys("\n".join(text.splitlines()[-LINES:]), self.secrets)
+    timeout: float = 60.0
 
 
 def wait_until_well(watch: Watch, tools: Tools) -> float:
-    """Seconds until the instance answered its probe.
+    """How many seconds it took.
 
     Raises:
-        StepError: it ended, or did not become well in time; with the last lines of its log.
+        StepError: it ended, or was not well in time; with the last lines of its log and a hint.
     """
-    started = tools.now()
-    if watch.probe is None:
-        tools.wait_until(lambda: not _runs(watch, tools), timeout=ALIVE_LONG_ENOUGH, every=0.02)
-        _refuse_ended(watch, tools)
-        return tools.now() - started
-    limit = max(watch.timeout, watch.probe.start_period + watch.probe.interval)
-    while not is_well(watch, tools):
-        _refuse_ended(watch, tools)
-        if tools.now() - started > limit:
-            raise StepError(
-                f"{watch.instance.name} did not become healthy within {limit:.0f} s ({describe(watch.probe)})",
-                tail=watch.tail(),
-                hint="check that it listens on that port and path, or raise healthCheck.startPeriod",
-            )
-        tools.sleep(0.02)
-    _refuse_ended(watch, tools)
-    return tools.now() - started
+    begun = tools.now()
+    limit = patience(watch)
+    pause = FIRST
+    while True:
+        answer = _ask(watch, tools.now() - begun, tools)
+        if not answer:
+            return tools.now() - begun
+        status = watch.runner.status(watch.instance, tools)
+        if status.state != "running":
+            code = "" if status.exit_code is None else f" with exit code {status.exit_code}"
+            raise _failed(watch, f"{watch.instance.name} ended{code} before it was well", _HINT_ENDED)
+        if tools.now() - begun > limit:
+            what = f"{watch.instance.name} was not well within {limit:g} s: {answer}"
+            raise _failed(watch, what, _hint(watch))
+        tools.sleep(pause)
+        pause = min(pause * 1.5, SLOWEST)
 
 
-def is_well(watch: Watch, tools: Tools) -> bool:
-    """One answer of the probe; without a probe: whether it runs."""
+_HINT_ENDED = "its log says why; `agent run` starts it in the same way"
+
+
+def patience(watch: Watch) -> float:
+    """Start period plus all retries, as an engine would wait; at least ten seconds, at most ``timeout``."""
     probe = watch.probe
     if probe is None:
-        return _runs(watch, tools)
-    if probe.type == "command" or (probe.type not in ("http", "tcp") and probe.command):
-        code, _ = watch.runner.execute(watch.instance, probe.command, tools, timeout=probe.timeout)
-        return code == 0
-    port = watch.instance.ports.get(f"{probe.port}/tcp", probe.port)
-    address = watch.instance.address
-    if not tools.connects(address, port, timeout=min(probe.timeout, 1.0)):
-        return False
-    return probe.type == "tcp" or _answers(f"http://{address}:{port}{probe.path}", probe, tools)
+        return watch.timeout
+    return min(watch.timeout, max(AT_LEAST, probe.start_period + probe.retries * probe.interval))
 
 
-def describe(probe: HealthProbe) -> str:
-    """What was asked, for messages."""
-    if probe.type == "http":
-        return f"GET :{probe.port}{probe.path}"
-    return f"tcp :{probe.port}" if probe.type == "tcp" else f"command {' '.join(probe.command)}"
-
-
-def _answers(url: str, probe: HealthProbe, tools: Tools) -> bool:
-    request = HttpRequest("GET", url, timeout=min(probe.timeout, 5.0), redirects=0, retries=0)
+def tail_of(log: Path, secrets: tuple[str, ...], lines: int = TAIL) -> str:
+    """The last lines of a log, without secrets and without what looks like one."""
     try:
-        with tools.http(request) as response:
-            return 200 <= response.status < 400
-    except StepError:
-        tools.sleep(0.0)  # a cancelled run ends here, a silent agent is asked again
-        return False
+        text = log.read_text(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(redact_keys(text, secrets).strip().splitlines()[-lines:])
 
 
-def _runs(watch: Watch, tools: Tools) -> bool:
-    return watch.runner.status(watch.instance, tools).state == "running"
+def _ask(watch: Watch, age: float, tools: Tools) -> str:
+    """Empty when it is well, else what stands against it."""
+    probe, instance = watch.probe, watch.instance
+    if probe is not None and probe.type == "http":
+        return _ask_http(probe, instance, tools)
+    if probe is not None and probe.type == "command":
+        return _ask_command(probe, watch, tools)
+    ports = [instance.ports.get(f"{probe.port}/tcp", probe.port)] if probe and probe.port else []
+    ports = ports or [port for name, port in instance.ports.items() if name.endswith("/tcp")][:1]
+    if ports:
+        return "" if tools.connects(instance.address, ports[0], 1.0) else f"port {ports[0]} does not accept connections"
+    running = watch.runner.status(instance, tools).state == "running"
+    return "" if running and age >= QUIET else "it has just started"
 
 
-def _refuse_ended(watch: Watch, tools: Tools) -> None:
-    status = watch.runner.status(watch.instance, tools)
-    if status.state == "running":
-        return
-    code = "" if status.exit_code is None else f" with exit code {status.exit_code}"
-    raise StepError(
-        f"{watch.instance.name} ended{code} before it was healthy",
-        tail=watch.tail(),
-        hint="its last lines are above; `agent run` shows it in the foreground",
-    )
+def _ask_http(probe: HealthProbe, instance: Instance, tools: Tools) -> str:
+    port = instance.ports.get(f"{probe.port}/tcp", probe.port)
+    if not tools.connects(instance.address, port, 1.0):
+        return f"port {port} does not accept connections"
+    url = f"http://{instance.address}:{port}{probe.path}"
+    try:
+        with tools.http(HttpRequest("GET", url, timeout=max(probe.timeout, 0.1), redirects=0, retries=0)) as response:
+            return "" if 200 <= response.status < 400 else f"GET {probe.path} answers {response.status}"
+    except StepError as error:
+        return f"GET {probe.path}: {error.message}"
+
+
+def _ask_command(probe: HealthProbe, watch: Watch, tools: Tools) -> str:
+    try:
+        code, said = watch.runner.execute(watch.instance, probe.command, tools, timeout=max(probe.timeout, 0.1))
+    except StepError as error:
+        return error.message
+    last = redact_keys(said, watch.secrets).strip().splitlines()[-1:]
+    return "" if code == 0 else f"{probe.command[0]} exits {code}: {''.join(last)}"
+
+
+def _failed(watch: Watch, message: str, hint: str) -> StepError:
+    tail = tail_of(watch.log, watch.secrets)
+    return StepError(message, tail=tail or "(it wrote nothing)", hint=f"{hint}; log: {watch.log}")
+
+
+def _hint(watch: Watch) -> str:
+    if any(name.partition("/")[0] != str(port) for name, port in watch.instance.ports.items()):
+        return "it was told by PORT to listen on another port than its own, which was taken; does it look at PORT?"
+    if watch.probe is None or watch.probe.type == "tcp":
+        return "does it listen on the port that agent.yaml names, on all addresses or 127.0.0.1?"
+    return "compare spec.healthCheck with what the agent answers, or give it a longer startPeriod"

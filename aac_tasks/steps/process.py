@@ -29,6 +29,9 @@ TICK = 0.1
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL for a child whose run was cancelled or is out of time."""
 
+CLEANUP = 20.0
+"""Seconds for a process that is run after the run was cancelled."""
+
 MINIMAL = frozenset(
     {
         "PATH",
@@ -60,12 +63,11 @@ class Processes:
     """All children of one run. Safe to use from several threads.
 
     ``environment`` is the user's; ``tell`` gets each line of a process that is not quiet, redacted;
-    once ``cancelled`` is set, whatever runs is ended and raises StepError.
+    once ``cancelled`` is set, whatever runs is ended and raises StepError. What is run after that is somebody cleaning
+    up, and gets `CLEANUP` seconds.
     """
 
-    def __init__(
-        self, *, environment: Mapping[str, str], tell: Callable[[str], None], cancelled: threading.Event
-    ) -> None:
+    def __init__(self, *, environment: Mapping[str, str], tell: Callable[[str], None], cancelled: threading.Event) -> None:
         self._environment = environment
         self._tell = tell
         self._cancelled = cancelled
@@ -80,7 +82,6 @@ class Processes:
         Raises:
             StepError: the program is missing or can't be started, the time is over, or the run was cancelled.
         """
-        self._refuse_when_cancelled()
         source = subprocess.DEVNULL if process.stdin is None else subprocess.PIPE
         child = self._popen(process, stdin=source, stdout=subprocess.PIPE, dies_with_us=True)
         self._enter(child, self._running)
@@ -105,14 +106,8 @@ class Processes:
             lambda: child.poll() is not None,
             None if process.quiet else tell_line,
         )
-        end = time.monotonic() + process.timeout
-        reason = ""
         try:
-            while not reason and capture.pump(TICK):
-                if self._cancelled.is_set():
-                    reason = "was interrupted"
-                elif time.monotonic() > end:
-                    reason = f"did not end within {process.timeout:g} seconds"
+            reason = self._pump(capture, process.timeout)
         except BaseException:  # KeyboardInterrupt too: no child may stay behind
             self._end(child, grace=GRACE)
             raise
@@ -126,19 +121,30 @@ class Processes:
             raise StepError(f"{process.argv[0]} {reason}", tail=done.tail)
         return done
 
+    def _pump(self, capture: Capture, timeout: float) -> str:
+        """Move data until it is over; why it must be ended, if it must."""
+        cleaning_up = self._cancelled.is_set()
+        seconds = min(timeout, CLEANUP) if cleaning_up else timeout
+        end = time.monotonic() + seconds
+        while capture.pump(TICK):
+            if self._cancelled.is_set() and not cleaning_up:
+                return "was interrupted"
+            if time.monotonic() > end:
+                return f"did not end within {seconds:g} seconds"
+        return ""
+
     def spawn(self, process: Process, *, log: Path, session: bool = True) -> Spawned:
         """Start in the background; stdout and stderr are appended to ``log`` (created for the user only).
 
         ``session`` False: it also ends when the thread that started it ends, even by SIGKILL (Linux), and
         with `kill_children`. ``timeout`` and ``stdin`` of ``process`` have no meaning here.
         """
-        self._refuse_when_cancelled()
+        if self._cancelled.is_set():
+            raise StepError("interrupted")
         log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            child = self._popen(
-                process, stdin=subprocess.DEVNULL, stdout=descriptor, dies_with_us=not session
-            )
+            child = self._popen(process, stdin=subprocess.DEVNULL, stdout=descriptor, dies_with_us=not session)
         finally:
             os.close(descriptor)
         self._enter(child, self._detached if session else self._running)
@@ -188,13 +194,7 @@ class Processes:
         with self._lock:
             return self._detached.get(pid) or self._running.get(pid)
 
-    def _refuse_when_cancelled(self) -> None:
-        if self._cancelled.is_set():
-            raise StepError("interrupted")
-
-    def _popen(
-        self, process: Process, *, stdin: int, stdout: int, dies_with_us: bool
-    ) -> subprocess.Popen[bytes]:
+    def _popen(self, process: Process, *, stdin: int, stdout: int, dies_with_us: bool) -> subprocess.Popen[bytes]:
         env = self.minimal_environment() if process.env is None else dict(process.env)
         try:
             return subprocess.Popen(
@@ -210,9 +210,7 @@ class Processes:
         except FileNotFoundError as error:
             if process.cwd is not None and not process.cwd.is_dir():
                 raise StepError(f"can't run {process.argv[0]}: folder {process.cwd} is not there") from error
-            raise StepError(
-                f"{process.argv[0]} is not installed", hint="install it, or put its folder on PATH"
-            ) from error
+            raise StepError(f"{process.argv[0]} is not installed", hint="install it, or put its folder on PATH") from error
         except (OSError, ValueError) as error:
             raise StepError(f"can't start {process.argv[0]}: {error}") from error
 

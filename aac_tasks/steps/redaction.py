@@ -27,9 +27,7 @@ _NAMED = re.compile(
     r"(?i)\b([\w.-]*(?:api[_-]?key|secret|password|passwd|access[_-]?token|auth[_-]?token)[\"']?\s*[=:]\s*[\"']?)"
     r"([^\s\"',;&}]{6,})"
 )
-_BEARER = re.compile(
-    r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?\s*(?:bearer|basic|token)\s+|bearer\s+)([A-Za-z0-9+/=._~-]{8,})"
-)
+_BEARER = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?\s*(?:bearer|basic|token)\s+|bearer\s+)([A-Za-z0-9+/=._~-]{8,})")
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)([^/\s@]+)(@)")
 
 

@@ -1,126 +1,85 @@
-"""Structure checks: what the image is, read from its layers and configuration without starting it."""
+"""Checks of type ``structure``: the image's configuration and files, without starting it."""
 
 from __future__ import annotations
 
 import re
-import stat
-import tarfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.quantities import memory_bytes
 from aac_tasks.contracts.tools import BlobStore
-from aac_tasks.errors import StepError
-
-READ_AT_MOST = 8 * 1024 * 1024
-"""Bytes of a file that ``contains`` looks at."""
+from aac_tasks.steps.image_files import ImageFiles
 
 
-@dataclass(frozen=True)
-class Found:
-    """A file as the uppermost layer that has it says; ``mode`` are the permission bits."""
+def check_structure(
+    settings: JsonObject, image: StoredImage, config: ImageConfig, blobs: BlobStore
+) -> Iterator[str]:
+    """One text per mismatch.
 
-    mode: int
-    text: str
+    Raises:
+        StepError: a layer is missing or can't be read.
+    """
+    for name, read in VALUES.items():
+        if name in settings and settings[name] != (got := read(config)):
+            yield f"expected {name} {settings[name]}, got {got or 'none'}"
+    env = dict(item.partition("=")[::2] for item in config.env)
+    yield from _pairs("environment variable", settings.get("env"), env)
+    yield from _pairs("label", settings.get("labels"), config.labels)
+    exposed = {port.partition("/")[0] for port in config.exposed_ports}
+    for port in _list(settings.get("ports")):
+        if str(port) not in exposed:
+            yield f"expected port {port} exposed, got {', '.join(sorted(exposed)) or 'none'}"
+    yield from _size(settings, image)
+    files = [f for f in _list(settings.get("files")) if isinstance(f, Mapping)]
+    if files:
+        found = ImageFiles(image.layers, blobs)
+        for file in files:
+            yield from _file(file, found)
 
 
-def check_structure(settings: Mapping[str, Json], image: StoredImage, config: ImageConfig, blobs: BlobStore) -> Iterator[str]:
-    """Every failure."""
-    yield from _check_config(settings, config)
-    limit = settings.get("maxSize")
+VALUES: Mapping[str, Callable[[ImageConfig], Json]] = {
+    "user": lambda config: config.user,
+    "workdir": lambda config: config.working_dir,
+    "entrypoint": lambda config: list(config.entrypoint),
+    "command": lambda config: list(config.cmd),
+}
+"""Settings that must equal one value of the configuration."""
+
+
+def _pairs(what: str, expected: Json, got: Mapping[str, str]) -> Iterator[str]:
+    if not isinstance(expected, Mapping):
+        return
+    for name, value in expected.items():
+        if got.get(name) != value:
+            yield f"expected {what} {name}={value}, got {got.get(name, 'none')}"
+
+
+def _size(settings: JsonObject, image: StoredImage) -> Iterator[str]:
+    if "maxSize" not in settings:
+        return
     size = sum(layer.blob.size for layer in image.layers)
-    if limit is not None and size > memory_bytes(str(limit)):
-        yield f"size: expected at most {limit}, got {size} bytes in {len(image.layers)} layers"
-    wanted = settings.get("files")
-    files = [f for f in wanted if isinstance(f, dict)] if isinstance(wanted, (list, tuple)) else []
-    found = find_files(image, {str(f.get("path", "")) for f in files}, blobs) if files else {}
-    for file in files:
-        yield from _check_file(file, found.get(str(file.get("path", ""))))
+    if size > memory_bytes(str(settings["maxSize"])):
+        yield f"expected at most {settings['maxSize']} of layers, got {size / 1e6:.1f} MB"
 
 
-def _check_config(settings: Mapping[str, Json], config: ImageConfig) -> Iterator[str]:
-    exact = {
-        "user": config.user,
-        "workdir": config.working_dir,
-        "entrypoint": list(config.entrypoint),
-        "command": list(config.cmd),
-    }
-    for name, got in exact.items():
-        if name in settings and settings[name] != got:
-            yield f"{name}: expected {settings[name]!r}, got {got!r}"
-    env = dict(pair.partition("=")[::2] for pair in config.env)
-    yield from _check_table("env", settings.get("env"), env)
-    yield from _check_table("label", settings.get("labels"), dict(config.labels))
-    ports = settings.get("ports")
-    if isinstance(ports, (list, tuple)):
-        exposed = {int(p.partition("/")[0]) for p in config.exposed_ports}
-        yield from (f"port: expected {p} to be exposed, got {sorted(exposed)}" for p in ports if p not in exposed)
-
-
-def _check_table(word: str, wanted: Json, got: Mapping[str, str]) -> Iterator[str]:
-    if isinstance(wanted, Mapping):
-        for name, value in wanted.items():
-            if got.get(name) != str(value):
-                yield f"{word} {name}: expected {value!r}, got {got.get(name)!r}"
-
-
-def _check_file(wanted: Mapping[str, Json], found: Found | None) -> Iterator[str]:
-    path = wanted.get("path")
-    if wanted.get("exists", True) is False:
+def _file(expected: JsonObject, files: ImageFiles) -> Iterator[str]:
+    path = str(expected.get("path"))
+    found = files.find(path, follow=expected.get("type") != "link")
+    if expected.get("exists") is False:
         if found is not None:
-            yield f"file {path}: expected not to exist, got one with mode {found.mode:04o}"
+            yield f"{path}: expected none, got a {found.type}"
         return
     if found is None:
-        yield f"file {path}: expected to exist, got nothing"
+        yield f"{path}: expected in the image, got nothing"
         return
-    mode = wanted.get("mode")
-    if mode is not None and int(str(mode), 8) != found.mode:
-        yield f"file {path}: expected mode {mode}, got {found.mode:04o}"
-    pattern = wanted.get("contains")
-    if pattern is not None and not re.search(str(pattern), found.text):
-        yield f"file {path}: expected to contain {pattern!r}, got {found.text[:200]!r}"
+    if "mode" in expected and found.mode != int(str(expected["mode"]), 8):
+        yield f"{path}: expected mode {expected['mode']}, got {found.mode:04o}"
+    if "type" in expected and found.type != expected["type"]:
+        yield f"{path}: expected a {expected['type']}, got a {found.type}"
+    if "contains" in expected and not re.search(str(expected["contains"]), files.text(found), re.MULTILINE):
+        yield f"{path}: expected text matching {expected['contains']!r}, got none"
 
 
-def find_files(image: StoredImage, paths: set[str], blobs: BlobStore) -> dict[str, Found]:
-    """The files among ``paths`` (absolute) that the image has; the uppermost layer decides, whiteouts included."""
-    wanted = {p.strip("/"): p for p in paths}
-    found: dict[str, Found] = {}
-    decided: set[str] = set()
-    for layer in reversed(image.layers):
-        if len(decided) == len(wanted):
-            break
-        decided |= _look(layer.blob.digest, wanted, found, blobs, frozenset(decided))
-    return found
-
-
-def _look(digest: str, wanted: Mapping[str, str], found: dict[str, Found], blobs: BlobStore, decided: frozenset[str]) -> set[str]:
-    """What one layer decides: paths that it has, and paths that it removes."""
-    from aac_tasks.contracts.image import Digest
-
-    seen: set[str] = set()
-    try:
-        with blobs.open(Digest(digest)) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./").strip("/")
-                folder, _, last = name.rpartition("/")
-                if last.startswith(".wh."):
-                    seen |= _removed(folder, last, wanted)
-                elif name in wanted and name not in decided:
-                    seen.add(name)
-                    found[wanted[name]] = Found(stat.S_IMODE(member.mode), _text(tar, member))
-    except tarfile.TarError as error:
-        raise StepError(f"layer {digest[:19]} can't be read: {error}") from error
-    return seen
-
-
-def _removed(folder: str, last: str, wanted: Mapping[str, str]) -> set[str]:
-    """Whiteouts of the image specification (layer.md): one entry, or everything below a folder."""
-    gone = folder if last == ".wh..wh..opq" else "/".join(p for p in (folder, last.removeprefix(".wh.")) if p)
-    return {name for name in wanted if name == gone or name.startswith(f"{gone}/")}
-
-
-def _text(tar: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    stream = tar.extractfile(member) if member.isreg() else None
-    return stream.read(READ_AT_MOST).decode("utf-8", "replace") if stream else member.linkname
+def _list(value: Json) -> Sequence[Json]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()

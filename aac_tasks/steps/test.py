@@ -1,143 +1,146 @@
-"""Step test: start the built image, wait until it is well, run every check, stop it; keep JUnit and its log."""
+"""Step test: start the image, wait until it is well, run every check, stop it whatever happened."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_tasks.contracts.actions import Check, TestAction
-from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.canonical import Json, fingerprint
 from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.result import Result
-from aac_tasks.contracts.roles import Runner, RunRequest
+from aac_tasks.contracts.roles import Instance, Runner, RunRequest
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
-from aac_tasks.steps.checks import Subject, run_check
+from aac_tasks.steps.checks import Outcome, Subject, run_check
 from aac_tasks.steps.environment import secrets_of
-from aac_tasks.steps.health import Watch, wait_until_well
+from aac_tasks.steps.health import Watch, tail_of, wait_until_well
+from aac_tasks.steps.junit import junit
 from aac_tasks.steps.redaction import redact_keys
 
 FOLDER = "test"
+GRACE = 2.0
+"""Seconds that an agent gets to end after its test: nobody waits for what it would still save."""
+
+WELL = Check("becomes well", "health")
+"""The first case of every report: the agent starts and its health check answers."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One check: its failures (none: passed), or None when nothing here can run its type; ``seconds`` it took."""
+class Bench:
+    """Everything one test run is about. ``folder`` receives report and log."""
 
-    check: Check
-    failures: tuple[str, ...] | None
-    seconds: float
+    action: TestAction
+    image: StoredImage
+    config: ImageConfig
+    runner: Runner
+    env: Mapping[str, str]
+    folder: Path
+
+    @property
+    def log(self) -> Path:
+        """What the agent wrote."""
+        return self.folder / "agent.log"
+
+    @property
+    def report(self) -> Path:
+        """JUnit's XML."""
+        return self.folder / "junit.xml"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must not be shown or kept."""
+        return secrets_of(self.action.instance, self.env)
 
 
 def run_tests(
-    action: TestAction,
-    image: StoredImage,
-    config: ImageConfig,
-    runner: Runner,
-    env: Mapping[str, str],
-    tools: Tools,
+    action: TestAction, image: StoredImage, config: ImageConfig, runner: Runner, env: Mapping[str, str], tools: Tools
 ) -> Result:
-    """Run all checks, whatever the first says.
+    """Outputs: ``passed`` (how many checks) and ``report`` (a fingerprint of what was checked, without times).
+
+    Report and log are written below the agent's state folder, secrets taken out.
 
     Raises:
-        StepError: the agent did not become healthy, or a check failed; nothing is left running.
+        StepError: the agent does not start, ends, or never becomes well, or a check fails. All checks are done
+            before; those that need a running agent count as failed when there is none.
     """
-    folder = tools.state / FOLDER
-    log = folder / "agent.log"
-    _prepare(folder, log)
-    secrets = secrets_of(action.instance, env)
-    request = RunRequest(image, config, action.instance, env, folder / "instance", log)
-    tools.progress(f"starting with {runner.name}")
-    instance = runner.start(request, tools)
+    bench = Bench(action, image, config, runner, env, tools.state / FOLDER)
+    bench.folder.mkdir(parents=True, exist_ok=True)
+    for file in (bench.log, bench.report):
+        file.unlink(missing_ok=True)
+    begun = tools.now()
     try:
-        watch = Watch(runner, instance, action.instance.probe, log, action.timeout, secrets)
-        waited = wait_until_well(watch, tools)
-        outcomes = [_checked(check, Subject(image, config, runner, instance, tools)) for check in action.checks]
-        tail = watch.tail()
+        outcomes, failure = _run(bench, tools)
     finally:
-        runner.stop(instance, tools, grace=5.0)
-        _redact_file(log, secrets)
-    report = folder / "junit.xml"
-    report.write_bytes(_junit(image, outcomes, secrets))
-    return _verdict(outcomes, tail, secrets, Kept(waited, report, log), tools)
+        _redact_file(bench.log, bench.secrets)
+    bench.report.write_text(junit(action.instance.name, outcomes), encoding="utf-8")
+    _raise_for(bench, outcomes, failure)
+    return _passed(bench, outcomes, tools.now() - begun, tools)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """What a run left: how long the agent took to become healthy, and where to read on."""
-
-    waited: float
-    report: Path
-    log: Path
-
-
-def _prepare(folder: Path, log: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "instance").mkdir(exist_ok=True)
-    log.unlink(missing_ok=True)
-    log.touch()
-
-
-def _checked(check: Check, subject: Subject) -> Outcome:
-    subject.tools.progress(f"check {check.name}")
-    started = subject.tools.now()
-    failures = run_check(check, subject)
-    return Outcome(check, failures, subject.tools.now() - started)
-
-
-def _verdict(outcomes: list[Outcome], tail: str, secrets: tuple[str, ...], kept: Kept, tools: Tools) -> Result:
-    failed = [o for o in outcomes if o.failures]
-    if failed:
-        lines = [redact_keys(f"{o.check.name}: {f}", secrets) for o in failed for f in o.failures or ()]
-        raise StepError(
-            f"{len(failed)} of {len(outcomes)} checks failed\n" + "\n".join(f"  ✗ {line}" for line in lines),
-            tail=tail,
-            hint=f"report {_shown(kept.report, tools)}, log {_shown(kept.log, tools)}",
-        )
+def _passed(bench: Bench, outcomes: Sequence[Outcome], seconds: float, tools: Tools) -> Result:
     for outcome in outcomes:
-        if outcome.failures is None:
+        if outcome.skipped:
             tools.note(f"check {outcome.check.name}: type {outcome.check.type} has no effect yet, it was not run")
-    ran = sum(o.failures is not None for o in outcomes)
-    outputs: dict[str, Json] = {"passed": ran, "healthy_after": round(kept.waited, 3), "report": _shown(kept.report, tools)}
-    return Result(outputs)
+    names: list[Json] = [[o.check.type, o.check.name] for o in outcomes if not o.skipped]
+    note = f"{len(names)} check{'s' if len(names) > 1 else ''} passed in {seconds:.1f} s ({bench.runner.name})"
+    return Result(outputs={"passed": len(names), "report": fingerprint(names)}, notes=(note,))
 
 
-def _shown(path: Path, tools: Tools) -> str:
-    return path.relative_to(tools.root).as_posix() if path.is_relative_to(tools.root) else str(path)
+def _run(bench: Bench, tools: Tools) -> tuple[list[Outcome], StepError | None]:
+    begun = tools.now()
+    instance: Instance | None = None
+    failure: StepError | None = None
+    try:
+        try:
+            instance = _start(bench, tools)
+            watch = Watch(bench.runner, instance, bench.action.instance.probe, bench.log, bench.secrets, bench.action.timeout)
+            wait_until_well(watch, tools)
+        except StepError as error:
+            failure = error
+        well = Outcome(WELL, failure.message if failure else "", tools.now() - begun)
+        subject = Subject(bench.image, bench.config, bench.runner, None if failure else instance)
+        outcomes = [well, *(run_check(check, subject, tools) for check in bench.action.checks)]
+        return [replace(o, problem=redact_keys(o.problem, bench.secrets)) for o in outcomes], failure
+    finally:
+        if instance is not None:
+            bench.runner.stop(instance, tools, grace=GRACE)
+
+
+def _start(bench: Bench, tools: Tools) -> Instance:
+    state = bench.folder / "instance"
+    state.mkdir(exist_ok=True)
+    request = RunRequest(
+        image=bench.image,
+        config=bench.config,
+        instance=bench.action.instance,
+        env=bench.env,
+        state=state,
+        log=bench.log,
+    )
+    return bench.runner.start(request, tools)
+
+
+def _raise_for(bench: Bench, outcomes: Sequence[Outcome], failure: StepError | None) -> None:
+    bad = [outcome for outcome in outcomes if outcome.problem]
+    where = f"report: {bench.report}, log: {bench.log}"
+    if failure is not None:
+        others = [o for o in bad[1:] if o.check.type == "structure"]
+        more = "".join(f"\n  {o.check.name}: {o.problem}" for o in others)
+        message = redact_keys(failure.message, bench.secrets)
+        raise StepError(f"{message}{more}", tail=failure.tail, hint=f"{failure.hint}; report: {bench.report}")
+    if bad:
+        lines = "".join(f"\n  {o.check.name}: {o.problem}" for o in bad)
+        count = f"{len(bad)} of {len(outcomes)} checks failed"
+        tail = tail_of(bench.log, bench.secrets, 10)
+        raise StepError(f"{bench.action.instance.name}: {count}{lines}", tail=tail, hint=where)
 
 
 def _redact_file(log: Path, secrets: tuple[str, ...]) -> None:
-    """The kept log must not hold what the agent should not have said."""
+    """An agent may print what it was given; what stays on disk must not hold it."""
     try:
-        text = log.read_text(encoding="utf-8", errors="replace")
+        text = log.read_bytes().decode("utf-8", "surrogateescape")
     except OSError:
         return
-    clean = redact_keys(text, secrets)
-    if clean != text:
-        log.write_text(clean, encoding="utf-8")
-
-
-def _junit(image: StoredImage, outcomes: list[Outcome], secrets: tuple[str, ...]) -> bytes:
-    """The JUnit format that CI systems read (https://github.com/testmoapp/junitxml)."""
-    failed = sum(bool(o.failures) for o in outcomes)
-    skipped = sum(o.failures is None for o in outcomes)
-    suite = ElementTree.Element(
-        "testsuite", name=image.manifest.digest, tests=str(len(outcomes)), failures=str(failed), skipped=str(skipped)
-    )
-    for outcome in outcomes:
-        case = ElementTree.SubElement(
-            suite, "testcase", name=outcome.check.name, classname=outcome.check.type, time=f"{outcome.seconds:.3f}"
-        )
-        if outcome.failures is None:
-            ElementTree.SubElement(case, "skipped", message="this type has no effect yet")
-        for failure in outcome.failures or ():
-            ElementTree.SubElement(case, "failure", message=redact_keys(_printable(failure), secrets))
-    data: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
-    return data
-
-
-def _printable(text: str) -> str:
-    """XML 1.0 has no control characters."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
+    log.write_bytes(redact_keys(text, secrets).encode("utf-8", "surrogateescape"))

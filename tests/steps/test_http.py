@@ -101,9 +101,7 @@ def test_a_body_of_unknown_length_is_sent_in_chunks() -> None:
 def test_a_chunked_answer_is_read_whole() -> None:
     def talk(connection: socket.socket) -> None:
         read_head(connection)
-        connection.sendall(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
-        )
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n")
 
     with raw_server(talk) as address:
         assert get(f"http://{address}/") == (200, b"hello world")
@@ -198,9 +196,7 @@ def test_a_body_that_breaks_off_is_an_error() -> None:
 
 def failing(times: int, status: int, headers: Mapping[str, str] | None = None) -> Callable[[Seen], Answer]:
     count = iter(range(100))
-    return lambda seen: (
-        Answer(status, b"", dict(headers or {})) if next(count) < times else Answer(200, seen.body)
-    )
+    return lambda seen: Answer(status, b"", dict(headers or {})) if next(count) < times else Answer(200, seen.body)
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -287,9 +283,7 @@ def test_a_redirected_upload_is_sent_again_from_its_beginning() -> None:
 
 
 def test_a_post_that_is_redirected_with_302_becomes_a_get() -> None:
-    with http_server(
-        lambda s: Answer(200, s.method.encode()) if s.path == "/b" else redirect("/b")(s)
-    ) as server:
+    with http_server(lambda s: Answer(200, s.method.encode()) if s.path == "/b" else redirect("/b")(s)) as server:
         assert get(f"{server.url}/a", method="POST", body=b"form") == (200, b"GET")
 
 
@@ -314,9 +308,7 @@ def test_a_port_where_nobody_listens_is_named() -> None:
     port = free_port()
     with pytest.raises(StepError) as caught:
         get(f"http://127.0.0.1:{port}/v2/", retries=0)
-    assert str(caught.value).startswith(
-        f"GET http://127.0.0.1:{port}/v2/: 127.0.0.1:{port} refuses connections"
-    )
+    assert str(caught.value).startswith(f"GET http://127.0.0.1:{port}/v2/: 127.0.0.1:{port} refuses connections")
 
 
 def test_a_host_that_is_not_there_is_named() -> None:
@@ -338,9 +330,7 @@ def test_other_urls_are_refused(url: str) -> None:
 def test_offline_refuses_other_hosts_and_names_what_was_wanted() -> None:
     with pytest.raises(StepError) as caught:
         get("https://example.org/x?key=1", make(offline=True))
-    assert (
-        str(caught.value) == "offline: GET https://example.org/x would be needed; run once without --offline"
-    )
+    assert str(caught.value) == "offline: GET https://example.org/x would be needed; run once without --offline"
 
 
 def test_offline_allows_this_machine_but_no_redirect_off_it() -> None:
@@ -360,10 +350,7 @@ def test_connects_tells_whether_somebody_listens() -> None:
 def test_many_threads_share_one_client() -> None:
     http, answers = make(), []
     with http_server(lambda seen: Answer(200, seen.path.encode())) as server:
-        threads = [
-            threading.Thread(target=lambda n=n: answers.append(get(f"{server.url}/{n}", http)[1]))
-            for n in range(30)
-        ]
+        threads = [threading.Thread(target=lambda n=n: answers.append(get(f"{server.url}/{n}", http)[1])) for n in range(30)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -385,9 +372,7 @@ def test_plain_http_goes_through_the_proxy(name: str) -> None:
 def test_this_machine_and_what_no_proxy_names_go_past_the_proxy() -> None:
     from aac_tasks.steps.http.proxies import proxies_of
 
-    proxies = proxies_of(
-        {"https_proxy": "proxy:3128", "no_proxy": "corp.example, 10.0.0.0/8,.dev,other.example:8443"}
-    )
+    proxies = proxies_of({"https_proxy": "proxy:3128", "no_proxy": "corp.example, 10.0.0.0/8,.dev,other.example:8443"})
     direct = [
         "localhost",
         "127.0.0.5",

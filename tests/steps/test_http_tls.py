@@ -19,9 +19,7 @@ from aac_tasks.errors import StepError
 from aac_tasks.steps.http import Http
 
 
-def get(
-    url: str, environment: Mapping[str, str], ca_file: str = "", timeout: float = 10
-) -> tuple[int, bytes]:
+def get(url: str, environment: Mapping[str, str], ca_file: str = "", timeout: float = 10) -> tuple[int, bytes]:
     http = Http(environment=environment, offline=False, cancelled=threading.Event(), ca_file=ca_file)
     with http.request(HttpRequest("GET", url, timeout=timeout, retries=0)) as answer:
         return answer.status, answer.read()
@@ -67,17 +65,15 @@ def test_a_ca_of_the_company_is_trusted_when_the_setting_names_it(server: str, c
 def test_an_unknown_ca_is_not_trusted_and_the_remedy_is_named(server: str) -> None:
     with pytest.raises(StepError) as caught:
         get(f"https://{server}/", {})
-    assert f"GET https://{server}/: the certificate is not trusted: unable to get local issuer" in str(
-        caught.value
-    )
+    assert f"GET https://{server}/: the certificate is not trusted: unable to get local issuer" in str(caught.value)
     assert "name the CA's PEM file in SSL_CERT_FILE or AAC_CA_FILE" in str(caught.value)
 
 
 def test_extra_cas_are_added_to_the_systems_roots(ca: Path) -> None:
-    from aac_tasks.steps.http.pools import _trust
+    from aac_tasks.steps.http.pools import trust
 
-    alone = len(_trust(()).get_ca_certs())
-    assert len(_trust((("SSL_CERT_FILE", str(ca)),)).get_ca_certs()) == alone + 1
+    alone = len(trust(()).get_ca_certs())
+    assert len(trust((("SSL_CERT_FILE", str(ca)),)).get_ca_certs()) == alone + 1
 
 
 def test_a_name_that_the_certificate_is_not_for_is_refused(server: str, ca: Path) -> None:
@@ -153,9 +149,7 @@ def test_https_goes_through_the_proxy_in_a_tunnel(server: str, ca: Path) -> None
         environment = {"https_proxy": f"http://me:word@{proxy}", "SSL_CERT_FILE": str(ca)}
         assert get("https://far.invalid/x", environment) == (200, b"secret")
     assert seen[0].startswith(b"CONNECT far.invalid:443 HTTP/1.")
-    assert b"proxy-authorization: basic bWU6d29yZA==" in seen[0].replace(b"Basic", b"basic").replace(
-        b"Proxy-A", b"proxy-a"
-    )
+    assert b"proxy-authorization: basic bWU6d29yZA==" in seen[0].replace(b"Basic", b"basic").replace(b"Proxy-A", b"proxy-a")
     assert b"/x" not in seen[0]
 
 
@@ -166,8 +160,8 @@ def test_a_proxy_that_refuses_the_tunnel_is_blamed() -> None:
 
 
 def test_the_systems_roots_are_trusted_with_an_environment_that_says_nothing() -> None:
-    from aac_tasks.steps.http.pools import _trust
+    from aac_tasks.steps.http.pools import trust
 
     if not os.path.exists("/etc/ssl/certs/ca-certificates.crt"):  # noqa: PTH110
         pytest.skip("another system")
-    assert len(_trust(()).get_ca_certs()) > 50
+    assert len(trust(()).get_ca_certs()) > 50

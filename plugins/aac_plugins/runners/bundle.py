@@ -19,6 +19,8 @@ CPU_PERIOD = 100_000
 
 CAPABILITY_SETS = ("bounding", "effective", "inheritable", "permitted", "ambient")
 
+SHM = "/dev/shm"  # noqa: S108  # a mount point, not a file
+
 MASKED = (
     "/proc/acpi",
     "/proc/kcore",
@@ -47,9 +49,7 @@ class Host:
         return self.uid != 0
 
 
-def config_json(
-    root: Path, launch: Launch, instance: InstanceSpec, mounts: tuple[Place, ...], host: Host
-) -> dict[str, Json]:
+def config_json(root: Path, launch: Launch, instance: InstanceSpec, mounts: tuple[Place, ...], host: Host) -> dict[str, Json]:
     """The whole document. Holds the environment, secrets included: for the user's eyes only."""
     process = process_json(launch, instance.isolation.cap_add)
     memory = instance.limits.memory
@@ -75,7 +75,7 @@ def process_json(launch: Launch, capabilities: tuple[str, ...]) -> dict[str, Jso
         "env": [f"{name}={value}" for name, value in launch.env.items()],
         "cwd": launch.workdir,
         "noNewPrivileges": True,
-        "capabilities": {name: names for name in CAPABILITY_SETS},
+        "capabilities": dict.fromkeys(CAPABILITY_SETS, names),
     }
 
 
@@ -108,14 +108,10 @@ def _kernel_mounts(host: Host) -> list[Json]:
     mounts: list[Json] = [
         _entry("/proc", "proc", ("nosuid", "noexec", "nodev")),
         _entry("/dev", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
-        _entry("/dev/shm", "tmpfs", ("nosuid", "noexec", "nodev", "mode=1777", "size=65536k")),
+        _entry(SHM, "tmpfs", ("nosuid", "noexec", "nodev", "mode=1777", "size=65536k")),
     ]
-    if (
-        not host.rootless
-    ):  # a sysfs is the network namespace's, and that one is not ours to mount without root
-        mounts.append(
-            _entry("/dev/pts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"))
-        )
+    if not host.rootless:  # a sysfs is the network namespace's, and that one is not ours to mount without root
+        mounts.append(_entry("/dev/pts", "devpts", ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620")))
         mounts.append(_entry("/sys", "sysfs", ("nosuid", "noexec", "nodev", "ro")))
     return mounts
 

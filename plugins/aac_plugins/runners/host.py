@@ -86,9 +86,7 @@ class HostRunner:
         """Is that very process running?"""
         return simple.status(instance, tools)
 
-    def execute(
-        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0
-    ) -> tuple[int, str]:
+    def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
         """Another program of the image, with the environment of the one that runs."""
         pid = simple.process_of(instance, tools).pid
         root = Path(text_of(instance, "root"))
@@ -100,9 +98,7 @@ class HostRunner:
         if home_of_python(root, loaded.program) is None:
             env.pop("PYTHONHOME", None)
         folder = resolve_in(root, text_of(instance, "workdir"))
-        done = tools.run(
-            Process((*_same_user(pid, tools), *loaded.argv), cwd=folder, env=env, timeout=timeout)
-        )
+        done = tools.run(Process((*_same_user(pid, tools), *loaded.argv), cwd=folder, env=env, timeout=timeout))
         return done.exit_code, done.stdout + done.stderr
 
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
@@ -179,9 +175,7 @@ def _lesser(state: Path, launch: Launch, tools: Tools) -> tuple[str, ...]:
     setpriv = tools.which("setpriv")
     if setpriv is None:
         if os.geteuid() == 0:
-            raise StepError(
-                "runner host as root needs setpriv to give rights away", hint="install util-linux"
-            )
+            raise StepError("runner host as root needs setpriv to give rights away", hint="install util-linux")
         return ()
     if os.geteuid() != 0:
         return (str(setpriv), "--no-new-privs", "--")

@@ -43,9 +43,7 @@ def launch_of(request: RunRequest, root: Path, port: Mapping[str, str]) -> Launc
     config = request.config
     argv = (*config.entrypoint, *(request.instance.command or config.cmd))
     if not argv:
-        raise StepError(
-            f"image of {request.instance.name} has neither entrypoint nor command", hint="set spec.entrypoint"
-        )
+        raise StepError(f"image of {request.instance.name} has neither entrypoint nor command", hint="set spec.entrypoint")
     user = user_of(config, root)
     defaults = {"PATH": DEFAULT_PATH, "HOME": user.home, "HOSTNAME": request.instance.name}
     env = {**defaults, **env_of(config), **request.env, **port}

@@ -64,9 +64,7 @@ def find(root: Path, name: str, path: str) -> str:
 
 def _start(root: Path, program: str, place: Path, wanted: str, rest: list[str]) -> tuple[str, ...]:
     if not wanted:
-        named = Path(
-            str(root) + program
-        )  # a program of many names (busybox) looks at the one it was called by
+        named = Path(str(root) + program)  # a program of many names (busybox) looks at the one it was called by
         same = named.exists() and named.samefile(place)
         return (str(named if same else place), *rest)
     interpreter = resolve_in(root, wanted)

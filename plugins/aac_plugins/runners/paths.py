@@ -52,7 +52,7 @@ def remove_tree(folder: Path) -> None:
     if not folder.is_dir():
         return
     for place, folders, _ in os.walk(folder):
-        for name in (place, *(os.path.join(place, f) for f in folders)):
+        for name in (place, *(f"{place}/{f}" for f in folders)):
             _open_up(Path(name))
     try:
         shutil.rmtree(folder)

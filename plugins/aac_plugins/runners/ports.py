@@ -115,9 +115,7 @@ def holder_of(port: int, proc: Path = Path("/proc")) -> str:
 
     Source: proc(5), /proc/net/tcp: local address in hexadecimal, state 0A is LISTEN, tenth column the inode.
     """
-    inodes = {
-        f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening(proc / "net" / table, port)
-    }
+    inodes = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening(proc / "net" / table, port)}
     if not inodes:
         return ""
     for entry in proc.iterdir():
@@ -136,6 +134,6 @@ def _listening(table: Path, port: int) -> list[str]:
 
 def _holds(process: Path, inodes: set[str]) -> bool:
     try:
-        return any(os.readlink(link) in inodes for link in (process / "fd").iterdir())
+        return any(str(link.readlink()) in inodes for link in (process / "fd").iterdir())
     except OSError:  # it ended meanwhile, or is not ours to look at
         return False

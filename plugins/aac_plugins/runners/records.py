@@ -42,9 +42,7 @@ def text_of(instance: Instance, name: str) -> str:
     """A text in the handle; StepError when it is not there, as it is when another version wrote it."""
     value = instance.handle.get(name)
     if not isinstance(value, str):
-        raise StepError(
-            f"{instance.name}: its record lacks {name!r}", hint="remove the instance and start it again"
-        )
+        raise StepError(f"{instance.name}: its record lacks {name!r}", hint="remove the instance and start it again")
     return value
 
 

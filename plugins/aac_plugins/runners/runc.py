@@ -60,13 +60,9 @@ class OciRuntime:
     def _try(self, folder: Path, tools: Tools) -> Completed:
         root = folder / "root"
         root.mkdir()
-        hosts = tuple(
-            Place(path, Path(path).resolve(), read_only=True) for path in PROBED if Path(path).exists()
-        )
+        hosts = tuple(Place(path, Path(path).resolve(), read_only=True) for path in PROBED if Path(path).exists())
         launch = Launch(("/bin/true",), {"PATH": "/bin:/usr/bin"}, "/", User(1, 1))
-        write_private(
-            folder / "config.json", config_json(root, launch, InstanceSpec("probe"), hosts, _host())
-        )
+        write_private(folder / "config.json", config_json(root, launch, InstanceSpec("probe"), hosts, _host()))
         command = (
             *self._command(folder),
             "run",
@@ -90,29 +86,21 @@ class OciRuntime:
             make_folder(root, launch.workdir)
             lend(mounts, launch.user)
             who: dict[str, Json] = {"uid": launch.user.uid, "gid": launch.user.gid, "workdir": launch.workdir}
-            write_private(
-                request.state / "config.json", config_json(root, launch, request.instance, mounts, _host())
-            )
+            write_private(request.state / "config.json", config_json(root, launch, request.instance, mounts, _host()))
             pid_file = request.state / "pid"
             bundle = ("run", "--bundle", str(request.state), "--pid-file", str(pid_file), handle["id"])
             process = Process((*self._command(request.state), *bundle), cwd=request.state)
-            instance = simple.launch(
-                self.name, simple.Started(request, ports, {**handle, **who}), process, tools
-            )
+            instance = simple.launch(self.name, simple.Started(request, ports, {**handle, **who}), process, tools)
             self._wait(instance, pid_file, request, tools)
             name = launch.env["HOSTNAME"]
-            simple.settle(
-                instance, lambda _: environment_of(_agent(request.state)).get("HOSTNAME") == name, tools
-            )
+            simple.settle(instance, lambda _: environment_of(_agent(request.state)).get("HOSTNAME") == name, tools)
             return instance
         except BaseException:
             release(ports.published)
             self._clear(request.state, tools)
             raise
         finally:
-            (request.state / "config.json").unlink(
-                missing_ok=True
-            )  # it holds secrets; the runtime has read it
+            (request.state / "config.json").unlink(missing_ok=True)  # it holds secrets; the runtime has read it
 
     def _wait(self, instance: Instance, pid_file: Path, request: RunRequest, tools: Tools) -> None:
         tools.wait_until(lambda: pid_file.exists() or not _alive(instance, tools), timeout=10.0, every=0.005)
@@ -128,9 +116,7 @@ class OciRuntime:
         """Is the process that minds the container running?"""
         return simple.status(instance, tools)
 
-    def execute(
-        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0
-    ) -> tuple[int, str]:
+    def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
         """A second process in the container, with the same user, environment and folder."""
         simple.process_of(instance, tools)
         state = Path(text_of(instance, "state"))
@@ -148,15 +134,21 @@ class OciRuntime:
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
         """TERM to the agent, KILL after ``grace``, and the container and its root removed."""
         state = Path(text_of(instance, "state"))
-        if _alive(instance, tools):
-            patience = grace if simple.heeds(_agent(state), signal.SIGTERM) else 0.0
-            if patience:
-                self._kill(instance, signal.SIGTERM, tools)
-            if not tools.wait_until(lambda: not _alive(instance, tools), timeout=patience, every=0.01):
-                self._kill(instance, signal.SIGKILL, tools)
-                tools.wait_until(lambda: not _alive(instance, tools), timeout=5.0, every=0.01)
-        self._clear(state, tools)
-        release(instance.ports)
+        try:
+            self._end(instance, grace, tools)
+        finally:  # also when the run was cancelled meanwhile
+            self._clear(state, tools)
+            release(instance.ports)
+
+    def _end(self, instance: Instance, grace: float, tools: Tools) -> None:
+        if not _alive(instance, tools):
+            return
+        patience = grace if simple.heeds(_agent(Path(text_of(instance, "state"))), signal.SIGTERM) else 0.0
+        if patience:
+            self._kill(instance, signal.SIGTERM, tools)
+        if not tools.wait_until(lambda: not _alive(instance, tools), timeout=patience, every=0.01):
+            self._kill(instance, signal.SIGKILL, tools)
+            tools.wait_until(lambda: not _alive(instance, tools), timeout=5.0, every=0.01)
 
     def signal(self, instance: Instance, number: int, tools: Tools) -> None:
         """To the agent itself."""
@@ -167,9 +159,7 @@ class OciRuntime:
 
     def _kill(self, instance: Instance, number: int, tools: Tools) -> Completed:
         state = Path(text_of(instance, "state"))
-        return tools.run(
-            Process((*self._command(state), "kill", text_of(instance, "id"), str(int(number))), timeout=10.0)
-        )
+        return tools.run(Process((*self._command(state), "kill", text_of(instance, "id"), str(int(number))), timeout=10.0))
 
     def _clear(self, state: Path, tools: Tools) -> None:
         """Whatever an earlier start left: the container by its id, then processes and files."""

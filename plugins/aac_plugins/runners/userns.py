@@ -90,12 +90,10 @@ class UsernsRunner:
             lend(mounts, launch.user)
             if _is_root() and launch.user.uid == 0:
                 raise StepError(
-                    f"{request.instance.name}: its image runs as root, which runner userns gives to nobody when it is root itself",
+                    f"{request.instance.name}: its image runs as root, which runner userns as root can't confine",
                     hint="set security.runAsUser, or use docker, crun or runc",
                 )
-            process = Process(
-                _command(root, launch, mounts, request, tools), cwd=request.state, env=launch.env
-            )
+            process = Process(_command(root, launch, mounts, request, tools), cwd=request.state, env=launch.env)
             started = simple.Started(request, ports, _handle(request, root, launch))
             instance = simple.launch(self.name, started, process, tools)
             simple.settle(instance, lambda pid: any(is_inside(p, "root", root) for p in children(pid)), tools)
@@ -109,9 +107,7 @@ class UsernsRunner:
         """Is that very process running?"""
         return simple.status(instance, tools)
 
-    def execute(
-        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0
-    ) -> tuple[int, str]:
+    def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
         """Enter the namespaces of the running agent as its user, with its environment."""
         simple.process_of(instance, tools)
         outer, agent = self._pids(instance)
@@ -178,16 +174,14 @@ def _refuse_what_it_cannot_do(request: RunRequest) -> None:
         )
 
 
-def _command(
-    root: Path, launch: Launch, mounts: tuple[Place, ...], request: RunRequest, tools: Tools
-) -> tuple[str, ...]:
+def _command(root: Path, launch: Launch, mounts: tuple[Place, ...], request: RunRequest, tools: Tools) -> tuple[str, ...]:
     make_folder(root, "/proc")
     make_folder(root, "/dev")
     make_folder(root, launch.workdir)
     steps: list[str] = []
     for device in DEVICES:
         steps += ["device", device]
-    steps += ["folder", "shm", "tmpfs", f"{root}/dev/shm", "mode=1777,nosuid,nodev,noexec"]
+    steps += ["folder", "shm", "tmpfs", str(root / "dev" / "shm"), "mode=1777,nosuid,nodev,noexec"]
     for mount in mounts:
         steps += _mount(root, mount)
     if request.instance.isolation.read_only_root:
@@ -216,11 +210,7 @@ def _become(handle: object, tools: Tools) -> tuple[str, ...]:
     if not isinstance(handle, Mapping):
         raise TypeError("a handle is an object")
     uid, gid = handle["uid"], handle["gid"]
-    who = (
-        (f"--setuid={uid}", f"--setgid={gid}")
-        if _is_root()
-        else ("--user", f"--map-user={uid}", f"--map-group={gid}")
-    )
+    who = (f"--setuid={uid}", f"--setgid={gid}") if _is_root() else ("--user", f"--map-user={uid}", f"--map-group={gid}")
     return (_tool(tools, "unshare"), *who, f"--root={handle['root']}", f"--wd={handle['workdir']}", "--")
 
 

@@ -27,7 +27,9 @@ def stage() -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="aac-test-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        yield Stage(folder, environment={**os.environ, "PATH": _path(folder)})
+        made = Stage(folder, environment={**os.environ, "PATH": _path(folder)})
+        yield made
+        made.finish()
 
 
 @pytest.fixture(params=["crun", "runc", "userns", "host"])

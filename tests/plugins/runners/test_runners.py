@@ -26,18 +26,14 @@ def left_behind(stage: Stage) -> list[str]:
         if process.name.isdigit() and int(process.name) != os.getpid():
             try:
                 words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if f"{stage.folder}/instances" in words or str(
-                    process.joinpath("root").readlink()
-                ).startswith(str(stage.folder)):
+                if f"{stage.folder}/instances" in words or str(process.joinpath("root").readlink()).startswith(str(stage.folder)):
                     found.append(words)
             except OSError:
                 continue
     return found
 
 
-def test_an_agent_answers_on_its_port_and_nothing_is_left_when_it_is_stopped(
-    stage: Stage, runner: Runner
-) -> None:
+def test_an_agent_answers_on_its_port_and_nothing_is_left_when_it_is_stopped(stage: Stage, runner: Runner) -> None:
     request = stage.request(WEB, web())
     instance = stage.start(runner, request)
     assert stage.answers(instance), stage.said_by(request)
@@ -53,9 +49,7 @@ def test_a_probe_tells_how_strongly_it_isolates(stage: Stage, runner: Runner) ->
     assert runner.probe(stage.tools).isolation in ISOLATION
 
 
-def test_the_environment_comes_from_the_image_and_the_instance_and_from_nowhere_else(
-    stage: Stage, runner: Runner
-) -> None:
+def test_the_environment_comes_from_the_image_and_the_instance_and_from_nowhere_else(stage: Stage, runner: Runner) -> None:
     request = stage.request(shell("env"), InstanceSpec("agent"), env={"MINE": "a b", "EMPTY": ""})
     instance = stage.start(runner, request)
     assert stage.ended(runner, instance)
@@ -77,9 +71,7 @@ def test_the_agent_is_the_user_that_its_image_names(stage: Stage, runner: Runner
     runner.stop(instance, stage.tools)
 
 
-def test_a_second_program_runs_inside_with_the_same_environment_and_its_exit_code_is_told(
-    stage: Stage, runner: Runner
-) -> None:
+def test_a_second_program_runs_inside_with_the_same_environment_and_its_exit_code_is_told(stage: Stage, runner: Runner) -> None:
     request = stage.request(shell("sleep 30"), InstanceSpec("agent"), env={"MINE": "here"})
     instance = stage.start(runner, request)
     assert runner.execute(instance, ("sh", "-c", "echo $MINE; exit 7"), stage.tools) == (7, "here\n")
@@ -115,16 +107,12 @@ def test_a_signal_reaches_the_agent(stage: Stage, runner: Runner) -> None:
 
 
 def test_an_agent_gets_time_to_end_and_one_that_does_not_care_is_killed(stage: Stage, runner: Runner) -> None:
-    polite = stage.request(
-        shell("trap 'echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"), InstanceSpec("agent")
-    )
+    polite = stage.request(shell("trap 'echo bye; exit' TERM; echo ready; while :; do sleep 0.05; done"), InstanceSpec("agent"))
     instance = stage.start(runner, polite)
     stage.tools.wait_until(lambda: "ready" in stage.said_by(polite), timeout=3.0)
     runner.stop(instance, stage.tools, grace=5.0)
     assert "bye" in stage.said_by(polite)
-    stubborn = stage.request(
-        shell("trap '' TERM; echo ready; while :; do sleep 0.05; done"), InstanceSpec("deaf")
-    )
+    stubborn = stage.request(shell("trap '' TERM; echo ready; while :; do sleep 0.05; done"), InstanceSpec("deaf"))
     instance = stage.start(runner, stubborn)
     stage.tools.wait_until(lambda: "ready" in stage.said_by(stubborn), timeout=3.0)
     begun = stage.tools.now()
