@@ -152,7 +152,8 @@ class Hands:
 
     def remove_deployed(self, target: str, agent: str, data: JsonObject) -> None:
         """Stop what a deploy started."""
-        self.run.plugins.catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent))
+        catalog = self.run.plugins.catalog
+        catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent), catalog.runners.get)
 
     def close(self) -> None:
         """End children that are still there."""

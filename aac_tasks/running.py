@@ -57,15 +57,17 @@ class Instances:
             stop(running, catalog.runners, self._tools(running.agent))
             return
         deployed = self._deployment(name)
-        catalog.deployers.get(str(deployed["target"])).remove(_object(deployed["data"]), self._tools(name))
+        deployer = catalog.deployers.get(str(deployed["target"]))
+        deployer.remove(_object(deployed["data"]), self._tools(name), catalog.runners.get)
 
     def logs(self, name: str) -> IO[bytes]:
         """What it wrote so far; reading on at its end gives what came meanwhile, where the target can."""
         running = self._find(name)
         if running is None:
             deployed = self._deployment(name)
-            deployer = self._session.plugins.catalog.deployers.get(str(deployed["target"]))
-            return deployer.logs(_object(deployed["data"]), self._tools(name))
+            catalog = self._session.plugins.catalog
+            deployer = catalog.deployers.get(str(deployed["target"]))
+            return deployer.logs(_object(deployed["data"]), self._tools(name), catalog.runners.get)
         try:
             return running.log.open("rb")
         except OSError as error:
@@ -133,8 +135,9 @@ class Instances:
     def _deployed_status(self, agent: str, outputs: JsonObject) -> Status:
         """``unknown`` where the target does not answer: that is no reason to hide the others."""
         try:
-            deployer = self._session.plugins.catalog.deployers.get(str(outputs["target"]))
-            return deployer.status(_object(outputs.get("data")), self._tools(agent))
+            catalog = self._session.plugins.catalog
+            deployer = catalog.deployers.get(str(outputs["target"]))
+            return deployer.status(_object(outputs.get("data")), self._tools(agent), catalog.runners.get)
         except AacError as error:
             return Status(f"unknown: {error}".splitlines()[0])
 

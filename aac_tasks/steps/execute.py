@@ -26,10 +26,10 @@ from aac_tasks.contracts.lock import Lock
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.recipe import DependencyLayer, Recipe
 from aac_tasks.contracts.result import Artifact, Result
-from aac_tasks.contracts.roles import BaseImage, BuildRequest, DeployRequest, Runner
+from aac_tasks.contracts.roles import BaseImage, BuildRequest, DeployRequest, Instance, Runner
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
-from aac_tasks.steps.environment import resolve
+from aac_tasks.steps.environment import resolve, secrets_of
 from aac_tasks.steps.lock import make_lock
 
 
@@ -150,12 +150,22 @@ def _deploy(job: Job) -> Result:
     action = decode(DeployAction, job.action)
     deployer = job.catalog.deployers.get(action.target)
     image, config = stored_image(job)
+
+    def well(instance: Instance, log: Path) -> None:
+        from aac_tasks.steps.health import Watch, wait_until_well  # lazy: only targets on this machine wait so
+
+        secrets = secrets_of(action.instance, resolve(action.instance, job.tools, strict=True))
+        runner = job.catalog.runners.get(instance.runner)
+        wait_until_well(Watch(runner, instance, action.instance.probe, log, secrets), job.tools)
+
     request = DeployRequest(
         action=action,
         image=image,
         config=config,
         runner=None if deployer.pulls else _runner(job),
+        runners=job.catalog.runners.get,
         resolve_env=lambda instance: resolve(instance, job.tools, strict=True),
+        wait_until_well=well,
         previous=job.previous or {},
     )
     deployed = deployer.deploy(request, job.tools)
