@@ -141,6 +141,7 @@ class PushAction:
 
     registry: str
     refs: tuple[str, ...]
+    settings: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

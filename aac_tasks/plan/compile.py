@@ -220,7 +220,7 @@ def _push(draft: _Draft) -> Step:
         plugin = next((r.name for r in draft.catalog.registries if r.accepts(refs[0])), "")
         if not plugin:
             raise PlanError(f"{draft.request.file} spec.image.registry: no registry plugin takes {refs[0]!r}")
-        action = PushAction(plugin, refs)
+        action = PushAction(plugin, refs, image.settings.get(plugin, {}))
     step = _step(draft, "push", action, ("test",), "push the image and read its digest back")
     problem = "spec.image.registry is not set; write a host (ghcr.io/me) or an OCI layout folder (oci:dist)"
     return replace(
