@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from aac_tasks.cli.interrupts import Terminated
 from aac_tasks.cli.world import World
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import AacError, SpecError, StepError
@@ -19,9 +20,8 @@ from aac_tasks.reporter.wording import plain
 from aac_tasks.steps.redaction import redact_keys
 
 BUG = 2
-INTERRUPTED = 130
-READER_WENT_AWAY = 141
-"""128 + SIGPIPE, as a shell reports it."""
+INTERRUPTED, READER_WENT_AWAY, TERMINATED = 130, 141, 143
+"""128 + the signal's number, as a shell reports it."""
 
 
 def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
@@ -32,14 +32,10 @@ def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
     except AacError as error:
         _tell(world, _document(error), str(error), as_json)
         return error.exit_code
-    except KeyboardInterrupt:
-        _tell(
-            world,
-            {"type": "Interrupted", "message": "interrupted", "exit": INTERRUPTED},
-            "interrupted",
-            as_json,
-        )
-        return INTERRUPTED
+    except KeyboardInterrupt as error:
+        code, word = (TERMINATED, "terminated") if isinstance(error, Terminated) else (INTERRUPTED, "interrupted")
+        _tell(world, {"type": word.capitalize(), "message": word, "exit": code}, word, as_json)
+        return code
     except BrokenPipeError:
         _close_quietly(world)
         return READER_WENT_AWAY

@@ -47,7 +47,7 @@ def reference(groups: Sequence[tuple[str, Sequence[Command]]], flags: Sequence[t
         "```",
         "",
         "Exit codes: 0 done; 1 a step failed; 2 a bug of ours; 3 the agent.yaml, the command line, the plan",
-        "or a plugin is not what it should be; 130 interrupted.",
+        "or a plugin is not what it should be; 130 interrupted; 143 terminated.",
     ]
     for _, commands in groups:
         for command in commands:

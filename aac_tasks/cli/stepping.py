@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli.flags import options
+from aac_tasks.cli.interrupts import interruptible
 from aac_tasks.cli.world import Arguments, Tell, World
 from aac_tasks.contracts.result import Event
 from aac_tasks.reporter import Kind, Reporter, make
@@ -22,13 +23,14 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     reporter = reporter_for(args, world)
     try:
         session = opened(chosen or options(args, world), reporter, world)
-        code = world.drive(
-            session,
-            selection(kind, args.agent, session),
-            jobs=jobs(args, session),
-            keep_going=args.keep_going,
-            dry_run=args.dry_run,
-        )
+        with interruptible(session.cancelled.set):
+            code = world.drive(
+                session,
+                selection(kind, args.agent, session),
+                jobs=jobs(args, session),
+                keep_going=args.keep_going,
+                dry_run=args.dry_run,
+            )
     except BaseException:  # an interrupt must give the terminal back too
         reporter.close(abandoned=True)
         raise

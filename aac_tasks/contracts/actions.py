@@ -27,7 +27,6 @@ class LockAction:
     dependencies: DependencyRequest
     platforms: tuple[Platform, ...]
     builder: str = ""
-    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +141,7 @@ class PushAction:
 
     registry: str
     refs: tuple[str, ...]
+    settings: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,10 @@ class Style:
         self.quiet = quiet
         self.verbose = verbose
 
-    def outcome(self, event: Event, crowd: str = "") -> list[str]:
+    def outcome(self, event: Event, crowd: list[str] | None = None) -> list[str]:
         """``✓ image:hello  sha256:… 12.3 MB  1.2 s``; further lines are indented. ``crowd``: see `Tally.crowd`."""
-        if crowd and not self.verbose:
-            return [paint(crowd, "dim", self.colour)] if crowd.strip() else []
+        if crowd is not None and not self.verbose:
+            return [paint(line, "dim", self.colour) for line in crowd]
         first, *rest = sentence(event, self.marks.ellipsis).splitlines() or [""]
         took = f"  {duration(event.seconds)}" if event.seconds and event.type != "fresh" else ""
         line = f"{self.marks.of(event.type)} {event.step}  {first}{took}"

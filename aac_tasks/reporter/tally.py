@@ -47,11 +47,11 @@ class Tally:
         elif event.type == "note":
             self.notes.append(event)
 
-    def crowd(self, event: Event) -> str:
-        """``""`` when the event deserves its lines, else what to say instead: one line at the first, a space later."""
+    def crowd(self, event: Event) -> list[str] | None:
+        """What to say instead of an outcome among too many fresh ones: one line at the first; None: say it."""
         if event.type != "fresh" or self.fresh <= FRESH_SHOWN:
-            return ""
-        return "further steps that are up to date are only counted" if self.fresh == FRESH_SHOWN + 1 else " "
+            return None
+        return ["further steps that are up to date are only counted"] if self.fresh == FRESH_SHOWN + 1 else []
 
     def count(self, outcome: str) -> int:
         """How many steps ended this way."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ class StageSession:
     images: Mapping[str, Mapping[str, Any]]
     answers: Mapping[str, Any]
     closed: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
     settings: Any = field(default_factory=lambda: SimpleNamespace(jobs=0))
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:

@@ -183,3 +183,38 @@ def test_what_looks_like_a_key_is_shown_nowhere(stage: Stage) -> None:
     stage("build")
     (log,) = (stage.folder / ".aac" / "logs").iterdir()
     assert KEY not in log.read_text()
+
+
+INTERRUPTIBLE = """
+import os, sys, threading, time
+from pathlib import Path
+from types import SimpleNamespace
+from aac_tasks.cli import main
+from aac_tasks.cli.world import World
+
+session = SimpleNamespace(cancelled=threading.Event(), settings=SimpleNamespace(jobs=0))
+
+def drive(session, selection, **how):
+    print("driving", flush=True)
+    try:
+        time.sleep(30)
+    finally:
+        print("cancelled", session.cancelled.is_set(), flush=True)
+
+world = World(sys.stdout, sys.stderr, {"TERM": "dumb"}, Path.cwd(), lambda o, t: session, drive, None, None)
+sys.exit(main(["build"], world))
+"""
+
+
+@pytest.mark.parametrize(("number", "code", "word"), [(2, 130, "interrupted"), (15, 143, "terminated")])
+def test_a_signal_cancels_the_run_and_is_the_exit_code(tmp_path: Path, number: int, code: int, word: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    command = [sys.executable, "-c", INTERRUPTIBLE]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "driving\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (code, "cancelled True\n", f"error: {word}\n")

@@ -22,8 +22,10 @@ from aac_tasks.testing import need
 pytestmark = pytest.mark.real
 
 HOSTILE = (
-    "", " ", "  lead and trail  ", "a\tb", '"', "'", "\\", "\\\\", "x\\", '\\"', "$HOME", "${HOME:-x}", "$$", "\\$HOME", "`id`",
-    "$(id)", "# comment", "a=b c=d", '" RUN evil="', "<<EOF", '<<"EOF"', "<<-EOF x", "[1]", '["a"]', "%PATH%", "^", "é☃\U0001f600",
+    "", " ", "  lead and trail  ", "a\tb",
+    '"', "'", "\\", "\\\\", "x\\", '\\"', "$HOME", "${HOME:-x}", "$$", "\\$HOME", "`id`",
+    "$(id)", "# comment", "a=b c=d", '" RUN evil="', "<<EOF", '<<"EOF"', "<<-EOF x", "[1]",
+    '["a"]', "%PATH%", "^", "é☃\U0001f600",
     "\u200b", "&& rm", "--from=x", "{{.Env}}", "\\n", "\\u003c", "%s",
 )  # fmt: skip
 TEXT = 'EOF\n"EOF"\n$HOME ${x} \\\n\\\n`id`\n# comment\nRUN evil\n\ttab\n\nend\\\n'
@@ -85,12 +87,14 @@ def test_buildkit_reads_back_every_value_and_every_byte(docker: str, tag: str, t
 
 def files_of(docker: str, tag: str) -> dict[str, bytes]:
     """The regular files of an image's layers, by name."""
-    found = {}
+    found: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(run(docker, "save", tag))) as saved:
         for layer in json.load(saved.extractfile("manifest.json") or io.BytesIO())[0]["Layers"]:
-            with tarfile.open(fileobj=saved.extractfile(layer)) as files:
-                for member in files:
-                    content = files.extractfile(member) if member.isfile() else None
-                    if content is not None:
-                        found[member.name] = content.read()
+            found.update(regular_files(saved, layer))
     return found
+
+
+def regular_files(saved: tarfile.TarFile, layer: str) -> dict[str, bytes]:
+    with tarfile.open(fileobj=saved.extractfile(layer)) as files:
+        contents = ((m.name, files.extractfile(m)) for m in files if m.isfile())
+        return {name: content.read() for name, content in contents if content is not None}

@@ -77,7 +77,17 @@ def test_comments_blank_lines_and_a_byte_order_mark_are_skipped() -> None:
 
 @pytest.mark.parametrize(
     "path",
-    [".aac/x", ".git/HEAD", ".env", ".env.local", "sub/.env", ".venv/bin/python", "node_modules/a/b", "agent.yaml", "pkg/__pycache__/m.pyc"],
+    [
+        ".aac/x",
+        ".git/HEAD",
+        ".env",
+        ".env.local",
+        "sub/.env",
+        ".venv/bin/python",
+        "node_modules/a/b",
+        "agent.yaml",
+        "pkg/__pycache__/m.pyc",
+    ],
 )
 def test_state_secrets_and_environments_never_enter_an_image(path: str) -> None:
     assert IgnoreRules(DEFAULT_IGNORE).ignores(path)

@@ -14,7 +14,13 @@ from aac_tasks.state.action_cache import ActionCache
 from aac_tasks.state.judge import Case, judge
 from aac_tasks.state.stamps import Stamp, StampFile, exclusively
 
-STEP = Step("deploy:a", "deploy", "a", {"instance": {"limits": {"memory": 1}}}, origins={"instance.limits.memory": "spec.resources.limits.memory"})
+STEP = Step(
+    "deploy:a",
+    "deploy",
+    "a",
+    {"instance": {"limits": {"memory": 1}}},
+    origins={"instance.limits.memory": "spec.resources.limits.memory"},
+)
 CASE = Case(STEP, {"instance": {"limits": {"memory": 1}}})
 
 
@@ -68,10 +74,15 @@ def test_a_missing_output_is_not_up_to_date(tmp_path: Path) -> None:
 
 def test_a_raised_format_is_stale_and_says_so(tmp_path: Path) -> None:
     StampFile(tmp_path).write(stamp_of(CASE), {})
-    assert judge(replace(CASE, step=replace(STEP, format=2)), StampFile(tmp_path), there).reason == "the format of its outputs was raised"
+    assert (
+        judge(replace(CASE, step=replace(STEP, format=2)), StampFile(tmp_path), there).reason
+        == "the format of its outputs was raised"
+    )
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-3], lambda b: b"", lambda b: b.replace(b"deploy", b"employ"), lambda b: b"\x00" * len(b)])
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:-3], lambda b: b"", lambda b: b.replace(b"deploy", b"employ"), lambda b: b"\x00" * len(b)]
+)
 def test_a_damaged_stamp_is_as_good_as_none(tmp_path: Path, damage: object) -> None:
     StampFile(tmp_path).write(stamp_of(CASE), {})
     path = tmp_path / "stamp"

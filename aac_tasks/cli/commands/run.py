@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
 from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, WORK, options
+from aac_tasks.cli.interrupts import interruptible
 from aac_tasks.cli.log_lines import follow
 from aac_tasks.cli.naming import resolve
 from aac_tasks.cli.stepping import jobs, reporter_for
@@ -44,12 +45,14 @@ def _build(args: Arguments, world: World, session: Session) -> tuple[int, str]:
     names = resolve([args.agent], session)
     if len(names) != 1:
         raise UsageError(f"agent run starts one agent; name one of {', '.join(names)}")
-    return world.drive(session, (f"image:{names[0]}",), jobs=jobs(args, session)), names[0]
+    with interruptible(session.cancelled.set):
+        return world.drive(session, (f"image:{names[0]}",), jobs=jobs(args, session)), names[0]
 
 
 def _stay(instances: Instances, name: str, world: World) -> int:
     try:
-        return follow(instances, name, world)
+        with interruptible(lambda: None):  # nothing to cancel: stopping it needs the session
+            return follow(instances, name, world)
     finally:
         instances.stop(name)
 

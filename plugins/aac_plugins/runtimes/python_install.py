@@ -10,13 +10,10 @@ the two images equal, and bytes do not follow the version of a tool (docs/adr/00
 from __future__ import annotations
 
 import base64
-import importlib.resources
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from aac_plugins.runtimes import python_wheels
 from aac_plugins.runtimes.python_resolve import environment, file_name, redact, target_of
 from aac_tasks.contracts.image import Digest
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedFile
@@ -43,6 +40,8 @@ def install(locked: LockedDependencies, base: LockedBase, into: Path, tools: Too
     Raises:
         StepError: a wheel can't be fetched, is not what was locked, or is broken.
     """
+    from aac_plugins.runtimes import python_wheels  # lazy, as in _fetch and layer: a plan needs none of it
+
     if not locked.files:
         return
     _fetch(locked, tools)
@@ -62,6 +61,8 @@ def _digest(file: LockedFile) -> Digest:
 
 
 def _fetch(locked: LockedDependencies, tools: Tools) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
     missing = [f for f in locked.files if not tools.blobs.has(_digest(f))]
     if missing and tools.offline:
         names = ", ".join(f"{f.name} {f.version}" for f in missing)
@@ -97,6 +98,8 @@ def _credentials(tools: Tools) -> Iterator[tuple[str, str]]:
 
 def layer(locked: LockedDependencies, base: LockedBase) -> DependencyLayer:
     """The layer as both renderings know it. The stage needs no network but for its ADDs, which the builder verifies."""
+    import importlib.resources
+
     version, python = target_of(base).minor, interpreter(base)
     wheels = tuple(Add(f.url, f.sha256, f"/wheels/{file_name(f.url)}") for f in locked.files)
     script = importlib.resources.files("aac_plugins.runtimes").joinpath("python_wheels.py").read_text("utf-8")

@@ -1,0 +1,161 @@
+"""What a doit user expects of doit, through the real command."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from aac_tasks.testing import Project
+
+pytestmark = pytest.mark.network
+
+AGENT = """
+apiVersion: agent.dev/v1
+kind: Agent
+metadata: {name: NAME, version: 1.0.0, description: first}
+spec:
+  runtime: python
+  model: {provider: openai, name: gpt-4o-mini}
+  image: {registry: "oci:dist"}
+"""
+
+
+def agent(name: str = "bot") -> dict[str, str]:
+    return {"agent.yaml": AGENT.replace("NAME", name), "main.py": "import time\ntime.sleep(600)\n"}
+
+
+@pytest.fixture
+def bot(project: Project) -> Project:
+    return project.write({**agent(), "dodo.py": "from aac_tasks.dodo import *\n"})
+
+
+def test_doit_list_shows_steps_and_their_members(bot: Project) -> None:
+    listed = bot.doit("list", "--all", "--quiet").ok().stdout.split()
+    for kind in ("parse", "lock", "dockerfile", "image", "test", "push", "deploy"):
+        assert kind in listed
+        assert f"{kind}:bot" in listed
+
+
+def test_a_second_run_redoes_nothing_and_says_so(bot: Project) -> None:
+    first = bot.doit("image").ok()
+    assert "✓ image:bot" in first.stdout
+    second = bot.doit("image").ok()
+    assert "– image:bot  up to date" in second.stdout
+    assert "✓" not in second.stdout
+
+
+def test_info_says_what_changed_in_the_words_of_agent_yaml(bot: Project) -> None:
+    bot.doit("image").ok()
+    bot.write({"agent.yaml": AGENT.replace("NAME", "bot").replace("first", "second")})
+    told = bot.doit("info", "image:bot")
+    assert told.exit_code == 1
+    assert "metadata.description first → second" in told.stdout
+
+
+def test_forget_makes_the_next_run_do_it_again(bot: Project) -> None:
+    bot.doit("image").ok()
+    bot.doit("forget", "image:bot").ok()
+    assert "✓ image:bot" in bot.doit("image").ok().stdout
+
+
+def test_clean_removes_what_a_step_wrote(bot: Project) -> None:
+    bot.doit("dockerfile").ok()
+    written = bot.folder / ".aac" / "agents" / "bot" / "Dockerfile"
+    assert written.exists()
+    assert "removing" in bot.doit("clean", "-n", "dockerfile:bot").ok().stdout
+    assert written.exists()
+    bot.doit("clean", "dockerfile:bot").ok()
+    assert not written.exists()
+    bot.doit("dockerfile").ok()
+    assert written.exists()
+
+
+def test_an_ignored_step_is_skipped_and_says_so(bot: Project) -> None:
+    bot.doit("ignore", "parse:bot").ok()
+    assert "ignored" in bot.doit("parse").ok().stdout
+
+
+def test_reset_dep_takes_outputs_as_made_from_the_present_inputs(bot: Project) -> None:
+    bot.doit("parse").ok()
+    bot.write({"agent.yaml": AGENT.replace("NAME", "bot").replace("first", "second")})
+    bot.doit("reset-dep", "parse:bot").ok()
+    assert "up to date" in bot.doit("parse").ok().stdout
+
+
+def test_a_wildcard_that_matches_nothing_is_an_error(bot: Project) -> None:
+    assert "nothing is selected" in bot.doit("nothing*").exits(3).output
+
+
+def test_a_wildcard_selects_members(bot: Project) -> None:
+    assert "parse:bot" in bot.doit("par*:b*").ok().stdout
+
+
+def test_steps_in_processes_are_refused_with_the_way_out(bot: Project) -> None:
+    refused = bot.doit("-n", "2", "-P", "process", "parse")
+    assert refused.exit_code != 0
+    assert "-P thread" in refused.output
+
+
+def test_the_users_own_tasks_follow_and_depend_on_steps(bot: Project) -> None:
+    bot.write(
+        {
+            "dodo.py": """
+            from aac_tasks.dodo import *
+
+            def task_note():
+                return {"actions": ["echo made > note.txt"], "targets": ["note.txt"], "uptodate": [True],
+                        "task_dep": ["dockerfile:bot"]}
+            """
+        }
+    )
+    bot.doit("note").ok()
+    assert bot.read("note.txt") == "made\n"
+    assert "note" in json.loads(bot.read(".aac/doit.json"))
+    assert "note" in bot.doit("note").ok().stdout
+
+
+def test_a_torn_state_file_of_doit_is_as_good_as_none(bot: Project) -> None:
+    bot.doit("parse").ok()
+    bot.write({".aac/doit.json": '{"torn'})
+    assert "up to date" in bot.doit("parse").ok().stdout
+
+
+def test_the_loader_needs_no_dodo_py(project: Project) -> None:
+    project.write({**agent(), "pyproject.toml": '[tool.doit]\nloader = "agent"\n'})
+    assert "✓ parse:bot" in project.doit("parse").ok().stdout
+
+
+def test_an_invalid_agent_yaml_is_one_message_and_exit_code_3(bot: Project) -> None:
+    bot.write({"agent.yaml": AGENT.replace("NAME", "bot").replace("runtime: python", "runtime: pyton")})
+    refused = bot.doit().exits(3)
+    assert "agent.yaml:6:12 spec.runtime: unknown runtime 'pyton'; did you mean 'python'?" in refused.output
+    assert "Traceback" not in refused.output
+
+
+def test_a_failed_step_stops_what_depends_on_it_and_nothing_else(project: Project) -> None:
+    project.write({"dodo.py": "from aac_tasks.dodo import *\n"})
+    project.sub("good").write(agent("good"))
+    project.sub("bad").write(agent("bad"))
+    (project.folder / "bad" / "leads-out").symlink_to("/etc")
+    ran = project.doit("-c", "image").exits(1)
+    assert "leads out of the build context" in ran.output
+    assert "✓ image:good" in ran.stdout
+    assert "✗ image:bad" in ran.output
+
+
+def test_two_agents_of_one_name_are_refused_naming_both_files(project: Project) -> None:
+    project.write({"dodo.py": "from aac_tasks.dodo import *\n"})
+    project.sub("a").write(agent("twin"))
+    project.sub("b").write(agent("twin"))
+    refused = project.doit("parse").exits(3)
+    assert "a/agent.yaml" in refused.output
+    assert "b/agent.yaml" in refused.output
+
+
+def test_threads_run_steps_of_several_agents(project: Project) -> None:
+    project.write({"dodo.py": "from aac_tasks.dodo import *\n"})
+    for name in ("one", "two", "three"):
+        project.sub(name).write(agent(name))
+    ran = project.doit("-n", "3", "dockerfile").ok()
+    assert ran.stdout.count("✓ dockerfile:") == 3
