@@ -168,9 +168,7 @@ def test_an_agent_that_does_not_look_at_port_is_still_replaced(place: Place) -> 
             runner=place.runner,
             runners=lambda name: place.runner,
             resolve_env=lambda instance: {},
-            wait_until_well=lambda i, log: (
-                None if wait_until_well(Watch(place.runner, i, probe, log, (), 3.0), place.stage.tools) else None
-            ),
+            wait_until_well=well,
             previous=place.data,  # type: ignore[arg-type]
         )
         deployed = place.deployer.deploy(request, place.stage.tools)
