@@ -106,9 +106,7 @@ def http_server(behave: Behaviour) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def raw_server(
-    talk: Callable[[socket.socket], None], unix: str = "", count: list[int] | None = None
-) -> Iterator[str]:
+def raw_server(talk: Callable[[socket.socket], None], unix: str = "", count: list[int] | None = None) -> Iterator[str]:
     """Hands each accepted connection to ``talk``; yields ``host:port``, or the socket's path."""
 
     class Handler(socketserver.BaseRequestHandler):

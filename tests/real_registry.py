@@ -58,9 +58,7 @@ def registry_server(
     log = (folder / "registry.log").open("ab")
     with (
         log,
-        subprocess.Popen(
-            ["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log, cwd=folder
-        ) as process,
+        subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log, cwd=folder) as process,
     ):
         try:
             _wait(port, process, folder)

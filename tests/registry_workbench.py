@@ -68,15 +68,11 @@ def configure(at: Bench, config: Mapping[str, object]) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-def image(
-    at: Bench, text: str = "hello", *, env: tuple[str, ...] = (), platform: Platform = AMD64
-) -> StoredImage:
+def image(at: Bench, text: str = "hello", *, env: tuple[str, ...] = (), platform: Platform = AMD64) -> StoredImage:
     """An image of two layers, the upper one with ``text`` in a file."""
     with at.blobs.scratch() as scratch:
         layers = [
-            write_layer(
-                [Entry("base", "file", data=b"b" * 300_000)], at.blobs, scratch, name="base", created=0
-            ),
+            write_layer([Entry("base", "file", data=b"b" * 300_000)], at.blobs, scratch, name="base", created=0),
             write_layer([Entry("app", "file", data=text.encode())], at.blobs, scratch, name="app", created=0),
         ]
     config = ImageConfig(env=("PATH=/bin", *env), entrypoint=("/app",))
@@ -104,6 +100,4 @@ def put_index(at: Bench, registry: str, repository: str, tag: str, images: list[
 
 def skopeo(*arguments: str) -> bytes:
     """Run skopeo, logged in nowhere; what it wrote."""
-    return subprocess.check_output(
-        ("skopeo", *arguments), env={"PATH": os.environ["PATH"], "HOME": "/nowhere"}
-    )
+    return subprocess.check_output(("skopeo", *arguments), env={"PATH": os.environ["PATH"], "HOME": "/nowhere"})

@@ -70,10 +70,10 @@ def test_an_unknown_ca_is_not_trusted_and_the_remedy_is_named(server: str) -> No
 
 
 def test_extra_cas_are_added_to_the_systems_roots(ca: Path) -> None:
-    from aac_tasks.steps.http.pools import _trust
+    from aac_tasks.steps.http.pools import trust
 
-    alone = len(_trust(()).get_ca_certs())
-    assert len(_trust((("SSL_CERT_FILE", str(ca)),)).get_ca_certs()) == alone + 1
+    alone = len(trust(()).get_ca_certs())
+    assert len(trust((("SSL_CERT_FILE", str(ca)),)).get_ca_certs()) == alone + 1
 
 
 def test_a_name_that_the_certificate_is_not_for_is_refused(server: str, ca: Path) -> None:
@@ -160,8 +160,8 @@ def test_a_proxy_that_refuses_the_tunnel_is_blamed() -> None:
 
 
 def test_the_systems_roots_are_trusted_with_an_environment_that_says_nothing() -> None:
-    from aac_tasks.steps.http.pools import _trust
+    from aac_tasks.steps.http.pools import trust
 
     if not os.path.exists("/etc/ssl/certs/ca-certificates.crt"):  # noqa: PTH110
         pytest.skip("another system")
-    assert len(_trust(()).get_ca_certs()) > 50
+    assert len(trust(()).get_ca_certs()) > 50

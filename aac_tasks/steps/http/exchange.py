@@ -131,9 +131,7 @@ class Exchange:
             return None, None
         return answer, None
 
-    def _wait(
-        self, call: Call, attempt: int, answer: urllib3.BaseHTTPResponse | None, failed: Exception | None
-    ) -> float | None:
+    def _wait(self, call: Call, attempt: int, answer: urllib3.BaseHTTPResponse | None, failed: Exception | None) -> float | None:
         """Seconds until the next attempt, or None when this one was the last."""
         if attempt >= self._request.retries or self._watch.ended or self._body.start is None:
             return None

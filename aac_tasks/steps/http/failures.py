@@ -15,9 +15,7 @@ from aac_tasks.steps.http.pools import CONNECT_TIMEOUT, Call
 from aac_tasks.steps.http.proxies import Proxy
 from aac_tasks.steps.http.watch import STALL, Watch
 
-_CA_HINT = (
-    "when a company's proxy or private CA signs it: name the CA's PEM file in SSL_CERT_FILE or AAC_CA_FILE"
-)
+_CA_HINT = "when a company's proxy or private CA signs it: name the CA's PEM file in SSL_CERT_FILE or AAC_CA_FILE"
 
 
 @dataclass(frozen=True)
@@ -89,17 +87,11 @@ def _wrapped(error: BaseException) -> object:
 
 def _of_socket(cause: BaseException | None, asked: Asked) -> StepError:
     if isinstance(cause, FileNotFoundError):
-        return StepError(
-            f"{asked.unix}: there is no such socket", hint="start the service that listens on it"
-        )
+        return StepError(f"{asked.unix}: there is no such socket", hint="start the service that listens on it")
     if isinstance(cause, PermissionError):
-        return StepError(
-            f"{asked.unix}: this user may not use the socket", hint="join the group that owns it"
-        )
+        return StepError(f"{asked.unix}: this user may not use the socket", hint="join the group that owns it")
     if isinstance(cause, ConnectionRefusedError):
-        return StepError(
-            f"{asked.unix}: nobody listens on the socket", hint="start the service that listens on it"
-        )
+        return StepError(f"{asked.unix}: nobody listens on the socket", hint="start the service that listens on it")
     return StepError(f"{asked.call.shown} on {asked.unix}: {_said(cause)}")
 
 
@@ -120,9 +112,7 @@ def _of_tls(cause: BaseException | None, asked: Asked) -> StepError | None:
     if isinstance(cause, ssl.SSLError):
         if cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"):
             return StepError(f"{shown}: port {asked.call.port} does not speak TLS", hint="is it plain http?")
-        return StepError(
-            f"{shown}: no TLS connection: {(cause.reason or str(cause)).lower().replace('_', ' ')}"
-        )
+        return StepError(f"{shown}: no TLS connection: {(cause.reason or str(cause)).lower().replace('_', ' ')}")
     return None
 
 
@@ -130,9 +120,7 @@ def _of_name(cause: BaseException | None, asked: Asked) -> StepError | None:
     if not isinstance(cause, socket.gaierror):
         return None
     if cause.errno == socket.EAI_AGAIN:
-        return StepError(
-            f"{asked.call.shown}: no name server answers for {asked.call.host}", hint="is there a network?"
-        )
+        return StepError(f"{asked.call.shown}: no name server answers for {asked.call.host}", hint="is there a network?")
     return StepError(
         f"{asked.call.shown}: there is no host {asked.call.host}",
         hint="check its spelling, or set https_proxy",
@@ -143,16 +131,12 @@ def _of_connection(cause: BaseException | None, asked: Asked) -> StepError:
     call = asked.call
     where = f"{call.url.host}:{call.port}"
     if isinstance(cause, ConnectionRefusedError):
-        return StepError(
-            f"{call.shown}: {where} refuses connections", hint="nothing listens there; is it started?"
-        )
+        return StepError(f"{call.shown}: {where} refuses connections", hint="nothing listens there; is it started?")
     if isinstance(cause, (TimeoutError, exceptions.TimeoutError)):
         seconds = min(CONNECT_TIMEOUT, asked.watch.seconds)
         return StepError(f"{call.shown}: {where} did not answer within {seconds:g} s")
     if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-        return StepError(
-            f"{call.shown}: no way to {where}", hint="is there a network? is a proxy needed (https_proxy)?"
-        )
+        return StepError(f"{call.shown}: no way to {where}", hint="is there a network? is a proxy needed (https_proxy)?")
     what = "in the middle of the answer" if asked.received else "before an answer came"
     return StepError(f"{call.shown}: the connection to {where} broke {what}: {_said(cause)}")
 

@@ -83,9 +83,7 @@ class _Plain(HTTPConnection):
         _attach(made)
         return made
 
-    def putrequest(
-        self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False
-    ) -> None:
+    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
         _attach(self.sock)  # a connection out of the pool; None while it is not connected yet
         super().putrequest(method, url, skip_host, skip_accept_encoding)
 
@@ -162,7 +160,7 @@ class Pools:
 
     def _manager(self, proxy: Proxy | None, tls: bool) -> urllib3.PoolManager:
         if (tls or (proxy and proxy.url.startswith("https:"))) and self._tls is None:
-            self._tls = _trust(self._ca)
+            self._tls = trust(self._ca)
             self._managers.clear()  # made before TLS was needed: they know nothing of our roots
         if proxy not in self._managers:
             self._managers[proxy] = self._made(proxy)
@@ -185,7 +183,7 @@ class Pools:
         return manager
 
 
-def _trust(extra: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
+def trust(extra: tuple[tuple[str, str], ...]) -> ssl.SSLContext:
     """System roots plus ``extra``. OpenSSL itself lets SSL_CERT_FILE *replace* the roots, hence by hand.
 
     A bare context, not ``create_default_context``: that one turns on VERIFY_X509_STRICT with Python 3.13,

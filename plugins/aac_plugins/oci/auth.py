@@ -150,8 +150,7 @@ def _check_realm(realm: str, endpoint: Endpoint) -> None:
     if parts.scheme == "http" and (local or endpoint.owns(realm)):
         return
     raise StepError(
-        f"{endpoint.registry} names {realm.partition('?')[0]!r} to get a token from, which is not https; "
-        "no credentials were sent"
+        f"{endpoint.registry} names {realm.partition('?')[0]!r} to get a token from, which is not https; no credentials were sent"
     )
 
 
@@ -178,6 +177,5 @@ def login_needed(access: Access, reason: str) -> RefusedError:
     wish = "push to" if "push" in access.actions else "pull from"
     return RefusedError(
         f"not allowed to {wish} {registry}/{access.repository}: {reason}",
-        hint=f"log in with an account that may: {login_command(registry)} "
-        "(or set AGENT_REGISTRY_URL and AGENT_REGISTRY_TOKEN)",
+        hint=f"log in with an account that may: {login_command(registry)} (or set AGENT_REGISTRY_URL and AGENT_REGISTRY_TOKEN)",
     )

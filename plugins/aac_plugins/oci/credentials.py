@@ -105,9 +105,7 @@ def _read(path: Path) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}
 
 
-def _from_config(
-    config: Mapping[str, object], registry: str, repository: str, tools: Tools
-) -> Credentials | None:
+def _from_config(config: Mapping[str, object], registry: str, repository: str, tools: Tools) -> Credentials | None:
     own = _lookup(config.get("credHelpers"), registry, repository)
     if isinstance(own, str) and own:
         return _from_helper(own, registry, tools)

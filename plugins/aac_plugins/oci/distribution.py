@@ -61,9 +61,7 @@ class Client:
         digest = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
         descriptor = Descriptor(media or _said_media_type(data), digest, len(data))
         if ":" in reference and descriptor.digest != reference:
-            raise StepError(
-                f"{self.name}: asked for manifest {reference}, got bytes that hash to {descriptor.digest}"
-            )
+            raise StepError(f"{self.name}: asked for manifest {reference}, got bytes that hash to {descriptor.digest}")
         return Document(descriptor, data)
 
     def digest_of(self, reference: str) -> Digest | None:
@@ -164,9 +162,7 @@ class Client:
         headers = {"content-type": "application/octet-stream"}
         timeout = self._patience + blob.size / _SLOWEST
         with self._tools.blobs.open(blob.digest) as file:
-            request = HttpRequest(
-                "PUT", f"{location}{mark}digest={blob.digest}", headers, file, timeout, redirects=0, retries=0
-            )
+            request = HttpRequest("PUT", f"{location}{mark}digest={blob.digest}", headers, file, timeout, redirects=0, retries=0)
             with self._send(request) as answer:
                 if answer.status in _STALE_UPLOAD and not last:
                     return False
@@ -181,9 +177,7 @@ class Client:
         target = urljoin(answer.url, location)
         schemes = urlsplit(answer.url).scheme, urlsplit(target).scheme
         if schemes == ("https", "http"):
-            raise StepError(
-                f"{self.name}: the registry wants the upload unencrypted, at {urlsplit(target).netloc}"
-            )
+            raise StepError(f"{self.name}: the registry wants the upload unencrypted, at {urlsplit(target).netloc}")
         return target
 
     @contextlib.contextmanager
@@ -223,9 +217,7 @@ class Client:
         if answer.status in (401, 403):
             raise self._not_allowed(answer)
         said = _reason(answer)
-        raise RefusedError(
-            f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}"
-        )
+        raise RefusedError(f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}")
 
     def _not_allowed(self, answer: HttpResponse) -> RefusedError:
         said = _reason(answer)

@@ -40,9 +40,7 @@ def parse_reference(reference: str) -> ImageRef:
     except ValueError as error:
         raise StepError(f"{reference!r} is not an image reference: {error}") from error
     if not _HOST.fullmatch(ref.registry):
-        raise StepError(
-            f"{reference!r} is not an image reference: {ref.registry!r} is not a host with optional port"
-        )
+        raise StepError(f"{reference!r} is not an image reference: {ref.registry!r} is not a host with optional port")
     return ref
 
 
@@ -79,9 +77,7 @@ def mirror_endpoint(tools: Tools) -> Endpoint | None:
         return None
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.netloc) or parts.path:
-        raise StepError(
-            f"AAC_DOCKER_MIRROR: {url!r} is not a registry's address; expected http(s)://host[:port]"
-        )
+        raise StepError(f"AAC_DOCKER_MIRROR: {url!r} is not a registry's address; expected http(s)://host[:port]")
     return Endpoint(parts.netloc, url)
 
 

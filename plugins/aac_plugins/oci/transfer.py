@@ -43,9 +43,7 @@ def fetch_manifest(client: Client, reference: str, platform: Platform, blobs: Bl
         chosen = choose(entries, platform, f"{client.name} at {reference}")
         found = client.manifest(chosen.digest)
         if found is None:
-            raise StepError(
-                f"{client.name} lists manifest {chosen.digest} for {platform}, but does not have it"
-            )
+            raise StepError(f"{client.name} lists manifest {chosen.digest} for {platform}, but does not have it")
     parse_manifest(found.data, found.descriptor.digest)
     return _kept(found, blobs)
 

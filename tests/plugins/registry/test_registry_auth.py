@@ -48,10 +48,7 @@ class Tokens:
 
     def __call__(self, seen: Seen) -> Answer:
         form = parse_qs(seen.body.decode()) if seen.method == "POST" else parse_qs(urlsplit(seen.path).query)
-        known = (
-            form.get("refresh_token", [""])[0] == "long-lived"
-            or seen.headers.get("authorization") == self.allowed
-        )
+        known = form.get("refresh_token", [""])[0] == "long-lived" or seen.headers.get("authorization") == self.allowed
         if self.allowed and not known:
             return Answer(401)
         token = f"token-{len(self.given)}"
@@ -60,9 +57,7 @@ class Tokens:
 
 
 @contextlib.contextmanager
-def guarded(
-    real: str, tokens: Tokens, accepted: Callable[[str], bool] = bool
-) -> Iterator[tuple[Server, Server]]:
+def guarded(real: str, tokens: Tokens, accepted: Callable[[str], bool] = bool) -> Iterator[tuple[Server, Server]]:
     """A registry that wants tokens, and its token service."""
 
     def fault(seen: Seen, answer: Callable[[], Answer]) -> Answer:
@@ -130,9 +125,7 @@ def test_a_refused_login_says_which_and_never_shows_it(here: Bench, real: str) -
     assert "not-the-password" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "realm", ["http://tokens.example/token", "http://127.0.0.1:1/token", "file:///etc/passwd", "/token"]
-)
+@pytest.mark.parametrize("realm", ["http://tokens.example/token", "http://127.0.0.1:1/token", "file:///etc/passwd", "/token"])
 def test_a_registry_elsewhere_cannot_have_passwords_sent_unencrypted(tmp_path: Path, realm: str) -> None:
     challenge = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
     with http_server(lambda _: Answer(401, b"", challenge)) as proxy:
@@ -160,9 +153,7 @@ def test_a_registry_elsewhere_is_asked_with_tls_unless_it_is_listed(tmp_path: Pa
 def test_a_token_service_that_answers_without_a_token_is_told(here: Bench, real: str) -> None:
     with (
         http_server(lambda _: Answer(200, b'{"token": ""}')) as service,
-        front(
-            real, lambda *_: Answer(401, b"", {"WWW-Authenticate": f'Bearer realm="{service.url}"'})
-        ) as registry,
+        front(real, lambda *_: Answer(401, b"", {"WWW-Authenticate": f'Bearer realm="{service.url}"'})) as registry,
         pytest.raises(StepError, match="answered without a token"),
     ):
         DistributionRegistry().resolve(f"{registry.address}/x:1", here.tools)
@@ -175,9 +166,7 @@ def entry(user: str, password: str) -> dict[str, str]:
     return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-@pytest.mark.parametrize(
-    "key", ["ghcr.io", "https://ghcr.io", "https://ghcr.io/v2/", "ghcr.io/team", "ghcr.io/team/app"]
-)
+@pytest.mark.parametrize("key", ["ghcr.io", "https://ghcr.io", "https://ghcr.io/v2/", "ghcr.io/team", "ghcr.io/team/app"])
 def test_the_keys_that_people_have_in_dockers_file_are_found(here: Bench, key: str) -> None:
     configure(here, {"auths": {"other.io": entry("x", "y"), key: entry(USER, PASSWORD)}})
     found = find_credentials("ghcr.io", "team/app", here.tools)
@@ -217,9 +206,7 @@ def test_podmans_file_is_read_too(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_named_and_not_quoted(here: Bench) -> None:
     configure(here, {})
-    Path(here.environment["HOME"], ".docker", "config.json").write_text(
-        '{"auths": {"x": {"auth": "c2VjcmV0"}}'
-    )
+    Path(here.environment["HOME"], ".docker", "config.json").write_text('{"auths": {"x": {"auth": "c2VjcmV0"}}')
     with pytest.raises(StepError, match="credentials can't be read: it is no JSON") as caught:
         find_credentials("x", "y", here.tools)
     assert "c2VjcmV0" not in str(caught.value) and caught.value.__cause__ is None

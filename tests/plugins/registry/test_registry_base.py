@@ -78,9 +78,7 @@ def test_what_is_in_the_store_is_fetched_again_without_any_network(here: Bench, 
 def test_offline_a_missing_base_names_what_is_missing(here: Bench, tmp_path: Path) -> None:
     locked = RegistryBase().resolve(ask("python:3.12-slim"), AMD64, here.tools)
     offline = bench(tmp_path / "other", offline=True)
-    with pytest.raises(
-        StepError, match=r"offline: GET https://registry-1\.docker\.io/v2/library/python/manifests/sha256"
-    ):
+    with pytest.raises(StepError, match=r"offline: GET https://registry-1\.docker\.io/v2/library/python/manifests/sha256"):
         RegistryBase().fetch(locked, offline.tools)
 
 
@@ -115,9 +113,7 @@ def test_a_dockerfile_names_the_base_by_its_digest(here: Bench) -> None:
 
 def test_a_mirror_that_is_no_address_is_refused(tmp_path: Path) -> None:
     at = bench(tmp_path, {"AAC_DOCKER_MIRROR": "127.0.0.1:5000"})
-    with pytest.raises(
-        StepError, match=r"AAC_DOCKER_MIRROR: '127\.0\.0\.1:5000' is not a registry's address"
-    ):
+    with pytest.raises(StepError, match=r"AAC_DOCKER_MIRROR: '127\.0\.0\.1:5000' is not a registry's address"):
         RegistryBase().resolve(ask("python:3.12"), AMD64, at.tools)
 
 

@@ -46,9 +46,7 @@ def test_what_is_pushed_is_what_skopeo_reads(here: Bench, server: str) -> None:
     assert pushed.ref == f"{server}/team/agent:1.0"
 
 
-def test_what_is_pushed_is_pulled_into_an_empty_store_with_the_same_digests(
-    here: Bench, server: str, tmp_path: Path
-) -> None:
+def test_what_is_pushed_is_pulled_into_an_empty_store_with_the_same_digests(here: Bench, server: str, tmp_path: Path) -> None:
     made = image(here, "there and back")
     DistributionRegistry().push(made, f"{server}/back:1", here.tools)
     there = bench(tmp_path / "there")
@@ -72,10 +70,7 @@ def test_after_an_edit_only_the_changed_layer_and_the_configuration_travel(here:
     registry = DistributionRegistry()
     registry.push(image(here, "before"), f"{server}/edit:1", here.tools)
     after = image(here, "after")
-    assert (
-        registry.push(after, f"{server}/edit:1", here.tools).sent
-        == after.config.size + after.layers[1].blob.size
-    )
+    assert registry.push(after, f"{server}/edit:1", here.tools).sent == after.config.size + after.layers[1].blob.size
     assert registry.resolve(f"{server}/edit:1", here.tools) == after.manifest.digest
 
 
@@ -104,9 +99,7 @@ def test_the_image_of_the_platform_is_chosen_from_an_index(here: Bench, server: 
         registry.pull(f"{server}/multi:all", Platform("linux", "s390x"), there.tools)
 
 
-def test_an_image_that_skopeo_converted_to_dockers_types_is_pulled_too(
-    here: Bench, server: str, tmp_path: Path
-) -> None:
+def test_an_image_that_skopeo_converted_to_dockers_types_is_pulled_too(here: Bench, server: str, tmp_path: Path) -> None:
     need(shutil.which("skopeo"), "skopeo is not installed")
     made = image(here, "as docker")
     DistributionRegistry().push(made, f"{server}/oci:1", here.tools)
@@ -138,9 +131,7 @@ def test_a_credential_helper_is_asked(here: Bench, locked: str, tmp_path: Path) 
     made = image(at, "by a helper")
     for config in ({"credHelpers": {locked: "test"}}, {"credsStore": "test", "auths": {locked: {}}}):
         configure(at, config)
-        assert (
-            DistributionRegistry().push(made, f"{locked}/helped:1", at.tools).digest == made.manifest.digest
-        )
+        assert DistributionRegistry().push(made, f"{locked}/helped:1", at.tools).digest == made.manifest.digest
 
 
 def test_the_token_of_the_environment_opens_the_registry_that_it_is_for(locked: str, tmp_path: Path) -> None:
@@ -175,9 +166,7 @@ def test_a_registry_on_this_machine_may_speak_tls(tmp_path: Path) -> None:
     at = bench(tmp_path / "here", {"SSL_CERT_FILE": str(ca)})
     made = image(at)
     with registry_server(tmp_path / "tls", tls=make_certificate(ca, "registry", "IP:127.0.0.1")) as address:
-        assert (
-            DistributionRegistry().push(made, f"{address}/secure:1", at.tools).digest == made.manifest.digest
-        )
+        assert DistributionRegistry().push(made, f"{address}/secure:1", at.tools).digest == made.manifest.digest
 
 
 def test_a_registry_that_does_not_run_is_named(here: Bench) -> None:
@@ -188,22 +177,16 @@ def test_a_registry_that_does_not_run_is_named(here: Bench) -> None:
 
 def test_offline_a_push_to_another_machine_says_what_is_missing(tmp_path: Path) -> None:
     at = bench(tmp_path, offline=True)
-    with pytest.raises(
-        StepError, match=r"offline: HEAD https://registry\.example/v2/x/blobs/sha256:.* would be needed"
-    ):
+    with pytest.raises(StepError, match=r"offline: HEAD https://registry\.example/v2/x/blobs/sha256:.* would be needed"):
         DistributionRegistry().push(image(at), "registry.example/x:1", at.tools)
 
 
-@pytest.mark.parametrize(
-    "reference", ["agent", "ghcr.io/a/b:1", "localhost:5000/a", "[::1]:5000/a:1", f"a@sha256:{'0' * 64}"]
-)
+@pytest.mark.parametrize("reference", ["agent", "ghcr.io/a/b:1", "localhost:5000/a", "[::1]:5000/a:1", f"a@sha256:{'0' * 64}"])
 def test_references_to_registries_are_accepted(reference: str) -> None:
     assert DistributionRegistry().accepts(reference)
 
 
-@pytest.mark.parametrize(
-    "reference", ["oci:./out:agent:1", "Upper/Case", "a b", "host:port/x", "evil.example/../x", "a@b.c/x"]
-)
+@pytest.mark.parametrize("reference", ["oci:./out:agent:1", "Upper/Case", "a b", "host:port/x", "evil.example/../x", "a@b.c/x"])
 def test_other_notations_are_not_accepted(reference: str) -> None:
     assert not DistributionRegistry().accepts(reference)
 

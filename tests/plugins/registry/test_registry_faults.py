@@ -148,9 +148,7 @@ def test_a_push_is_not_believed_when_the_tag_is_not_there(here: Bench, real: str
 
 
 @pytest.mark.parametrize("bytes_", [b"other bytes", b"x" * 5_000_000, b""], ids=["other", "more", "none"])
-def test_a_blob_with_other_bytes_is_refused_and_not_kept(
-    here: Bench, real: str, tmp_path: Path, bytes_: bytes
-) -> None:
+def test_a_blob_with_other_bytes_is_refused_and_not_kept(here: Bench, real: str, tmp_path: Path, bytes_: bytes) -> None:
     made = image(here, "genuine")
     DistributionRegistry().push(made, f"{real}/genuine:1", here.tools)
     there = bench(tmp_path / "there")
@@ -205,9 +203,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-def test_blobs_are_fetched_from_another_host_without_credentials(
-    here: Bench, locked: str, tmp_path: Path
-) -> None:
+def test_blobs_are_fetched_from_another_host_without_credentials(here: Bench, locked: str, tmp_path: Path) -> None:
     made = image(here, "stored elsewhere")
     log_in(here, locked, USER, PASSWORD)
     DistributionRegistry().push(made, f"{locked}/elsewhere:1", here.tools)
@@ -217,9 +213,7 @@ def test_blobs_are_fetched_from_another_host_without_credentials(
         return Answer(200, here.blobs.path(made_digest(seen)).read_bytes())
 
     with http_server(storage) as second:
-        fault = always(
-            is_a("GET", "/blobs/"), lambda s: Answer(307, b"", {"Location": f"{second.url}{s.path}"})
-        )
+        fault = always(is_a("GET", "/blobs/"), lambda s: Answer(307, b"", {"Location": f"{second.url}{s.path}"}))
         with front(locked, fault) as server:
             log_in(there, server.address, USER, PASSWORD)
             DistributionRegistry().pull(f"{server.address}/elsewhere:1", AMD64, there.tools)
@@ -254,14 +248,17 @@ def test_uploads_to_another_host_carry_no_credentials(here: Bench, locked: str) 
 def test_another_host_that_asks_for_a_password_gets_none(here: Bench, real: str) -> None:
     made = image(here, "curious storage")
     DistributionRegistry().push(made, f"{real}/curious:1", here.tools)
-    challenge = {"WWW-Authenticate": 'Basic realm="give"'}
     there = bench(Path(here.environment["HOME"]).parent / "there")
-    with http_server(lambda _: Answer(401, b"", challenge)) as second:
-        fault = always(
-            is_a("GET", "/blobs/"), lambda s: Answer(307, b"", {"Location": f"{second.url}{s.path}"})
-        )
+
+    def curious(seen: Seen) -> Answer:
+        realm = f"http://{seen.headers['host']}/token"
+        return Answer(401, b"", {"WWW-Authenticate": f'Bearer realm="{realm}", Basic realm="give"'})
+
+    with http_server(curious) as second:
+        fault = always(is_a("GET", "/blobs/"), lambda s: Answer(307, b"", {"Location": f"{second.url}{s.path}"}))
         with front(real, fault) as server:
             log_in(there, server.address, USER, PASSWORD)
             with pytest.raises(StepError, match="not allowed to pull from"):
                 DistributionRegistry().pull(f"{server.address}/curious:1", AMD64, there.tools)
-    assert all("authorization" not in seen.headers for seen in second.seen)
+    assert {(seen.method, "authorization" in seen.headers) for seen in second.seen} == {("GET", False)}
+    assert second.asked("GET", "/token") == []
