@@ -115,7 +115,7 @@ class Session(Run):
         stamp = Stamp(
             case.step.id,
             key.key,
-            key.deep,
+            key.deep if case.is_rooted else "",
             case.action,
             result,
             case.tree,

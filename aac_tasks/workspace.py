@@ -145,6 +145,7 @@ class Workspace:
 
     def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path]]:
         from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
+        from aac_tasks.plan.context import context_root  # lazy, as above
 
         manifest = self._manifest(folder)
         read = self.read(folder)
@@ -154,11 +155,14 @@ class Workspace:
             raise SpecError(extra)
         _refuse_unknown(read, plugins.catalog, self._relative(folder / manifest))
         wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
-        ignore_file = folder / ".dockerignore"
+        context = self.state.root / context_root(
+            self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
+        )
+        ignore_file = context / ".dockerignore"
         request = Request(
             spec=read.spec,
             canonical=read.canonical,
-            facts=_facts(folder, wants),
+            facts=_facts(context, wants, folder / LOCK_NAME),
             folder=self._relative(folder),
             file=self._relative(folder / manifest),
             ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
@@ -175,7 +179,7 @@ class Workspace:
             *(folder / m for m in MANIFESTS),
             ignore_file,
             folder / LOCK_NAME,
-            *(folder / w for w in wants),
+            *(context / w for w in wants),
         ]
         return plan, watched
 
@@ -236,13 +240,13 @@ def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read:
     return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)
 
 
-def _facts(folder: Path, wants: tuple[str, ...]) -> Facts:
+def _facts(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
     texts: dict[str, str | None] = {}
     exists = frozenset(w for w in wants if (folder / w).is_file())
     for name in wants:
         if name.endswith(TEXT_SUFFIXES):
             texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None
-    return Facts(folder, texts, exists, read_lock(folder / LOCK_NAME))
+    return Facts(folder, texts, exists, read_lock(lock))
 
 
 def _discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:

@@ -27,7 +27,6 @@ class LockAction:
     dependencies: DependencyRequest
     platforms: tuple[Platform, ...]
     builder: str = ""
-    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from aac_tasks.contracts.recipe import Recipe
 from aac_tasks.contracts.roles import RuntimePlan
 from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.errors import PlanError
-from aac_tasks.plan.context import ignore_patterns
+from aac_tasks.plan.context import context_root, ignore_patterns
 from aac_tasks.plan.dockerfile import render, render_ignore
 from aac_tasks.plan.instance import instance_of, probe_of, unlimited
 from aac_tasks.plan.origins import ORIGINS
@@ -99,7 +99,6 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         dependencies=answer.dependencies,
         platforms=platforms,
         builder=request.builder or spec.build.builder,
-        models=tuple(f"{m.provider}/{m.name}" for m in spec.models),
     )
     lock = request.facts.lock if is_current(request.facts.lock, lock_action) else None
     draft = _Draft(request, catalog, answer, lock_action, lock)
@@ -194,7 +193,8 @@ def _image(draft: _Draft) -> Step:
         action = ImageAction(draft.lock.builder, draft.recipes, draft.name)
         number = draft.catalog.builders.get(draft.lock.builder).format
     step = _step(draft, "image", action, ("dockerfile",), "build the OCI image")
-    return replace(step, tree=TreeRequest(_context_root(draft), _ignore(draft)), format=number)
+    root = context_root(draft.request.folder, draft.request.spec.build.context, draft.request.file)
+    return replace(step, tree=TreeRequest(root, _ignore(draft)), format=number)
 
 
 def _test(draft: _Draft) -> Step:
@@ -269,11 +269,6 @@ def _deploy(draft: _Draft) -> Step:
 
 def _waiting(draft: _Draft) -> str:
     return "" if draft.lock is not None else PENDING_LOCK
-
-
-def _context_root(draft: _Draft) -> str:
-    context = draft.request.spec.build.context.strip("/")
-    return "/".join(p for p in (draft.request.folder, context) if p and p != ".")
 
 
 def _ignore(draft: _Draft) -> tuple[str, ...]:

@@ -24,6 +24,10 @@ class Change:
 
 def compare(old: Json, new: Json, path: str = "") -> Iterator[Change]:
     """Leaves that differ, in the order of their paths; a list whose length changed is compared item by item."""
+    if old == ABSENT and isinstance(new, Mapping) and new:
+        old = {}  # an action leaves out what holds its default: the leaf that was set is the change, not all around it
+    elif new == ABSENT and isinstance(old, Mapping) and old:
+        new = {}
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}):
             yield from compare(old.get(name, ABSENT), new.get(name, ABSENT), f"{path}.{name}" if path else name)
