@@ -31,6 +31,13 @@ def _name(page: Path) -> str:
     return page.relative_to(TREE).as_posix()
 
 
+def _write_programs(folder: Path, python: Path) -> None:
+    """`agent`, `doit` and `python3` of an interpreter, whether its folder is on PATH or not."""
+    for name, start in {"agent": "-m aac_tasks", "doit": "-m doit", "python3": ""}.items():
+        (folder / name).write_text(f'#!/bin/sh\nexec {python} {start} "$@"\n')
+        (folder / name).chmod(0o755)
+
+
 class Reader:
     """Somebody who does what a page says. Where a page says ``cd``, the next command is run there."""
 
@@ -40,16 +47,10 @@ class Reader:
         self._top = project.folder
         self._stack = stack
         self._words: dict[str, str] = {}
-        self._env = {"AAC_ALLOW_HOST": "1", "PATH": f"{self._programs()}:{project.env.get('PATH', '')}"}
-
-    def _programs(self) -> Path:
-        """`agent`, `doit` and `python3` of this interpreter, whether it is a virtual environment's or not."""
-        folder = self._top.parent / "bin"
-        folder.mkdir()
-        for name, start in {"agent": "-m aac_tasks", "doit": "-m doit", "python3": ""}.items():
-            (folder / name).write_text(f'#!/bin/sh\nexec {sys.executable} {start} "$@"\n')
-            (folder / name).chmod(0o755)
-        return folder
+        programs = self._top.parent / "bin"
+        programs.mkdir()
+        _write_programs(programs, Path(sys.executable))
+        self._env = {"AAC_ALLOW_HOST": "1", "PATH": f"{programs}:{project.env.get('PATH', '')}"}
 
     def note(self, note: Note) -> None:
         """Have what the page needs, or skip it."""
@@ -68,17 +69,19 @@ class Reader:
 
     def _virtual_environment(self) -> None:
         """One that sees what this interpreter sees, for pages that install something."""
-        self.project.run((sys.executable, "-m", "venv", "../venv")).ok()
-        site = Path(self.project.run(("../venv/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))")).stdout.strip())
-        (site / "beside.pth").write_text("\n".join((str(TREE), str(TREE / "plugins"), sysconfig.get_path("purelib"), "")))
-        python = self._top.parent / "venv/bin/python"
-        pip = f"{python} -m pip"
+        top = self._top.parent
+        python = top / "venv/bin/python"
+        self.project.run((sys.executable, "-m", "venv", str(top / "venv"))).ok()
+        ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        site = Path(self.project.run((str(python), "-c", ask)).ok().stdout.strip())
+        seen = (str(TREE), str(TREE / "plugins"), sysconfig.get_path("purelib"))
+        (site / "beside.pth").write_text("".join(f"{folder}\n" for folder in seen))
         self.project.run((str(python), "-m", "pip", "install", "-q", "setuptools>=77")).ok()
-        for name, start in {"agent": f"{python} -m aac_tasks", "doit": f"{python} -m doit", "python3": str(python)}.items():
-            (self._top.parent / "bin" / name).write_text(f'#!/bin/sh\nexec {start} "$@"\n')
-        script = self._top.parent / "bin/pip"
-        script.write_text(f'#!/bin/sh\ncommand=$1; shift\nexec {pip} "$command" --no-deps --no-build-isolation "$@"\n')
-        script.chmod(0o755)
+        _write_programs(top / "bin", python)
+        pip = top / "bin/pip"
+        offline = "--no-deps --no-build-isolation"  # what it needs is there; nothing else is fetched
+        pip.write_text(f'#!/bin/sh\ncommand=$1; shift\nexec {python} -m pip "$command" {offline} "$@"\n')
+        pip.chmod(0o755)
 
     def write(self, block: Write) -> None:
         """Write a file as shown."""
