@@ -61,7 +61,7 @@ def test_a_finished_step_is_one_line_with_what_it_made_why_and_how_long() -> Non
 def test_a_fresh_step_says_why() -> None:
     ear = Ear()
     ear.tell(Event("fresh", "test:hello", "since 12:01"), Event("fresh", "lock:hello", "up to date"))
-    assert ear.out == "– test:hello  up to date (since 12:01)\n– lock:hello  up to date\n"  # noqa: RUF001
+    assert ear.out == "– test:hello  up to date (since 12:01)\n– lock:hello  up to date\n"
 
 
 def test_among_thousands_of_fresh_steps_the_others_are_seen() -> None:

@@ -303,6 +303,8 @@ def _run_again_as(user: str) -> None:
         python = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs", __file__)
         hidden = ("unshare", "--mount", "sh", "-c", HIDE, "hide")  # see WRAPPER in conftest.py
         become = (*hidden, "setpriv", f"--reuid={row.pw_uid}", f"--regid={row.pw_gid}", "--clear-groups", "--")
+        can = stage.tools.run(Process((*become, sys.executable, "-c", "import pytest"), timeout=20.0))
+        need(can.exit_code == 0, f"user {user} can't run {sys.executable}")
         env = {**os.environ, "HOME": name, "TMPDIR": name, "PYTHONDONTWRITEBYTECODE": "1"}
         env.pop("AAC_REQUIRE_REAL", None)
         done = stage.tools.run(Process((*become, *python, "-k", "not plain_user"), env=env, timeout=300.0))
