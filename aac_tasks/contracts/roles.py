@@ -184,7 +184,10 @@ class Registry(Protocol):
         ...
 
     def push(self, image: StoredImage, reference: str, tools: Tools, settings: JsonObject | None = None) -> Pushed:
-        """``settings`` are those of ``spec.image.<name>``. Send what is missing, set the tag, read its digest back; StepError unless it is the image's."""
+        """Send what is missing, set the tag, read its digest back; StepError unless it is the image's.
+
+        ``settings`` are those of ``spec.image.<name>``.
+        """
         ...
 
     def resolve(self, reference: str, tools: Tools) -> Digest | None:
