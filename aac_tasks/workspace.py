@@ -18,7 +18,7 @@ from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.root import StateFolder, write_atomically
 from aac_tasks.state.stamps import seal, unseal
-from aac_tasks.state.watch import code_files, describe, holds, observe
+from aac_tasks.state.watch import ABSENT, PRESENT, code_files, describe, holds, observe
 
 if TYPE_CHECKING:
     from aac_tasks.catalog import Catalog
@@ -99,23 +99,29 @@ class Workspace:
         cache = self._cache_file(folder)
         kept = _load(cache)
         if kept is not None:
-            self.seen.update(kept[0])
+            self._remember(kept[0])
             return kept[1]
         return self.compile(folder)
 
     def compile(self, folder: Path) -> AgentPlan:
         """Read and compile one agent now."""
         started = time.time_ns()
-        plan, watched = self._compile(folder)
+        plan, watched, there = self._compile(folder)
         seen = observe([*watched, *code_files()], started)
         if seen is None:
             self.settled = False
         else:
-            self.seen.update(seen)
+            seen.update(there)
+            self._remember(seen)
             cache = self._cache_file(folder)
             cache.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(cache, seal({"format": PLAN_FORMAT, "seen": dict(seen), "plan": encode(plan)}))
         return plan
+
+    def _remember(self, seen: Mapping[str, str]) -> None:
+        for path, ident in seen.items():
+            if ident != PRESENT or path not in self.seen:  # an identity says more than a presence
+                self.seen[path] = ident
 
     def read(self, folder: Path) -> ReadSpec:
         """The validated spec of one folder (for `validate` and `inspect` as well)."""
@@ -143,7 +149,8 @@ class Workspace:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
         return found
 
-    def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path]]:
+    def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path], dict[str, str]]:
+        """The plan; the files whose content it was made from; the files that need only be there, or be absent."""
         from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
         from aac_tasks.plan.context import context_root  # lazy, as above
 
@@ -159,10 +166,11 @@ class Workspace:
             self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
         )
         ignore_file = context / ".dockerignore"
+        facts = _facts(context, wants, folder / LOCK_NAME)
         request = Request(
             spec=read.spec,
             canonical=read.canonical,
-            facts=_facts(context, wants, folder / LOCK_NAME),
+            facts=facts,
             folder=self._relative(folder),
             file=self._relative(folder / manifest),
             ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
@@ -179,9 +187,10 @@ class Workspace:
             *(folder / m for m in MANIFESTS),
             ignore_file,
             folder / LOCK_NAME,
-            *(context / w for w in wants),
+            *(context / w for w in wants if w.endswith(TEXT_SUFFIXES)),
         ]
-        return plan, watched
+        looked_for = (w for w in wants if not w.endswith(TEXT_SUFFIXES))
+        return plan, watched, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
 
     def _manifest(self, folder: Path) -> str:
         found = _manifest(folder)
