@@ -83,7 +83,7 @@ def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *,
 
     The lowest ``without`` layers are left out. Equal images give equal bytes. Close it, or use it in ``with``.
     """
-    references = [str(ImageRef.parse(name)) for name in names]
+    references = [_reference(name) for name in names]
     documents = {
         "oci-layout": canonical(_LAYOUT),
         "index.json": canonical(_index(image, references)),
@@ -118,6 +118,12 @@ def _is(image: StoredImage, found: EngineImage | None) -> bool:
     return found is not None and found.id in (image.config.digest, image.manifest.digest)
 
 
+def _reference(name: str) -> str:
+    """The whole name; an archive's must have a tag."""
+    reference = ImageRef.parse(name)
+    return str(reference.with_tag(reference.tag or "latest"))
+
+
 def _shared(image: StoredImage, found: EngineImage) -> int:
     """How many of the lowest layers are the same: a layer is known by itself and all below it."""
     pairs = zip((layer.diff_id for layer in image.layers), found.layers, strict=False)
@@ -133,7 +139,7 @@ def _index(image: StoredImage, references: Sequence[str]) -> JsonObject:
     for reference in references:
         annotations = {
             "io.containerd.image.name": reference,
-            "org.opencontainers.image.ref.name": ImageRef.parse(reference).tag or "latest",
+            "org.opencontainers.image.ref.name": ImageRef.parse(reference).tag,
         }
         entries.append({**descriptor_to_json(image.manifest), "annotations": annotations})
     manifests = entries or [descriptor_to_json(image.manifest)]
