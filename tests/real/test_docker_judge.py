@@ -28,8 +28,6 @@ from aac_tasks.testing import Project
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("docker")]
 
-ENGINES = pytest.mark.parametrize("fixture", ["docker_engine", "containerd_engine"])
-
 VARIANT = {
     "agent.yaml": r"""
         apiVersion: agent.dev/v1
@@ -72,6 +70,12 @@ VARIANT = {
     "wide.txt": "writable by all\n",
 }  # fmt: skip
 MODES = {"run.sh": 0o755, "mine.sh": 0o700, "group.txt": 0o654, "private.txt": 0o600, "wide.txt": 0o666, "deep/er": 0o700}
+
+IMPORTS = """
+import subprocess, zope, zope.event, zope.interface._zope_interface_coptimizations
+print(subprocess.check_output(["uvicorn", "--version"], text=True)[:22], end="")
+"""
+"""A C extension, a namespace with two distributions in it, a console script."""
 
 BARE = {
     "agent.yaml": """
@@ -136,6 +140,18 @@ def build(project: Project, files: Mapping[str, str | bytes], stage: Stage) -> B
     return Built(project, decode(StoredImage, shown["image"]), stage.blobs, stage)
 
 
+def variant(project: Project, stage: Stage) -> Built:
+    """Whatever the two renderings could see differently."""
+    project.write(VARIANT)
+    for name, mode in MODES.items():
+        (project.folder / name).chmod(mode)
+    (project.folder / "empty").mkdir()
+    (project.folder / "link").symlink_to("deep/er")
+    (project.folder / "deep/up").symlink_to("../main.py")
+    (project.folder / "dangling").symlink_to("nowhere")
+    return build(project, {}, stage)
+
+
 def hello() -> dict[str, bytes]:
     source = TREE / "examples/hello"
     return {p.relative_to(source).as_posix(): p.read_bytes() for p in source.rglob("*") if p.is_file() and ".aac" not in p.parts}
@@ -157,37 +173,42 @@ def stage(tmp_path: Path) -> Stage:
     return Stage(tmp_path / "stage")
 
 
-@ENGINES
 def test_an_engine_builds_the_example_to_the_very_image_that_we_build(
-    fixture: str, request: pytest.FixtureRequest, project: Project, stage: Stage, tmp_path: Path
+    containerd_engine: Engine, project: Project, stage: Stage, tmp_path: Path
 ) -> None:
-    engine: Engine = request.getfixturevalue(fixture)
     built = build(project, hello(), stage)
-    built.lend_base(engine)
+    built.lend_base(containerd_engine)
     context = built.context(tmp_path)
     assert context == project.folder, "a tree with ordinary modes is lent as it is"
-    built.build_with(engine, "hello", context)
-    assert_equal(built, engine, "hello", tmp_path)
+    built.build_with(containerd_engine, "hello", context)
+    assert_equal(built, containerd_engine, "hello", tmp_path)
 
 
-@ENGINES
 def test_hard_names_values_modes_and_wheels_are_the_same_in_both_images(
-    fixture: str, request: pytest.FixtureRequest, project: Project, stage: Stage, tmp_path: Path
+    docker_engine: Engine, project: Project, stage: Stage, tmp_path: Path
 ) -> None:
-    engine: Engine = request.getfixturevalue(fixture)
-    project.write(VARIANT)
-    for name, mode in MODES.items():
-        (project.folder / name).chmod(mode)
-    (project.folder / "empty").mkdir()
-    (project.folder / "link").symlink_to("deep/er")
-    (project.folder / "deep/up").symlink_to("../main.py")
-    (project.folder / "dangling").symlink_to("nowhere")
-    built = build(project, {}, stage)
-    built.lend_base(engine)
+    built = variant(project, stage)
+    built.lend_base(docker_engine)
     context = built.context(tmp_path)
     assert context != project.folder, "modes that an engine would keep are not lent"
-    built.build_with(engine, "variant", context)
-    assert_equal(built, engine, "variant", tmp_path)
+    built.build_with(docker_engine, "variant", context)
+    assert_equal(built, docker_engine, "variant", tmp_path)
+    run = ("run", "--rm", "--network=none", "--entrypoint=python3", "variant", "-c", IMPORTS)
+    assert docker_engine.docker(*run).ok().stdout == "Running uvicorn 0.34.0"
+
+    # By hand, in a tree with such modes: COPY keeps them, and that is the only difference.
+    built.build_with(docker_engine, "by-hand", project.folder)
+    assert configuration(docker_engine, "by-hand") == configuration(docker_engine, "variant")
+    kept = differences(exported(docker_engine, "by-hand", tmp_path), exported(docker_engine, "variant", tmp_path))
+    modes = {path: (here.mode, there.mode) for path, (here, there) in kept.items() if here and there}
+    assert modes == {
+        "app/deep/er": ("0o700", "0o755"),
+        "app/group.txt": ("0o654", "0o644"),
+        "app/mine.sh": ("0o700", "0o755"),
+        "app/private.txt": ("0o600", "0o644"),
+        "app/wide.txt": ("0o666", "0o644"),
+    }
+    assert set(kept) == set(modes)
 
 
 def test_an_agent_without_files_or_dependencies_is_the_same_in_both_images(
