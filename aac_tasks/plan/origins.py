@@ -70,6 +70,7 @@ ORIGINS: Mapping[str, Mapping[str, str]] = {
     "push": {
         "refs": "spec.image",
         "registry": "spec.image.registry",
+        "settings": "spec.image",
         "upstream": "the image's digest",
     },
     "deploy": {
