@@ -13,8 +13,8 @@ from real.image_trees import configuration, differences, exported, unpacked
 from runner_stage import Stage
 
 from aac_plugins.bases.debian import DebianBase
-from aac_plugins.oci.docker_archive import base_image, load_image
-from aac_plugins.oci.docker_engine import SocketEngine
+from aac_plugins.oci.docker_api import Engine as Api
+from aac_plugins.oci.docker_load import base_image, load_image
 from aac_plugins.oci.engine_context import context_folder
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.image import StoredImage
@@ -111,11 +111,8 @@ class Built:
         locked, base = lock.platforms[0].base, DebianBase()
         name = base.dockerfile_from(locked)
         image = base_image(base.fetch(locked, self.stage.tools), name, locked.platform, self.blobs)
-        load_image(image, [name], self.asked(engine), self.blobs)
+        load_image(Api(str(engine.socket)), image, [name], self.stage.tools)
         return name
-
-    def asked(self, engine: Engine) -> SocketEngine:
-        return SocketEngine(str(engine.socket), self.stage.tools)
 
     def build_with(self, engine: Engine, tag: str, context: Path) -> None:
         """What a person would type; no command of the file needs a network (its ADDs are done by the engine itself)."""
@@ -160,7 +157,7 @@ def hello() -> dict[str, bytes]:
 def assert_equal(built: Built, engine: Engine, tag: str, folder: Path) -> None:
     """The image that the engine built, the embedded one as the engine loads it, and as our runners unpack it."""
     ours = f"{tag}-embedded"
-    load_image(built.image, [ours], built.asked(engine), built.blobs, like=[built.lend_base(engine)])
+    load_image(Api(str(engine.socket)), built.image, [ours], built.stage.tools, like=[built.lend_base(engine)])
     assert configuration(engine, tag) == configuration(engine, ours)
     theirs = exported(engine, tag, folder)
     assert len(theirs) > 1000
