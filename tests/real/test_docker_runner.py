@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,6 @@ from real.dockerd import Engine
 from runner_stage import WEB, Stage, shell, web
 
 from aac_plugins.runners.docker import DockerRunner
-from aac_plugins.runners.docker_api import engine_of
-from aac_plugins.runners.docker_load import load_image, shared, write_archive
 from aac_tasks.contracts.actions import Check, InstanceSpec, Isolation, Limits, Mount, TestAction
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import HealthProbe
@@ -36,33 +33,6 @@ def stage(docker_engine: Engine, tmp_path: Path) -> Iterator[Stage]:
     made.finish()
     left = docker_engine.docker("ps", "-aq", "--filter", "label=dev.agent.instance").ok().stdout
     assert left == ""
-
-
-@pytest.fixture(params=["docker_engine", "containerd_engine"])
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Stage:
-    engine: Engine = request.getfixturevalue(request.param)
-    return Stage(tmp_path, environment={**os.environ, **engine.env})
-
-
-def test_an_image_is_loaded_under_its_name_and_a_second_time_nothing_travels(either: Stage) -> None:
-    image = either.image(replace(WEB, labels=NAMED))
-    engine = engine_of(either.tools)
-    first = load_image(engine, image, "greeter:1.2", either.tools)
-    assert first in (image.config.digest, image.manifest.digest)
-    for layer in image.layers:
-        either.blobs.path(layer.blob.digest).unlink()
-    assert load_image(engine, image, "greeter:1.2", either.tools) == first
-
-
-def test_after_an_edit_only_the_new_layer_travels(either: Stage) -> None:
-    engine = engine_of(either.tools)
-    before = either.image(WEB, {"www/index.html": b"one"})
-    load_image(engine, before, "edited:1", either.tools)
-    after = either.image(WEB, {"www/index.html": b"two"})
-    either.blobs.path(after.layers[0].blob.digest).unlink()  # the base can't travel any more
-    loaded = load_image(engine, after, "edited:1", either.tools)
-    assert loaded in (after.config.digest, after.manifest.digest)
-    assert either.notes == []
 
 
 def test_docker_run_finds_the_image_by_its_name(stage: Stage, docker_engine: Engine) -> None:
@@ -191,13 +161,3 @@ def test_an_engine_that_is_not_there_is_a_reason_and_not_a_crash(tmp_path: Path)
         probe = RUNNER.probe(stage.tools)
         assert not probe.works
         assert said in probe.reason
-
-
-def test_the_archive_holds_the_layers_that_were_asked_for(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    image = stage.image(WEB)
-    write_archive(tmp_path / "a.tar", image, "a:1", image.layers[1:], stage.tools)
-    with tarfile.open(tmp_path / "a.tar") as tar:
-        blobs = [name for name in tar.getnames() if name.startswith("blobs/")]
-    assert len(blobs) == 3
-    assert shared({"RootFS": {"Layers": [image.layers[0].diff_id, "sha256:other"]}}, image.layers) == 1

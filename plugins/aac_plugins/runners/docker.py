@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from aac_plugins.oci.docker_api import Engine, MissingError, engine_of, frames
+from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
-from aac_plugins.runners.docker_api import Engine, MissingError, engine_of, frames
-from aac_plugins.runners.docker_config import LABEL, container_json
-from aac_plugins.runners.docker_load import load_image, local_name
+from aac_plugins.runners.docker_config import LABEL, container_json, local_name
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of
 from aac_tasks.contracts.canonical import Json, JsonObject
@@ -62,8 +62,9 @@ class DockerRunner:
         """Load, create, start, and read back which ports it got."""
         engine = engine_of(tools)
         self._clear(engine, request.state, tools)
-        image = load_image(engine, request.image, local_name(request.config, request.instance.name), tools)
-        body = container_json(request, image, engine.address, tools)
+        names = (local_name(request.config, request.instance.name),)
+        image = load_image(engine, request.image, names, tools)
+        body = container_json(request, image.id, engine.address, tools)
         name = f"{request.instance.name}-{secrets.token_hex(4)}"
         made = engine.table(tools, "POST", "/containers/create", body, name=name)
         container = str(made["Id"])
