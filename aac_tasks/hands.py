@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode
-from aac_tasks.contracts.plan import AgentPlan
+from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan
 from aac_tasks.contracts.result import Artifact, Event, Result
 from aac_tasks.errors import PluginError, StepError
 from aac_tasks.run import Run
@@ -62,14 +63,18 @@ class Hands:
         lock = None
         if step.kind == "lock" and not run.options.update:
             lock = read_lock(folder / LOCK_NAME)
+        tools = self.tools(step.id, step.agent)
+        upstream = {i.partition(":")[0]: r.outputs for i, r in run.results.items() if i.endswith(f":{step.agent}")}
+        if step.kind not in STEP_KINDS:
+            return run.plugins.run_step(replace(step, action=case.action), upstream, tools)
         job = Job(
             step=step,
             action=case.action,
             folder=folder,
-            tools=self.tools(step.id, step.agent),
+            tools=tools,
             catalog=run.catalog,
             snapshot=case.snapshot,
-            upstream={i.partition(":")[0]: r.outputs for i, r in run.results.items() if i.endswith(f":{step.agent}")},
+            upstream=upstream,
             runner=lambda: self.runner,
             previous=_object(previous.result.outputs.get("data")) if previous else None,
             lock=lock,

@@ -6,17 +6,19 @@ point of the group ``aac_tasks``. Hooks return values; nothing is registered by 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:  # every plugin imports this module, and few of them all these nouns
+    from aac_tasks.contracts.canonical import Json
     from aac_tasks.contracts.plan import AgentPlan, Step
-    from aac_tasks.contracts.result import Event
+    from aac_tasks.contracts.result import Event, Result
     from aac_tasks.contracts.roles import Base, Builder, Deployer, Registry, Runner, Runtime
     from aac_tasks.contracts.spec import AgentSpec
     from aac_tasks.contracts.template import Template
+    from aac_tasks.contracts.tools import Tools
     from aac_tasks.errors import Problem
 
 PROJECT = "aac"
@@ -79,6 +81,12 @@ def aac_add_steps(spec: AgentSpec, plan: AgentPlan) -> Sequence[Step]:
 
 
 @hookspec(firstresult=True)
+def aac_run_step(step: Step, upstream: Mapping[str, Mapping[str, Json]], tools: Tools) -> Result | None:
+    """Do a step of a kind that ``aac_add_steps`` brought, or None for "not mine". ``upstream`` holds outputs by step kind."""
+    return None
+
+
+@hookspec(firstresult=True)
 def aac_resolve_secret(ref: str) -> str | None:
     """The value of a secret reference (``env:NAME``, ``file:PATH`` …), or None for "not mine". Called when an instance starts."""
     return None
@@ -86,4 +94,4 @@ def aac_resolve_secret(ref: str) -> str | None:
 
 @hookspec
 def aac_step_finished(event: Event) -> None:
-    """A step was done, found fresh, or failed. Called after its stamp was written."""
+    """A step was done, answered by the action cache, or failed. Called after its stamp was written (or not)."""

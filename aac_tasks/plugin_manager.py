@@ -16,10 +16,11 @@ import pluggy
 
 from aac_tasks import hookspecs
 from aac_tasks.catalog import HOOKS, Catalog, Table
-from aac_tasks.contracts.canonical import fingerprint
+from aac_tasks.contracts.canonical import Json, fingerprint
 from aac_tasks.contracts.plan import AgentPlan, Step
-from aac_tasks.contracts.result import Event
+from aac_tasks.contracts.result import Event, Result
 from aac_tasks.contracts.spec import AgentSpec
+from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import PluginError, Problem
 
 ENTRY_POINT_GROUP = "aac_tasks"
@@ -75,6 +76,22 @@ class Plugins:
     def resolve_secret(self, ref: str) -> str | None:
         """The first answer to a secret reference."""
         return cast("str | None", self.manager.hook.aac_resolve_secret(ref=ref))
+
+    def run_step(self, step: Step, upstream: Mapping[str, Mapping[str, Json]], tools: Tools) -> Result:
+        """Do a step of a plugin's own kind.
+
+        Raises:
+            PluginError: no plugin does steps of that kind.
+        """
+        result = cast("Result | None", self.manager.hook.aac_run_step(step=step, upstream=upstream, tools=tools))
+        if result is None:
+            raise PluginError(f"no plugin does steps of kind {step.kind!r}; the one that adds {step.id} lacks aac_run_step")
+        return result
+
+    @property
+    def listens(self) -> bool:
+        """Whether a plugin wants to be told of steps that ended."""
+        return bool(self.manager.hook.aac_step_finished.get_hookimpls())
 
     def step_finished(self, event: Event) -> None:
         """Tell every plugin that a step ended."""

@@ -61,7 +61,11 @@ class Session(Run):
                 self.tell(Event("fresh", step_id, verdict.reason))
                 return self.results[step_id]
             self.tell(Event("start", step_id, verdict.reason))
-            return self._restore(step, verdict) or self._do(step, verdict)
+            try:
+                return self._restore(step, verdict) or self._do(step, verdict)
+            except StepError as error:
+                self.finished(Event("failed", step_id, str(error)))
+                raise
 
     def _restore(self, step: Step, verdict: Verdict) -> Result | None:
         if not step.pure or self.options.no_cache:
@@ -71,7 +75,7 @@ class Session(Run):
         if result is None or any(self.judging.missing(a) for a in result.artifacts):
             return None
         self.keep(case, result, 0.0)
-        self.tell(Event("cached", step.id, verdict.reason, data={"outputs": dict(result.outputs)}))
+        self._finish(Event("cached", step.id, verdict.reason, data={"outputs": dict(result.outputs)}))
         return result
 
     def _do(self, step: Step, verdict: Verdict) -> Result:
@@ -92,8 +96,12 @@ class Session(Run):
                 self.actions.put(case.key.deep, result)
         for note in result.notes:
             self.tell(Event("note", step.id, note))
-        self.tell(Event("done", step.id, verdict.reason, seconds, {"outputs": dict(result.outputs)}))
+        self._finish(Event("done", step.id, verdict.reason, seconds, {"outputs": dict(result.outputs)}))
         return result
+
+    def _finish(self, event: Event) -> None:
+        self.tell(event)
+        self.finished(event)
 
     def _case_to_do(self, step: Step) -> Case:
         if step.kind != "lock":
@@ -115,7 +123,7 @@ class Session(Run):
         stamp = Stamp(
             case.step.id,
             key.key,
-            key.deep,
+            key.deep if case.is_rooted else "",
             case.action,
             result,
             case.tree,

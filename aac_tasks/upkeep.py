@@ -13,7 +13,7 @@ def forget(session: Session, step_id: str) -> None:
     step = session.step(step_id)
     stamps = session.judging.stamps(step)
     stamp = stamps.read()
-    if stamp is not None:
+    if stamp is not None and stamp.deep:
         session.actions.delete(stamp.deep)
     stamps.delete()
 

@@ -128,22 +128,15 @@ class Workspace:
         from aac_tasks.spec import read_spec  # lazy: yaml and jsonschema are not needed when plans are cached
 
         path = folder / self._manifest(folder)
-        return read_spec(
-            path.read_bytes(),
-            file=self._relative(path),
-            profile=self.choices.profile,
-            settings=self.settings(),
-        )
+        settings = self.settings()
+        return read_spec(path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=settings)
 
     def settings(self) -> Mapping[str, JsonObject]:
         """Settings schemas that plugins bring, by where they are mounted."""
         catalog = self.plugins().catalog
         found: dict[str, JsonObject] = {}
-        for role, table in (
-            ("runtime", catalog.runtimes),
-            ("registry", catalog.registries),
-            ("deployer", catalog.deployers),
-        ):
+        tables = (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers))
+        for role, table in tables:
             for entry in table:
                 if entry.settings_schema is not None:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
@@ -152,6 +145,7 @@ class Workspace:
     def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path], dict[str, str]]:
         """The plan; the files whose content it was made from; the files that need only be there, or be absent."""
         from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
+        from aac_tasks.plan.context import context_root  # lazy, as above
 
         manifest = self._manifest(folder)
         read = self.read(folder)
@@ -161,8 +155,11 @@ class Workspace:
             raise SpecError(extra)
         _refuse_unknown(read, plugins.catalog, self._relative(folder / manifest))
         wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
-        facts = _facts(folder, wants)
-        ignore_file = folder / ".dockerignore"
+        context = self.state.root / context_root(
+            self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
+        )
+        facts = _facts(context, wants, folder / LOCK_NAME)
+        ignore_file = context / ".dockerignore"
         request = Request(
             spec=read.spec,
             canonical=read.canonical,
@@ -179,14 +176,10 @@ class Workspace:
         plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        watched = [
-            *(folder / m for m in MANIFESTS),
-            ignore_file,
-            folder / LOCK_NAME,
-            *(folder / w for w in wants if w.endswith(TEXT_SUFFIXES)),
-        ]
+        read_files = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME]
+        read_files += [context / w for w in wants if w.endswith(TEXT_SUFFIXES)]
         looked_for = (w for w in wants if not w.endswith(TEXT_SUFFIXES))
-        return plan, watched, {str(folder / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
+        return plan, read_files, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
 
     def _manifest(self, folder: Path) -> str:
         found = _manifest(folder)
@@ -245,13 +238,13 @@ def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read:
     return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)
 
 
-def _facts(folder: Path, wants: tuple[str, ...]) -> Facts:
+def _facts(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
     texts: dict[str, str | None] = {}
     exists = frozenset(w for w in wants if (folder / w).is_file())
     for name in wants:
         if name.endswith(TEXT_SUFFIXES):
             texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None
-    return Facts(folder, texts, exists, read_lock(folder / LOCK_NAME))
+    return Facts(folder, texts, exists, read_lock(lock))
 
 
 def _discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:

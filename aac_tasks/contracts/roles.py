@@ -196,8 +196,11 @@ class Registry(Protocol):
         """Whether ``reference`` (``image.registry`` joined with repository and tag) is this plugin's."""
         ...
 
-    def push(self, image: StoredImage, reference: str, tools: Tools) -> Pushed:
-        """Send what is missing, set the tag, read its digest back; StepError unless it is the image's."""
+    def push(self, image: StoredImage, reference: str, tools: Tools, settings: JsonObject | None = None) -> Pushed:
+        """Send what is missing, set the tag, read its digest back; StepError unless it is the image's.
+
+        ``settings`` are those of ``spec.image.<name>``.
+        """
         ...
 
     def resolve(self, reference: str, tools: Tools) -> Digest | None:

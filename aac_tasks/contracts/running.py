@@ -105,18 +105,26 @@ class Runner(Protocol):
         ...
 
 
+Runners = Callable[[str], Runner]
+"""The runner of that name; PluginError when it is not installed any more."""
+
+
 @dataclass(frozen=True)
 class DeployRequest:
     """What a deployer gets: the action, the image, the chosen runner, and what it said it deployed last time.
 
-    Instances are started through ``runner``; ``resolve_env`` turns the instance's env into values.
+    ``runner`` starts the image where the target is this machine; ``runners`` finds the one that started what ran
+    before. ``resolve_env`` turns the instance's env into values. ``wait_until_well(instance, log)`` returns when the
+    instance's health check answers; StepError, with the end of its log, when it ends or never does.
     """
 
     action: DeployAction
     image: StoredImage
     config: ImageConfig
     runner: Runner | None
+    runners: Runners
     resolve_env: Callable[[InstanceSpec], Mapping[str, str]]
+    wait_until_well: Callable[[Instance, Path], None]
     previous: JsonObject
 
 
@@ -132,7 +140,8 @@ class Deployed:
 class Deployer(Protocol):
     """Where agents run. ``pulls``: the target fetches the image from a registry, so ``deploy`` needs ``push``.
 
-    ``settings_schema`` (JSON Schema or None) is mounted at ``spec.deploy.<name>``.
+    ``settings_schema`` (JSON Schema or None) is mounted at ``spec.deploy.<name>``. ``runners`` is for targets on this
+    machine, whose agents some runner started.
     """
 
     @property
@@ -159,14 +168,14 @@ class Deployer(Protocol):
         """Replace what ran by this image once it is well; when it never becomes well, what ran before still runs."""
         ...
 
-    def status(self, data: JsonObject, tools: Tools) -> Status:
+    def status(self, data: JsonObject, tools: Tools, runners: Runners) -> Status:
         """What runs now."""
         ...
 
-    def logs(self, data: JsonObject, tools: Tools) -> IO[bytes]:
+    def logs(self, data: JsonObject, tools: Tools, runners: Runners) -> IO[bytes]:
         """What it wrote, oldest first."""
         ...
 
-    def remove(self, data: JsonObject, tools: Tools) -> None:
+    def remove(self, data: JsonObject, tools: Tools, runners: Runners) -> None:
         """Stop it and remove what the target keeps of it."""
         ...

@@ -21,7 +21,7 @@ from aac_tasks.contracts.actions import (
     PushAction,
     TestAction,
 )
-from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
+from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import ImageRef, Platform
 from aac_tasks.contracts.lock import Lock
@@ -30,7 +30,7 @@ from aac_tasks.contracts.recipe import Recipe
 from aac_tasks.contracts.roles import RuntimePlan
 from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.errors import PlanError
-from aac_tasks.plan.context import ignore_patterns
+from aac_tasks.plan.context import context_root, ignore_patterns
 from aac_tasks.plan.dockerfile import render, render_ignore
 from aac_tasks.plan.instance import instance_of, probe_of, unlimited
 from aac_tasks.plan.origins import ORIGINS
@@ -99,7 +99,6 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         dependencies=answer.dependencies,
         platforms=platforms,
         builder=request.builder or spec.build.builder,
-        models=tuple(f"{m.provider}/{m.name}" for m in spec.models),
     )
     lock = request.facts.lock if is_current(request.facts.lock, lock_action) else None
     draft = _Draft(request, catalog, answer, lock_action, lock)
@@ -126,19 +125,14 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         request.file,
         steps,
         request.warnings,
-        lock_inputs=lock_fingerprint(lock_action),
+        lock_inputs=lock_action.question,
     )
     return Compiled(plan, answer.problems)
 
 
-def lock_fingerprint(action: LockAction) -> str:
-    """What a lock answers: everything asked, but not the builder, which is moved only by name."""
-    return fingerprint(encode(replace(action, builder="")))
-
-
 def is_current(lock: Lock | None, action: LockAction) -> bool:
     """Whether this lock answers this question."""
-    if lock is None or lock.inputs != lock_fingerprint(action):
+    if lock is None or lock.inputs != action.question:
         return False
     return action.builder in ("", lock.builder) and all(lock.of(p) for p in action.platforms)
 
@@ -194,7 +188,8 @@ def _image(draft: _Draft) -> Step:
         action = ImageAction(draft.lock.builder, draft.recipes, draft.name)
         number = draft.catalog.builders.get(draft.lock.builder).format
     step = _step(draft, "image", action, ("dockerfile",), "build the OCI image")
-    return replace(step, tree=TreeRequest(_context_root(draft), _ignore(draft)), format=number)
+    root = context_root(draft.request.folder, draft.request.spec.build.context, draft.request.file)
+    return replace(step, tree=TreeRequest(root, _ignore(draft)), format=number)
 
 
 def _test(draft: _Draft) -> Step:
@@ -220,7 +215,7 @@ def _push(draft: _Draft) -> Step:
         plugin = next((r.name for r in draft.catalog.registries if r.accepts(refs[0])), "")
         if not plugin:
             raise PlanError(f"{draft.request.file} spec.image.registry: no registry plugin takes {refs[0]!r}")
-        action = PushAction(plugin, refs)
+        action = PushAction(plugin, refs, image.settings.get(plugin, {}))
     step = _step(draft, "push", action, ("test",), "push the image and read its digest back")
     problem = "spec.image.registry is not set; write a host (ghcr.io/me) or an OCI layout folder (oci:dist)"
     return replace(
@@ -269,11 +264,6 @@ def _deploy(draft: _Draft) -> Step:
 
 def _waiting(draft: _Draft) -> str:
     return "" if draft.lock is not None else PENDING_LOCK
-
-
-def _context_root(draft: _Draft) -> str:
-    context = draft.request.spec.build.context.strip("/")
-    return "/".join(p for p in (draft.request.folder, context) if p and p != ".")
 
 
 def _ignore(draft: _Draft) -> tuple[str, ...]:

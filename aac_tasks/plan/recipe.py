@@ -23,6 +23,7 @@ class Identity:
     """What the image says of itself beyond the runtime's recipe."""
 
     labels: Mapping[str, str]
+    annotations: Mapping[str, str]
     env: Mapping[str, str]
     config: str
     user: str
@@ -42,7 +43,7 @@ def complete(recipe: Recipe, spec: AgentSpec, created: int) -> Recipe:
         layers=(*recipe.layers[:first], config, *recipe.layers[first:]),
         env={**recipe.env, **identity.env},
         labels={**recipe.labels, **identity.labels},
-        annotations={k: v for k, v in identity.labels.items() if k.startswith("org.opencontainers.")},
+        annotations=identity.annotations,
         user=identity.user,
         ports=identity.ports,
         created=created,
@@ -53,8 +54,11 @@ def identity_of(spec: AgentSpec) -> Identity:
     """Pure translation of metadata, environment, config, security and ports."""
     uid = spec.security.run_as_user if spec.security.run_as_user is not None else APP_UID
     gid = spec.security.run_as_group if spec.security.run_as_group is not None else uid
+    labels = _labels(spec)
+    described = {k: v for k, v in labels.items() if k.startswith("org.opencontainers.")}
     return Identity(
-        labels=_labels(spec),
+        labels=labels,
+        annotations={**described, **spec.metadata.annotations},
         env={
             "AGENT_NAME": spec.name,
             "AGENT_CONFIG": CONFIG_FILE,

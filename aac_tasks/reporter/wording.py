@@ -24,7 +24,7 @@ class Marks:
 
     done: str = "✓"
     cached: str = "✓"
-    fresh: str = "–"  # noqa: RUF001  # a dash as long as the other marks are wide
+    fresh: str = "–"  # a dash as long as the other marks are wide
     failed: str = "✗"
     produced: str = "→"
     ellipsis: str = "…"

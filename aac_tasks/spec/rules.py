@@ -19,6 +19,10 @@ _SOURCES = {
 }  # fmt: skip
 
 
+_RUN = ("http", "command", "structure")
+"""Types of checks that the test step can run."""
+
+
 def check(doc: Doc) -> Iterator[Finding]:
     """Every finding in the canonical document."""
     spec = doc.get("spec")
@@ -81,6 +85,13 @@ def _environment(spec: Doc) -> Iterator[Finding]:
 def _names(spec: Doc) -> Iterator[Finding]:
     yield from _unique(spec, "tests", "reports tell checks apart by name")
     yield from _unique(spec, "secrets", "keep one of the two")
+
+
+def _checks(spec: Doc) -> Iterator[Finding]:
+    """A check of another type is reported as not run, by the step as well."""
+    for number, entry in _items(spec, "tests"):
+        if entry.get("type") not in (None, *_RUN):
+            yield ("spec", "tests", number), "accepted, no effect yet", "warning"
 
 
 def _unique(spec: Doc, block: str, why: str) -> Iterator[Finding]:
@@ -189,5 +200,5 @@ def _items(spec: Doc, block: str) -> Iterator[tuple[int, Doc]]:
 
 
 _RULES: tuple[Callable[[Doc], Iterator[Finding]], ...] = (
-    _resources, _ports, _environment, _names, _volumes, _health, _security, _scaling, _plugin_keys, _start,
+    _resources, _ports, _environment, _names, _checks, _volumes, _health, _security, _scaling, _plugin_keys, _start,
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from aac_tasks.contracts.canonical import Json
 
@@ -19,11 +20,17 @@ class Change:
     new: Json
 
     def __str__(self) -> str:
+        if isinstance(self.old, str) and isinstance(self.new, str) and "\n" in self.old + self.new:
+            return f"{self.path}{_first_line(self.old, self.new)}"
         return f"{self.path}: {_show(self.old)} → {_show(self.new)}"
 
 
 def compare(old: Json, new: Json, path: str = "") -> Iterator[Change]:
     """Leaves that differ, in the order of their paths; a list whose length changed is compared item by item."""
+    if old == ABSENT and isinstance(new, Mapping) and new:
+        old = {}  # an action leaves out what holds its default: the leaf that was set is the change, not all around it
+    elif new == ABSENT and isinstance(old, Mapping) and old:
+        new = {}
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in sorted({*old, *new}):
             yield from compare(old.get(name, ABSENT), new.get(name, ABSENT), f"{path}.{name}" if path else name)
@@ -55,6 +62,15 @@ def _words(old: str, new: str) -> tuple[str, str]:
     if old[:1] == new[:1] == "l":
         return old[2:], new[2:]
     return f"sha256 {old[2:14] or old}", f"sha256 {new[2:14] or new}"
+
+
+def _first_line(old: str, new: str) -> str:
+    """The first of a text's lines that differs."""
+    pairs = zip_longest(old.splitlines(), new.splitlines(), fillvalue=ABSENT)
+    for number, (before, after) in enumerate(pairs, 1):
+        if before != after:
+            return f" line {number}: {_show(before)} → {_show(after)}"
+    return ": line breaks differ"
 
 
 def _is_list(value: Json) -> bool:

@@ -82,4 +82,4 @@ def spec_path(step: Step, path: str) -> str:
 
 
 def _tail(change: Change) -> str:
-    return str(change)[len(change.path) + 2 :]
+    return str(change)[len(change.path) :].lstrip(": ")

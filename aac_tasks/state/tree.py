@@ -39,7 +39,7 @@ def snapshot(root: Path, request: TreeRequest, digests: FileDigests, seen: dict[
     files = tuple(f for f in found if not only or any(f.path == o or f.path.startswith(f"{o}/") for o in only))
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.path}\0{file.content}\n".encode("utf-8", "surrogateescape"))
+        digest.update(f"{file.path}\0{file.content}\0".encode("utf-8", "surrogateescape"))
     return Snapshot(digest.hexdigest(), files)
 
 

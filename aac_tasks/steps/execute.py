@@ -145,7 +145,7 @@ def _push(job: Job) -> Result:
             hint="test with docker, runc, crun or a user namespace, or say --allow-host",
         )
     image, _ = stored_image(job)
-    pushed = [registry.push(image, ref, job.tools) for ref in action.refs]
+    pushed = [registry.push(image, ref, job.tools, action.settings) for ref in action.refs]
     artifacts = tuple(Artifact("tag", name=p.ref, digest=p.digest, where=action.registry) for p in pushed)
     outputs: dict[str, Json] = {"digest": pushed[0].digest, "refs": [p.ref for p in pushed], "sent": sum(p.sent for p in pushed)}
     return Result(outputs, artifacts, tuple(f"{p.ref}@{p.digest}" for p in pushed))

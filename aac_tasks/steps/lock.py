@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aac_tasks.catalog import Catalog
 from aac_tasks.contracts.actions import LockAction
 from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import Platform
-from aac_tasks.contracts.lock import Lock, LockedBase, LockedPlatform
+from aac_tasks.contracts.lock import Lock, LockedPlatform
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
@@ -17,15 +15,18 @@ from aac_tasks.errors import StepError
 def make_lock(action: LockAction, catalog: Catalog, tools: Tools, *, previous: Lock | None) -> Lock:
     """Resolve base and dependencies for each platform and choose the builder.
 
-    A base that was locked for the same question is kept: an edited dependency must not move the base.
+    What was locked for the same question is kept: an edited dependency must not move the base, and a platform that is
+    added must not move the dependencies of the others.
 
     Raises:
         StepError: something can't be resolved, or no builder can build it.
     """
     builder, reason = choose_builder(action, catalog, tools, previous)
     locked = tuple(_platform(action, p, catalog, tools, previous) for p in action.platforms)
-    inputs = fingerprint(encode(replace(action, builder="")))
-    return Lock(inputs=inputs, builder=builder, platforms=locked, reason=reason, questions=_questions(action))
+    others = previous.platforms if previous is not None and previous.inputs == action.question else ()
+    kept = tuple(p for p in others if p.platform not in action.platforms)
+    every = tuple(sorted((*locked, *kept), key=lambda p: str(p.platform)))
+    return Lock(action.question, builder, every, reason=reason, questions=_questions(action))
 
 
 def choose_builder(action: LockAction, catalog: Catalog, tools: Tools, previous: Lock | None) -> tuple[str, str]:
@@ -59,7 +60,11 @@ def needs_of(action: LockAction) -> frozenset[str]:
 def _platform(
     action: LockAction, platform: Platform, catalog: Catalog, tools: Tools, previous: Lock | None
 ) -> LockedPlatform:
-    base = _kept_base(action, platform, previous)
+    kept = previous.of(platform) if previous else None
+    same = _same_questions(action, previous)
+    if kept is not None and "base" in same and "dependencies" in same:
+        return kept
+    base = kept.base if kept is not None and "base" in same else None
     if base is None:
         tools.progress(f"resolving base {action.base.reference} for {platform}")
         base = catalog.bases.get(action.base.base).resolve(action.base, platform, tools)
@@ -68,12 +73,11 @@ def _platform(
     return LockedPlatform(platform, base, runtime.resolve(action.dependencies, base, tools))
 
 
-def _kept_base(action: LockAction, platform: Platform, previous: Lock | None) -> LockedBase | None:
-    if previous is None or previous.questions.get("base") != fingerprint(encode(action.base)):
-        return None
-    kept = previous.of(platform)
-    return kept.base if kept else None
+def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]:
+    """Parts whose question is the one that ``previous`` answered."""
+    asked = _questions(action)
+    return frozenset(name for name, question in asked.items() if previous and previous.questions.get(name) == question)
 
 
 def _questions(action: LockAction) -> dict[str, str]:
-    return {"base": fingerprint(encode(action.base)), "dependencies": fingerprint(encode(action.dependencies))}
+    return {"base": fingerprint(encode(action.base)), "dependencies": fingerprint([action.runtime, encode(action.dependencies)])}

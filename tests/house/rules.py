@@ -15,7 +15,8 @@ _BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, as
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 _OWN_FOLDER = "|".join(("root", "work", "home", "Users"))
-_MACHINE_PATH = re.compile(rf"(?<![\w$}}\]>./~*-])/(?:{_OWN_FOLDER})/\w[\w.-]*")
+_NOBODYS = "agent|app|me|nonroot|user|you"  # homes in images and in examples
+_MACHINE_PATH = re.compile(rf"(?<![\w$}}\]>./~*-])/(?:{_OWN_FOLDER})/(?!(?:{_NOBODYS})\b)\w[\w.-]*")
 _PRIVATE_HOST = re.compile(r"\b(?:[\w-]+\.)+(?:corp|intranet|lan|internal)\b(?!\.)")
 _PUBLIC_CONVENTIONS = ("host.docker.internal", "host.containers.internal", "metadata.google.internal")
 

@@ -101,7 +101,7 @@ OFFENCES = [
         "def t(monkeypatch): monkeypatch.setattr(a, 'b', 1)",
         "def t(monkeypatch): monkeypatch.setenv('A', 'b')",
     ),
-    (rules.machine_texts, f"see {MACHINE}", "ROOT/root/project, $HOME/work/x, https://example.org/home/page"),
+    (rules.machine_texts, f"see {MACHINE}", "ROOT/root/project, $HOME/work/x, https://example.org/home/page, /home/agent"),
     (rules.machine_texts, "https://git.acme." + "corp", "http://host.docker.internal:8080"),
     (rules.any_types, "from typing import Any", "from typing import Protocol"),
     (rules.any_types, "import typing\nx: typing.Any", "import typing\nx: typing.IO[bytes]"),

@@ -133,7 +133,10 @@ EDITS: dict[str, tuple[Edit, ...]] = {
         edit("spec.config.greeting", "good-bye", "dockerfile", "image"),
         edit("spec.config.settings.level", "debug"),
     ),
-    "spec.build.baseImage": (edit("spec.build.baseImage", "debian:bookworm"),),
+    "spec.build.baseImage": (
+        edit("spec.build.baseImage", "debian:bookworm", "lock", "dockerfile", "image"),
+        edit("spec.build.baseImage", "python:3.12-slim"),
+    ),
     "spec.build.platforms": (edit("spec.build.platforms", ["linux/amd64", "linux/arm64"]),),
     "spec.build.systemPackages": (edit("spec.build.systemPackages", ["libpq5"]),),
     "spec.build.args": (edit("spec.build.args", {"MODE": "release"}),),
@@ -179,7 +182,7 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     "spec.observability.tracing.provider": (edit("spec.observability.tracing.provider", "jaeger"),),
     **{
         f"spec.observability.alerts[].{key}": (
-            edit("spec.observability.alerts", [{"name": "slow", "condition": "latency > 2s", "for": "5m", "severity": "warning"}]),
+            edit("spec.observability.alerts", [{"name": "slow", "condition": "late > 2s", "for": "5m", "severity": "warning"}]),
         )
         for key in ("name", "condition", "for", "severity")
     },
@@ -196,6 +199,9 @@ for _leaf, _at in (("spec.model", "spec.model"), ("spec.models[]", "spec.models.
     EDITS[f"{_leaf}.config"] = (edit(f"{_at}.config.own", "free", "dockerfile", "image"), edit(f"{_at}.config", {}))
     EDITS[f"{_leaf}.config.api_key"] = (edit(f"{_at}.config.api_key", "${ANOTHER_KEY}"),)
     EDITS.update({f"{_leaf}.config.{key}": (edit(f"{_at}.config.{key}", value),) for key, value in MODEL.items()})
+for _kind in ("limits", "requests"):
+    _amounts = {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "1Gi", "gpu": "1"}
+    EDITS.update({f"spec.resources.{_kind}.{k}": (edit(f"spec.resources.{_kind}.{k}", v),) for k, v in _amounts.items()})
 EDITS["spec.models[].use"] = (edit("spec.models.0.use", "chat"),)
 
 for _item, _fields in CHECKS.items():
@@ -203,5 +209,6 @@ for _item, _fields in CHECKS.items():
     _base = f"spec.tests[]<{_kind}>"
     for _field, _value in _fields.items():
         EDITS[f"{_base}.{_field.replace('.0.', '[].')}"] = (edit(f"spec.tests.{_number}.{_field}", _value),)
-    EDITS[f"{_base}.type"] = (edit(f"spec.tests.{_number}", {"type": "npm"}),)
+    _other = {"type": "structure"} if _kind == "command" else {"type": "npm" if _kind == "…" else "command", "command": ["x"]}
+    EDITS[f"{_base}.type"] = (edit(f"spec.tests.{_number}", _other),)
 EDITS["spec.tests[]<…>"] = (edit("spec.tests.3.free", "text"),)

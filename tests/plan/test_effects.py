@@ -20,7 +20,8 @@ from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.lock import Lock, LockedBase, LockedDependencies, LockedFile, LockedPlatform
 from aac_tasks.contracts.plan import AgentPlan, Facts, Step
-from aac_tasks.plan.compile import Request, compile_agent, lock_fingerprint
+from aac_tasks.errors import PlanError
+from aac_tasks.plan.compile import Request, compile_agent
 from aac_tasks.plugin_manager import BUILT_INS, load
 from aac_tasks.spec import ReadSpec, read_spec, schema
 from aac_tasks.spec.definition import resolve
@@ -83,9 +84,12 @@ def catalog() -> Catalog:
 def locked(action: LockAction) -> Lock:
     """What resolving would give, as a pure function of the question."""
     asked = fingerprint(encode(action.base))
-    files = tuple(LockedFile(r.partition("==")[0], r.partition("==")[2] or "1", f"https://example.org/{fingerprint(r)}.whl", fingerprint(r)) for r in action.dependencies.requirements)
+    files = tuple(
+        LockedFile(r.partition("==")[0], r.partition("==")[2] or "1", f"https://example.org/{i}.whl", fingerprint(r))
+        for i, r in enumerate(action.dependencies.requirements)
+    )
     return Lock(
-        inputs=lock_fingerprint(action),
+        inputs=action.question,
         builder=action.builder or "embedded",
         platforms=tuple(
             LockedPlatform(
@@ -139,9 +143,14 @@ def by_kind(plan: AgentPlan) -> dict[str, Step]:
     return {s.kind: s for s in plan.steps}
 
 
+@functools.cache
+def unedited() -> dict[str, Step]:
+    return by_kind(compiled(BEFORE))
+
+
 def changed(change: Edit) -> set[str]:
     """Steps whose work an edit changes, but `parse`, which holds all that is written."""
-    before, after = by_kind(compiled(BEFORE)), by_kind(compiled(edited(change)))
+    before, after = unedited(), by_kind(compiled(edited(change)))
     assert before.keys() == after.keys()
     found = {kind for kind in before if work(before[kind]) != work(after[kind])}
     assert "parse" in found
@@ -176,3 +185,38 @@ def test_an_edit_changes_exactly_the_steps_that_the_schema_lists(case: Case) -> 
 def test_the_edits_of_a_leaf_change_together_all_that_it_lists(leaf: str) -> None:
     listed = set(LEAVES[leaf]["x-effect"])
     assert {s for e in EDITS[leaf] for s in (listed if e.steps is None else e.steps)} == listed
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if LEAVES[c.leaf]["x-effect"]], ids=str)
+def test_every_value_that_an_edit_changes_is_traced_to_where_it_was_written(case: Case) -> None:
+    before, after = unedited(), by_kind(compiled(edited(case.change)))
+    for kind in changed(case.change):
+        paths = {c.path for c in compare(before[kind].action, after[kind].action)}
+        assert [p for p in paths if spec_path(after[kind], p) == p] == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_leaf_without_effect_says_so_when_it_is_used(case: Case) -> None:
+    said = [w for w in read(edited(case.change)).warnings if w.message == "accepted, no effect yet"]
+    known = [w for w in read(BEFORE).warnings if w.message == "accepted, no effect yet"]
+    assert (len(said) > len(known)) == (LEAVES[case.leaf]["x-effect"] == [])
+
+
+@pytest.mark.parametrize("context", ["../..", "/etc", "src/../../.."])
+def test_a_context_outside_of_the_project_is_refused(context: str) -> None:
+    with pytest.raises(PlanError, match=r"hello/agent\.yaml spec\.build\.context: .* leads out of the project"):
+        compiled(edited(Edit("spec.build.context", context)))
+
+
+@pytest.mark.parametrize(("context", "root"), [("", "hello"), (".", "hello"), ("./src/", "hello/src"), ("..", "")])
+def test_a_context_is_relative_to_the_agent(context: str, root: str) -> None:
+    tree = by_kind(compiled(edited(Edit("spec.build.context", context or None))))["image"].tree
+    assert tree is not None
+    assert tree.root == root
+
+
+def test_a_profile_changes_what_the_same_edit_of_the_spec_would() -> None:
+    overlay = edited(Edit("spec.profiles", {"prod": {"resources": {"limits": {"memory": "1Gi"}}}}))
+    plain, prod = by_kind(compiled(overlay)), by_kind(compiled(overlay, "prod"))
+    assert [k for k in plain if work(plain[k]) != work(prod[k])] == ["parse", "deploy"]
+    assert work(prod["deploy"]) == work(by_kind(compiled(edited(Edit("spec.resources.limits.memory", "1Gi"))))["deploy"])

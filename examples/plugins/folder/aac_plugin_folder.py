@@ -1,7 +1,8 @@
-"""``image.registry: folder:PATH``: images as files, blobs in ``PATH/sha256``, a tag is a file."""
+"""``image.registry: folder:PATH``: blobs in ``PATH/sha256``, a tag is a file; setting ``link``: hard links, no copies."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -16,18 +17,19 @@ from aac_tasks.hookspecs import hookimpl
 
 class Folder:
     name = "folder"
-    settings_schema: JsonObject | None = None
+    settings_schema: JsonObject | None = {"properties": {"link": {"type": "boolean"}}, "additionalProperties": False}
 
     def accepts(self, reference: str) -> bool:
         return reference.startswith("folder:")
 
-    def push(self, image: StoredImage, reference: str, tools: Tools) -> Pushed:
+    def push(self, image: StoredImage, reference: str, tools: Tools, settings: JsonObject | None = None) -> Pushed:
         blobs, tag = _where(reference, tools)
         every = (*(layer.blob for layer in image.layers), image.config, image.manifest)
-        new = [blob for blob in every if not (blobs / blob.digest.hex).exists()]
+        new = [b for b in every if not (blobs / b.digest.hex).exists()]
         blobs.mkdir(parents=True, exist_ok=True)
         for blob in new:
-            shutil.copyfile(tools.blobs.path(blob.digest), blobs / "part").replace(blobs / blob.digest.hex)
+            (os.link if (settings or {}).get("link") else shutil.copyfile)(tools.blobs.path(blob.digest), blobs / "part")
+            (blobs / "part").replace(blobs / blob.digest.hex)
         tag.parent.mkdir(parents=True, exist_ok=True)
         tag.write_text(image.manifest.digest)
         return Pushed(reference, Digest(tag.read_text()), sum(blob.size for blob in new))
@@ -43,10 +45,8 @@ class Folder:
         manifest = (blobs / digest.hex).read_bytes()
         parsed = manifests.parse_manifest(manifest, digest)
         for blob in (parsed.config, *parsed.layers):
-            data = (blobs / blob.digest.hex).read_bytes()
-            tools.blobs.put(data, media_type=blob.media_type, expect=blob.digest)
-        stored = tools.blobs.put(manifest, media_type=MEDIA_MANIFEST, expect=digest)
-        return documents.read_image(stored, tools.blobs)
+            tools.blobs.put((blobs / blob.digest.hex).read_bytes(), media_type=blob.media_type, expect=blob.digest)
+        return documents.read_image(tools.blobs.put(manifest, media_type=MEDIA_MANIFEST, expect=digest), tools.blobs)
 
 
 def _where(reference: str, tools: Tools) -> tuple[Path, Path]:

@@ -33,7 +33,7 @@ class DistributionRegistry:
         """``[host[:port]/]repository[:tag][@digest]``; everything without another scheme in front."""
         return is_reference(reference, not_prefixes=("oci:",))
 
-    def push(self, image: StoredImage, reference: str, tools: Tools) -> Pushed:
+    def push(self, image: StoredImage, reference: str, tools: Tools, settings: JsonObject | None = None) -> Pushed:
         """Send configuration and layers that are missing, then the manifest with its tag; read it back."""
         ref = parse_reference(reference)
         if ref.digest:

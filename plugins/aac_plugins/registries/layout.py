@@ -30,7 +30,7 @@ class LayoutRegistry:
         """``oci:`` and a path."""
         return reference.startswith(SCHEME)
 
-    def push(self, image: StoredImage, reference: str, tools: Tools) -> Pushed:
+    def push(self, image: StoredImage, reference: str, tools: Tools, settings: JsonObject | None = None) -> Pushed:
         """Copy or link what is missing, set the name, and read it back."""
         layout, name = split(reference, tools)
         layout.create()

@@ -54,7 +54,7 @@ def launch(runner: str, started: Started, process: Process, tools: Tools) -> Ins
     """
     request = started.request
     spawned = tools.spawn(process, log=request.log, session=request.detach)
-    handle = with_process(started.handle, spawned)
+    handle = with_process({**started.handle, "moved": bool(started.ports.env)}, spawned)
     write_record(request.state, handle)
     return Instance(
         runner=runner,
