@@ -111,7 +111,7 @@ def run(folder: Path, cache: Path, tell: Callable[[Event], None]) -> tuple[str, 
         session.close()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def clean_build(tree: Tree) -> tuple[str, str]:
     """The digests of that tree, built by someone who has nothing."""
     with tempfile.TemporaryDirectory() as top:
