@@ -14,6 +14,7 @@ from aac_tasks.doit_bridge.reporter import BridgeReporter
 from aac_tasks.fast import unchanged
 from aac_tasks.reporter import Reporter, make
 from aac_tasks.state.root import FOLDER, find_root
+from aac_tasks.steps.interrupts import KEPT, install, raise_exit
 
 if TYPE_CHECKING:
     from aac_tasks.session import Session
@@ -45,19 +46,50 @@ class DoitReporter(BridgeReporter):
 
     def __init__(self, outstream: Any, options: Any) -> None:
         StampDB.running = True
-        super().__init__(_reporter(), _finish)
+        super().__init__(_reporter(), self._end)
+        if _known() is None:
+            session = _session()
+            install(session.cancelled.set, session.kill, raise_exit)  # until the process ends: that is doit's own end too
+
+    def _end(self) -> None:
+        _finish()
+        if self.exit_code:
+            raise SystemExit(self.exit_code)
 
 
 def _finish() -> None:
-    """The end of `doit run`: what is known is saved, and the next plain `doit` may be answered by stats."""
+    """The end of `doit run`: what is known is saved, and the next plain `doit` may be answered by stats.
+
+    doit knows 1 for a failed task and 2 for whatever else went wrong; ours are told apart by leaving here.
+    """
+    session = _session() if _known() is None else None
+    if session is not None and session.cancelled.is_set():
+        session.close()
+        _reporter().close(abandoned=True)
+        sys.stderr.write(f"error: interrupted; {KEPT}\n")
+        return
+    if session is not None and session.broken:
+        session.close()
+        raise SystemExit(_tell_broken(session))
     _reporter().close()
-    if _known() is None:
-        session = _session()
+    if session is not None:
         session.close()
         if sys.argv[1:] == []:
             from aac_tasks.conclude import conclude
 
             conclude(session, PLAIN)
+
+
+def _tell_broken(session: Session) -> int:
+    """The exit code of what ended a step and was no StepError; a bug is told here, the rest was told by its step."""
+    from aac_tasks.errors import AacError
+    from aac_tasks.reporter.bugs import EXIT, keep_bug  # lazy: only when there is one
+
+    bugs = [error for error in session.broken if not isinstance(error, AacError)]
+    _reporter().close(EXIT)
+    for error in bugs:
+        sys.stderr.write(f"error: {keep_bug(session.root, error).text}\n")
+    return EXIT if bugs else max(e.exit_code for e in session.broken if isinstance(e, AacError))
 
 
 @cache

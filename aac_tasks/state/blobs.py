@@ -14,6 +14,7 @@ from typing import IO
 
 from aac_tasks.contracts.image import Descriptor, Digest
 from aac_tasks.errors import StepError
+from aac_tasks.state.root import of_the_machine
 
 CHUNK = 1 << 20
 
@@ -50,7 +51,8 @@ class Blobs:
         chunks = (data,) if isinstance(data, bytes) else data
         path = self._temporary()
         try:
-            digest = _write(path, chunks)
+            with self._told():
+                digest = _write(path, chunks)
             if expect is not None and digest != expect:
                 raise StepError(f"received bytes hash to {digest}, not to the {expect} that was asked for")
             return self.adopt(path, media_type=media_type, digest=digest)
@@ -80,7 +82,8 @@ class Blobs:
         final = self._memos / name[:2] / name
         final.parent.mkdir(parents=True, exist_ok=True)
         path = self._temporary()
-        path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
+        with self._told():
+            path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
         path.replace(final)
 
     @contextlib.contextmanager
@@ -100,8 +103,21 @@ class Blobs:
             if pid.isdigit() and not _running(int(pid)):
                 _remove(path)
 
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the disk name the store: whoever writes knows only a temporary name, or none."""
+        try:
+            yield
+        except OSError as error:
+            told = of_the_machine(error)
+            if told is None:
+                raise
+            hint = f"{told.hint}; AAC_CACHE_DIR moves the cache to another disk"
+            raise StepError(f"the cache {self.folder} can't be written: {error.strerror}", hint=hint) from error
+
     def _temporary(self) -> Path:
-        self._tmp.mkdir(parents=True, exist_ok=True)
+        with self._told():
+            self._tmp.mkdir(parents=True, exist_ok=True)
         return self._tmp / f"{os.getpid()}-{os.urandom(8).hex()}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,9 +92,28 @@ class StateFolder:
         except OSError as error:
             raise StepError(
                 f"state folder {self.path} can't be written: {error.strerror or error}",
-                hint="make the project folder writable, or free some space",
+                hint=_MACHINE.get(error.errno or 0, _LEAVE),
             ) from error
         return str(VERSION)
+
+
+_SPACE = "free some space (`agent cache prune` removes downloads and images that nothing needs)"
+_LEAVE = "make the folder writable for this user, or work in another one"
+_MACHINE = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EROFS: _LEAVE,
+    errno.EACCES: _LEAVE,
+    errno.EPERM: _LEAVE,
+}
+
+
+def of_the_machine(error: OSError) -> StepError | None:
+    """A full disk, a folder without leave to write and the like, told as what they are; None for anything else."""
+    if error.errno not in _MACHINE:
+        return None
+    what = f"{error.filename} can't be written" if error.filename else "a file can't be written"
+    return StepError(f"{what}: {error.strerror}", hint=_MACHINE[error.errno])
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -104,7 +124,5 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StepError(
-            f"{path} can't be written: {error.strerror or error}",
-            hint="make the folder writable, or free some space",
-        ) from error
+        hint = _MACHINE.get(error.errno or 0, _LEAVE)
+        raise StepError(f"{path} can't be written: {error.strerror or error}", hint=hint) from error
