@@ -115,7 +115,7 @@ def scene(fault: Fault, project: Project, beside: Path, facts: Mapping[str, Any]
     beside.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
         words: dict[str, str] = {"PROJECT": str(project.folder), "HOME": str(place.home), "BESIDE": str(beside)}
-        late = [w for w in facts.get("world", ()) if w.startswith(("read-only", "full"))]
+        late = [w for w in facts.get("world", ()) if w.startswith(("read-only", "writable", "full"))]
         for name in [w for w in facts.get("world", ()) if w not in late]:
             words |= stack.enter_context(WORLDS[name](place))
         now = Scene(place, fault, words, facts.get("environment", {}), facts.get("user") == "plain")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,10 +18,13 @@ RUNS = {"AAC_ALLOW_HOST": "1", "AAC_REGISTRY_TIMEOUT": "0.7"}
 
 
 @pytest.mark.parametrize("fault", faults(*AREAS), ids=lambda f: f.name)
-def test_a_fault_is_told_once_and_well_and_the_next_run_goes_on(fault: Fault, project: Project, tmp_path: Path) -> None:
+def test_a_fault_is_told_once_and_well_and_the_next_run_goes_on(fault: Fault, project: Project, request: pytest.FixtureRequest) -> None:
     facts = {**fault.facts, "environment": {**RUNS, **fault.facts.get("environment", {})}}
-    need(facts.get("user") != "plain" or shutil.which("setpriv"), "setpriv (util-linux) is not installed")
-    with scene(fault, project, tmp_path / "beside", facts) as now:
+    if facts.get("user") == "plain":
+        need(shutil.which("setpriv") and os.geteuid() == 0, "another user needs root and setpriv (util-linux)")
+        project = _open_to_all(project, request)
+    beside = project.folder.parent / "beside"
+    with scene(fault, project, beside, facts) as now:
         for before in facts.get("before", ()):
             now.run(before).ok()
         ran = now.run(facts["command"])
@@ -27,7 +32,18 @@ def test_a_fault_is_told_once_and_well_and_the_next_run_goes_on(fault: Fault, pr
         ran.exits(facts["exit"])
         check_told_well(ran.output)
         check_nothing_is_left(now)
-    _check_mended(fault, project, tmp_path / "beside")
+    _check_mended(fault, project, beside)
+
+
+def _open_to_all(project: Project, request: pytest.FixtureRequest) -> Project:
+    """The same user's project in a folder that other users may enter: pytest's own are closed to them."""
+    top = Path(tempfile.mkdtemp(prefix="aac-fault-"))
+    request.addfinalizer(lambda: shutil.rmtree(top))
+    top.chmod(0o755)
+    for name in ("project", "home"):
+        (top / name).mkdir()
+        (top / name).chmod(0o777)
+    return Project(top / "project", {**project.env, "HOME": str(top / "home"), "XDG_CACHE_HOME": str(top / "home/.cache")})
 
 
 def _check_mended(fault: Fault, project: Project, beside: Path) -> None:

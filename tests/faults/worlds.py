@@ -295,6 +295,15 @@ def read_only(folder: Callable[[Place], Path]) -> World:
 
 
 @contextlib.contextmanager
+def writable_project(place: Place) -> Iterator[Words]:
+    """The project is the plain user's."""
+    for path in (place.project.folder, *place.project.folder.rglob("*")):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o777)
+    yield {}
+
+
+@contextlib.contextmanager
 def taken_port(place: Place) -> Iterator[Words]:
     """Somebody listens on a port."""
     with socket.socket() as other:
@@ -336,6 +345,7 @@ WORLDS: Mapping[str, World] = {
     "full disk for the state": full_disk("16k", lambda place: place.project.folder / ".aac"),
     "read-only project": read_only(lambda place: place.project.folder),
     "read-only cache": read_only(lambda place: place.beside / "cache"),
+    "writable project": writable_project,
     "taken port": taken_port,
     "free port": free_port,
 }
