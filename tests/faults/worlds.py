@@ -25,11 +25,13 @@ from plugins.debian.debian_archive import TinyArchive, keyring
 from plugins.python.python_workbench import index_of, make_wheel
 from real_registry import registry_server
 from registry_front import always, front
-from runner_stage import WEB, Stage
+from runner_stage import MACHINE, WEB, busybox
 
 from aac_plugins.oci.documents import About, write_image
+from aac_plugins.oci.layer import write_layer
 from aac_plugins.oci.layout import Layout
-from aac_tasks.contracts.image import Digest, Layer, StoredImage
+from aac_tasks.contracts.image import Digest, Layer, Platform
+from aac_tasks.state.blobs import Blobs
 from aac_tasks.testing import Project, need
 
 Words: TypeAlias = Mapping[str, str]
@@ -53,20 +55,22 @@ class Place:
 # -- bases ----------------------------------------------------------------------------------------------------------
 
 
-def put_layout(folder: Path, stage: Stage, image: StoredImage) -> None:
-    """An OCI layout with that image, named base:1."""
+def put_layout(folder: Path, blobs: Blobs, *more: Layer) -> None:
+    """An OCI layout with busybox and ``more`` layers, named base:1."""
+    with blobs.scratch() as scratch:
+        base = write_layer(busybox(), blobs, scratch, name="base", created=0)
+    image = write_image((base, *more), WEB, blobs, platform=Platform("linux", MACHINE), about=About())
     layout = Layout(folder, "oci:base")
     layout.create()
     for blob in (*(x.blob for x in image.layers), image.config, image.manifest):
-        layout.add(blob, stage.blobs.path(blob.digest))
+        layout.add(blob, blobs.path(blob.digest))
     layout.tag("base:1", image, lambda ready: ready())
 
 
 @contextlib.contextmanager
 def busybox_base(place: Place) -> Iterator[Words]:
     """A base of one static program, in ``base`` of the project; runs in milliseconds wherever a runner works."""
-    stage = Stage(place.beside / "stage")
-    put_layout(place.project.folder / "base", stage, stage.image(WEB))
+    put_layout(place.project.folder / "base", Blobs(place.beside / "store"))
     yield {}
 
 
@@ -75,20 +79,14 @@ def hostile_base(member: tarfile.TarInfo) -> World:
 
     @contextlib.contextmanager
     def world(place: Place) -> Iterator[Words]:
-        stage = Stage(place.beside / "stage")
-        good = stage.image(WEB)
+        blobs = Blobs(place.beside / "store")
         raw = io.BytesIO()
         with tarfile.open(fileobj=raw, mode="w") as archive:
             archive.addfile(member, io.BytesIO(b"x" * member.size))
-        diff_id = stage.blobs.put(raw.getvalue(), media_type="application/x-tar").digest
+        diff_id = blobs.put(raw.getvalue(), media_type="application/x-tar").digest
         media = "application/vnd.oci.image.layer.v1.tar+gzip"
-        packed = stage.blobs.put(gzip.compress(raw.getvalue(), mtime=0), media_type=media)
-        layers = (*good.layers, Layer(packed, Digest(diff_id), "hostile"))
-        put_layout(
-            place.project.folder / "base",
-            stage,
-            write_image(layers, WEB, stage.blobs, platform=good.platform, about=About()),
-        )
+        packed = blobs.put(gzip.compress(raw.getvalue(), mtime=0), media_type=media)
+        put_layout(place.project.folder / "base", blobs, Layer(packed, Digest(diff_id), "hostile"))
         yield {}
 
     return world
