@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.plan import AgentPlan, Facts, Plan
+from aac_tasks.discovery import MANIFESTS, discover, manifests
 from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
 from aac_tasks.state.ignore import parse_ignore_file
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
 
-MANIFESTS = ("agent.yaml", "agent.yml", "Agent.yaml", "Agent.yml")
-PRUNED = frozenset({"node_modules", "target", "venv", "__pycache__", "dist", "build"})
 TEXT_SUFFIXES = (".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in")
 PLAN_FORMAT = 1
 
@@ -69,9 +68,9 @@ class Workspace:
         if members:
             matched = {f for m in members for f in self.state.root.glob(m)}
             self.seen.update({str(f.parent): describe(f.parent.stat()) for f in matched})
-            found = {f for f in matched if _manifest(f)}
+            found = {f for f in matched if manifests(f)}
             return tuple(sorted(f for f in found if f.is_relative_to(self.start) or self.start.is_relative_to(f)))
-        return tuple(sorted(_discover(self.start, self.seen)))
+        return tuple(sorted(discover(self.start, self.seen)))
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         """Every agent's plan.
@@ -182,7 +181,7 @@ class Workspace:
         return plan, read_files, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
 
     def _manifest(self, folder: Path) -> str:
-        found = _manifest(folder)
+        found = manifests(folder)
         if len(found) > 1:
             names = " and ".join(found)
             raise SpecError((Problem(self._relative(folder), 0, 0, "", f"{names} are both here; keep one of them"),))
@@ -245,23 +244,6 @@ def _facts(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
         if name.endswith(TEXT_SUFFIXES):
             texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None
     return Facts(folder, texts, exists, read_lock(lock))
-
-
-def _discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:
-    """Hidden folders, environments and build outputs hold no agents. ``seen`` gets every folder that was listed."""
-    for folder, names, files in os.walk(start):
-        names[:] = sorted(n for n in names if not n.startswith(".") and n not in PRUNED)
-        seen[folder] = describe(os.stat(folder))  # noqa: PTH116
-        if any(m in files for m in MANIFESTS):
-            yield Path(folder)
-
-
-def _manifest(folder: Path) -> list[str]:
-    try:
-        names = set(os.listdir(folder))  # noqa: PTH208  # case matters, and a stat would not tell on macOS
-    except OSError:
-        return []
-    return [m for m in MANIFESTS if m in names]
 
 
 def _platform(text: str) -> Platform:
