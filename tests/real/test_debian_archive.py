@@ -15,8 +15,6 @@ from aac_plugins.bases.debian import DebianBase
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 
 LOADERS = {"x86_64": ("amd64", "ld-linux-x86-64.so.2"), "aarch64": ("arm64", "ld-linux-aarch64.so.1")}
@@ -48,8 +46,7 @@ def tools(tmp_path: Path) -> StepTools:
     cache = tmp_path / "cache"
     cache.mkdir()
     shop = Workshop(
-        processes=Processes(environment=environment, tell=print, cancelled=cancelled),
-        network=Http(environment=environment, offline=False, cancelled=cancelled),
+        tell_output=print,
         blobs=blobs,
         scratch=blobs.scratch,
         cache=cache,
