@@ -91,9 +91,9 @@ class Session(Run):
             self.workspace.settled = False
             self.tell(Event("note", step.id, "its files changed while it ran: the next run does it again"))
         else:
-            self.keep(case, result, seconds)
             if step.pure and case.is_rooted:
-                self.actions.put(case.key.deep, result)
+                self.actions.put(case.key.deep, result)  # before the stamp: who is killed between them loses neither
+            self.keep(case, result, seconds)
         for note in result.notes:
             self.tell(Event("note", step.id, note))
         self._finish(Event("done", step.id, verdict.reason, seconds, {"outputs": dict(result.outputs)}))
