@@ -72,6 +72,8 @@ def unchanged(arguments: list[str]) -> "tuple[str, str] | None":
             if ident != "-":
                 return None
             continue
+        if ident == "+" and s.st_mode & 0o170000 == 0o100000:
+            continue
         if f"{s.st_mtime_ns}:{s.st_ctime_ns}:{s.st_size}:{s.st_ino}" != ident:
             return None
     return lines[2].replace("\x1e", "\n"), lines[3]

@@ -175,3 +175,20 @@ def shell(script: str, **more: object) -> ImageConfig:
 def web(name: str = "agent", host: int = 0) -> InstanceSpec:
     """An instance with one port."""
     return InstanceSpec(name, ports=(PortMapping(8080, host),))
+
+
+def left_behind(stage: Stage) -> list[str]:
+    """Processes and mounts that know the stage's folder."""
+    mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(stage.folder) in line]
+    others = [p for p in Path("/proc").iterdir() if p.name.isdigit() and int(p.name) != os.getpid()]
+    return [*mounts, *filter(None, (words_of(p, stage) for p in others))]
+
+
+def words_of(process: Path, stage: Stage) -> str:
+    """The command line of a process that belongs to the stage, "" of any other."""
+    try:
+        words = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        inside = str(process.joinpath("root").readlink()).startswith(str(stage.folder))
+    except OSError:
+        return ""
+    return words if inside or f"{stage.folder}/instances" in words else ""

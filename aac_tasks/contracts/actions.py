@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
+from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import HealthProbe, Platform
 from aac_tasks.contracts.lock import BaseRequest, DependencyRequest
 from aac_tasks.contracts.recipe import Recipe
@@ -27,6 +28,13 @@ class LockAction:
     dependencies: DependencyRequest
     platforms: tuple[Platform, ...]
     builder: str = ""
+
+    @property
+    def question(self) -> str:
+        """What a lock answers: everything asked, but not the builder, which is moved only by name, nor the platforms: a
+        lock holds those that were ever asked for, and `--platform` adds one.
+        """
+        return fingerprint(encode(replace(self, builder="", platforms=())))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from doit.exceptions import BaseFail, InvalidCommand, UnmetDependency
+from doit.exceptions import BaseFail, InvalidCommand, TaskFailed, UnmetDependency
 
 from aac_tasks.contracts.result import Event
 
@@ -45,6 +45,9 @@ class BridgeReporter:
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A failed step has told it; what depends on it, and the user's own tasks, have not."""
         if isinstance(fail, UnmetDependency):
+            fail.__class__ = TaskFailed  # doit counts it as an error of its own (exit 2); it is the failure of a step (exit 1)
+            if task.has_subtask:
+                return
             self._tell(Event("failed", task.name, f"not run, because {fail.message} failed", data={"unmet": True}))
         elif not self._ours(task) or fail.report:
             self._tell(Event("failed", task.name, str(fail.get_msg()).strip()))

@@ -21,7 +21,7 @@ from aac_tasks.contracts.actions import (
     PushAction,
     TestAction,
 )
-from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
+from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import ImageRef, Platform
 from aac_tasks.contracts.lock import Lock
@@ -125,19 +125,14 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         request.file,
         steps,
         request.warnings,
-        lock_inputs=lock_fingerprint(lock_action),
+        lock_inputs=lock_action.question,
     )
     return Compiled(plan, answer.problems)
 
 
-def lock_fingerprint(action: LockAction) -> str:
-    """What a lock answers: everything asked, but not the builder, which is moved only by name."""
-    return fingerprint(encode(replace(action, builder="")))
-
-
 def is_current(lock: Lock | None, action: LockAction) -> bool:
     """Whether this lock answers this question."""
-    if lock is None or lock.inputs != lock_fingerprint(action):
+    if lock is None or lock.inputs != action.question:
         return False
     return action.builder in ("", lock.builder) and all(lock.of(p) for p in action.platforms)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aac_tasks.catalog import Catalog
 from aac_tasks.contracts.actions import LockAction
 from aac_tasks.contracts.canonical import fingerprint
@@ -25,8 +23,10 @@ def make_lock(action: LockAction, catalog: Catalog, tools: Tools, *, previous: L
     """
     builder, reason = choose_builder(action, catalog, tools, previous)
     locked = tuple(_platform(action, p, catalog, tools, previous) for p in action.platforms)
-    inputs = fingerprint(encode(replace(action, builder="")))
-    return Lock(inputs=inputs, builder=builder, platforms=locked, reason=reason, questions=_questions(action))
+    others = previous.platforms if previous is not None and previous.inputs == action.question else ()
+    kept = tuple(p for p in others if p.platform not in action.platforms)
+    every = tuple(sorted((*locked, *kept), key=lambda p: str(p.platform)))
+    return Lock(action.question, builder, every, reason=reason, questions=_questions(action))
 
 
 def choose_builder(action: LockAction, catalog: Catalog, tools: Tools, previous: Lock | None) -> tuple[str, str]:

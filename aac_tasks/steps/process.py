@@ -88,12 +88,14 @@ class Processes:
         try:
             return self._attend(process, child)
         finally:
-            with self._lock:
-                self._running.pop(child.pid, None)
-            for pipe in (child.stdin, child.stdout, child.stderr):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
+            self._leave(child)
+
+    def _leave(self, child: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._running.pop(child.pid, None)
+        for pipe in filter(None, (child.stdin, child.stdout, child.stderr)):
+            with contextlib.suppress(OSError):
+                pipe.close()
 
     def _attend(self, process: Process, child: subprocess.Popen[bytes]) -> Completed:
         def tell_line(line: str) -> None:

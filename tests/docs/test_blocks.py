@@ -62,8 +62,6 @@ class Reader:
                 self._words[HOST] = self._stack.enter_context(registry_server(folder, {"ada": "s3cret"}))
             elif word == "venv":
                 self._virtual_environment()
-            elif word == "examples":
-                shutil.copytree(TREE / "examples", self._top / "examples", ignore=shutil.ignore_patterns(".aac", "dist"))
             else:
                 pytest.fail(f"{_name(self.page)}:{note.line}: unknown {note.kind}: {word}")
 
@@ -153,3 +151,16 @@ def test_a_page_has_no_block_that_nothing_runs(page: Path) -> None:
     found = [p for p in pieces(page.read_text(encoding="utf-8")) if isinstance(p, Refused)]
     unseen = [p for p in found if not (_name(page) in RUN_BY_CI and p.language == "sh")]
     assert unseen == []
+
+
+@pytest.mark.parametrize(("page", "plugin"), [("registry-plugin", "folder"), ("runtime-plugin", "static")])
+def test_a_plugin_is_shown_as_it_stands_in_the_examples(page: str, plugin: str) -> None:
+    text = (TREE / f"docs/how-to/{page}.md").read_text(encoding="utf-8")
+    shown = {Path(p.name).name: p.text for p in pieces(text) if isinstance(p, Write) and p.name.startswith("aac-plugin")}
+    assert shown == {name: (TREE / "examples/plugins" / plugin / name).read_text(encoding="utf-8") for name in shown}
+    assert len(shown) == 2
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (TREE / "docs/adr/README.md").read_text(encoding="utf-8")
+    assert [p.name for p in sorted((TREE / "docs/adr").glob("0*.md")) if p.name not in index] == []

@@ -36,7 +36,7 @@ def test_a_page_is_read_in_order() -> None:
         Command(6, "mkdir hidden", ("...",)),
         Command(8, "agent validate", ("agent.yaml:1:1 ...",), 3),
         Command(10, "cat <<EOF\nhello\nEOF", ("hello",)),
-        Refused(14, "python"),
+        Refused(15, "python"),
     ]
 
 

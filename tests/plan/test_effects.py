@@ -21,7 +21,7 @@ from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.lock import Lock, LockedBase, LockedDependencies, LockedFile, LockedPlatform
 from aac_tasks.contracts.plan import AgentPlan, Facts, Step
 from aac_tasks.errors import PlanError
-from aac_tasks.plan.compile import Request, compile_agent, lock_fingerprint
+from aac_tasks.plan.compile import Request, compile_agent
 from aac_tasks.plugin_manager import BUILT_INS, load
 from aac_tasks.spec import ReadSpec, read_spec, schema
 from aac_tasks.spec.definition import resolve
@@ -89,7 +89,7 @@ def locked(action: LockAction) -> Lock:
         for i, r in enumerate(action.dependencies.requirements)
     )
     return Lock(
-        inputs=lock_fingerprint(action),
+        inputs=action.question,
         builder=action.builder or "embedded",
         platforms=tuple(
             LockedPlatform(

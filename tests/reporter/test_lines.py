@@ -1,55 +1,17 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from reporter_ear import BUILT, DIGEST, Ear
 
 from aac_tasks.contracts.result import Event
-from aac_tasks.reporter import Kind, Reporter, make
-
-DIGEST = "sha256:" + "0123456789abcdef" * 4
-LAYERS = [{"name": "base", "digest": DIGEST, "size": 31_200_000}, {"name": "application", "digest": DIGEST, "size": 2048}]
-BUILT = Event("done", "image:hello", "never built", 1.24, {"outputs": {"digest": DIGEST, "size": 36_300_000, "layers": LAYERS}})
-
-
-class Clock:
-    """Seconds that only a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Ear:
-    """A reporter over two streams in memory."""
-
-    def __init__(self, kind: Kind = "plain", redact: Callable[[str], str] = str, **environment: str) -> None:
-        self.clock = Clock()
-        self._out, self._err = io.StringIO(), io.StringIO()
-        self.reporter: Reporter = make(
-            kind, out=self._out, err=self._err, environment=environment, redact=redact, clock=self.clock
-        )
-
-    def tell(self, *events: Event) -> None:
-        for event in events:
-            self.reporter(event)
-
-    @property
-    def out(self) -> str:
-        return self._out.getvalue()
-
-    @property
-    def err(self) -> str:
-        return self._err.getvalue()
+from aac_tasks.reporter import make
 
 
 def test_a_finished_step_is_one_line_with_what_it_made_why_and_how_long() -> None:
@@ -191,35 +153,6 @@ def test_every_text_is_redacted_data_included() -> None:
         ear.reporter.close(0)
         assert "hunter2" not in ear.out + ear.err
         assert "***" in ear.out
-
-
-def test_json_is_one_document_at_the_end() -> None:
-    ear = Ear("json")
-    ear.tell(Event("start", "image:hello"), BUILT, Event("note", text="runner crun"), Event("output", "x:y", "noise"))
-    assert ear.out == ""
-    ear.clock.now = 2.0
-    ear.reporter.close(0)
-    document = json.loads(ear.out)
-    assert document["exit"] == 0
-    assert document["notes"] == ["runner crun"]
-    assert document["seconds"] == 2.0
-    (step,) = document["steps"]
-    assert (step["step"], step["status"], step["seconds"]) == ("image:hello", "done", 1.24)
-    assert step["data"]["outputs"]["digest"] == DIGEST
-
-
-def test_without_an_exit_code_the_events_decide() -> None:
-    ear = Ear("json")
-    ear.tell(Event("failed", "test:a", "boom"))
-    ear.reporter.close()
-    assert json.loads(ear.out)["exit"] == 1
-
-
-def test_an_abandoned_document_is_not_printed() -> None:
-    ear = Ear("json")
-    ear.tell(BUILT)
-    ear.reporter.close(abandoned=True)
-    assert ear.out == ""
 
 
 def test_lines_of_many_threads_stay_whole() -> None:

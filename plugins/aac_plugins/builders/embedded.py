@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from aac_plugins.oci.documents import About, History, write_image
 from aac_plugins.oci.layer import LAYER_FORMAT, Entry, write_layer
@@ -29,10 +30,12 @@ from aac_tasks.contracts.recipe import (
     Recipe,
     RecipeLayer,
 )
-from aac_tasks.contracts.roles import Builder, BuildRequest
-from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.roles import Builder, BuildRequest
+    from aac_tasks.contracts.tools import Tools
 
 FORMAT = 1
 """Raised when the same recipe would give other bytes; a golden digest in the tests sees to it."""

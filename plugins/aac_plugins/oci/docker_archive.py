@@ -1,0 +1,216 @@
+"""Images → archives that an engine loads, with all layers or only those that it lacks.
+
+One archive fits both image stores of Docker: ``manifest.json`` is what the overlay2 store reads
+(https://github.com/moby/docker-image-spec/blob/v1.3.1/spec.md#combined-image-json--filesystem-changeset-format),
+``oci-layout`` and ``index.json`` what the containerd store does; both name the same files below ``blobs/sha256``,
+which are the blobs of our store as they are.
+
+A layer that the engine has may be left out: overlay2 looks for the chain of layers before it opens a file, containerd
+for the blob by its digest. Neither promises it, so `load_image` sends everything when the short archive is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+from aac_plugins.oci.documents import About, History, write_image
+from aac_plugins.oci.manifests import descriptor_to_json
+from aac_tasks.contracts.canonical import JsonObject, canonical
+from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, Digest, ImageRef, Platform, StoredImage
+from aac_tasks.contracts.roles import BaseImage
+from aac_tasks.contracts.tools import BlobStore
+from aac_tasks.errors import StepError
+
+_PIECE = 1 << 20
+_LAYOUT = {"imageLayoutVersion": "1.0.0"}
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """What an engine says of an image. ``id`` is the digest of its configuration (overlay2) or manifest (containerd).
+
+    ``layers`` are the digests of the uncompressed tars, lowest first.
+    """
+
+    id: str
+    layers: tuple[str, ...]
+
+
+class Engine(Protocol):
+    """The two questions that loading needs."""
+
+    def inspect(self, name: str) -> EngineImage | None:
+        """The image of that name (or digest), None when there is none. Never a list of all."""
+        ...
+
+    def load(self, archive: IO[bytes]) -> None:
+        """Load an archive; StepError with the engine's own words when it refuses."""
+        ...
+
+
+def load_image(image: StoredImage, names: Sequence[str], engine: Engine, blobs: BlobStore, *, like: Sequence[str] = ()) -> int:
+    """Let the engine have ``image`` under ``names``; how many bytes were sent, 0 when it had it already.
+
+    The image that the first name stands for until now, and those in ``like`` (a base), tell which layers it has.
+    StepError when it refuses, or says afterwards that a name stands for something else.
+    """
+    present = [engine.inspect(name) for name in names]
+    if present and all(_is(image, found) for found in present):
+        return 0
+    candidates = [*present[:1], *(engine.inspect(name) for name in like)]
+    shared = max((_shared(image, found) for found in candidates if found is not None), default=0)
+    sent = _load(image, names, shared, engine, blobs)
+    for name in names:
+        if not _is(image, found := engine.inspect(name)):
+            raise StepError(f"the engine loaded {name}, but names {found.id if found else 'no image'} when asked for it")
+    return sent
+
+
+def base_image(base: BaseImage, name: str, platform: Platform, blobs: BlobStore) -> StoredImage:
+    """The base alone as an image, to be loaded under the name that a Dockerfile's FROM has (``dockerfile_from``)."""
+    history = tuple(History(f"base {name}") for _ in base.layers)
+    return write_image(base.layers, base.config, blobs, platform=platform, about=About(history=history))
+
+
+def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *, without: int = 0) -> IO[bytes]:
+    """``image`` under ``names`` as a tar to be read or sent; seekable, nothing is copied until it is read.
+
+    The lowest ``without`` layers are left out. Equal images give equal bytes. Close it, or use it in ``with``.
+    """
+    references = [str(ImageRef.parse(name)) for name in names]
+    documents = {
+        "oci-layout": canonical(_LAYOUT),
+        "index.json": canonical(_index(image, references)),
+        "manifest.json": canonical([_manifest(image, references)]),
+    }
+    parts: list[bytes | Path] = []
+    for name, data in documents.items():
+        parts += [_header(name, len(data)), data, bytes(-len(data) % tarfile.BLOCKSIZE)]
+    layers = [layer.blob for layer in image.layers[without:]]
+    for blob in {b.digest: b for b in (image.manifest, image.config, *layers)}.values():
+        if not blobs.has(blob.digest):
+            raise StepError(f"blob {blob.digest} of the image is not in the blob store")
+        parts += [_header(_path(blob), blob.size), blobs.path(blob.digest), bytes(-blob.size % tarfile.BLOCKSIZE)]
+    return cast("IO[bytes]", io.BufferedReader(_Joined([*parts, bytes(2 * tarfile.BLOCKSIZE)]), _PIECE))
+
+
+def _load(image: StoredImage, names: Sequence[str], without: int, engine: Engine, blobs: BlobStore) -> int:
+    with write_archive(image, names, blobs, without=without) as archive:
+        size = archive.seek(0, io.SEEK_END)
+        archive.seek(0)
+        try:
+            engine.load(archive)
+        except StepError:
+            if not without:
+                raise
+        else:
+            return size
+    return size + _load(image, names, 0, engine, blobs)
+
+
+def _is(image: StoredImage, found: EngineImage | None) -> bool:
+    return found is not None and found.id in (image.config.digest, image.manifest.digest)
+
+
+def _shared(image: StoredImage, found: EngineImage) -> int:
+    """How many of the lowest layers are the same: a layer is known by itself and all below it."""
+    pairs = zip((layer.diff_id for layer in image.layers), found.layers, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _index(image: StoredImage, references: Sequence[str]) -> JsonObject:
+    """One entry per name, under the annotations that containerd takes a name from.
+
+    https://github.com/containerd/containerd/blob/v2.0.0/core/images/archive/reference.go
+    """
+    entries: list[JsonObject] = []
+    for reference in references:
+        annotations = {
+            "io.containerd.image.name": reference,
+            "org.opencontainers.image.ref.name": ImageRef.parse(reference).tag or "latest",
+        }
+        entries.append({**descriptor_to_json(image.manifest), "annotations": annotations})
+    manifests = entries or [descriptor_to_json(image.manifest)]
+    return {"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": [*manifests]}
+
+
+def _manifest(image: StoredImage, references: Sequence[str]) -> JsonObject:
+    return {
+        "Config": _path(image.config),
+        "RepoTags": [*references],
+        "Layers": [_path(layer.blob) for layer in image.layers],
+    }
+
+
+def _path(blob: Descriptor) -> str:
+    return f"blobs/sha256/{Digest(blob.digest).hex}"
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+class _Joined(io.RawIOBase):
+    """Bytes and files, one after the other, as one file to read; a file is open only while it is its turn."""
+
+    def __init__(self, parts: Sequence[bytes | Path]) -> None:
+        self._parts = [(part, len(part) if isinstance(part, bytes) else part.stat().st_size) for part in parts]
+        self._size = sum(size for _, size in self._parts)
+        self._at = 0
+        self._open: tuple[Path, IO[bytes]] | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed's Buffer is 3.12's
+        for part, start, size in self._spans():
+            if start <= self._at < start + size:
+                piece = self._piece(part, self._at - start, min(len(buffer), start + size - self._at))
+                if not piece:
+                    raise OSError(f"{part!s:.80} is shorter than it was")
+                buffer[: len(piece)] = piece
+                self._at += len(piece)
+                return len(piece)
+        return 0
+
+    def close(self) -> None:
+        if self._open is not None:
+            self._open[1].close()
+            self._open = None
+        super().close()
+
+    def _spans(self) -> Iterator[tuple[bytes | Path, int, int]]:
+        start = 0
+        for part, size in self._parts:
+            yield part, start, size
+            start += size
+
+    def _piece(self, part: bytes | Path, offset: int, size: int) -> bytes:
+        if isinstance(part, bytes):
+            return part[offset : offset + size]
+        if self._open is None or self._open[0] != part:
+            if self._open is not None:
+                self._open[1].close()
+            self._open = (part, part.open("rb", buffering=0))
+        file = self._open[1]
+        file.seek(offset)
+        return file.read(size)
