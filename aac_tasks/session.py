@@ -62,6 +62,7 @@ class Session(Run):
                 return self.results[step_id]
             self.tell(Event("start", step_id, verdict.reason))
             try:
+                self.hands.end_left_over(step)
                 return self._restore(step, verdict) or self._do(step, verdict)
             except StepError as error:
                 self.plugins.step_finished(Event("failed", step_id, str(error)))

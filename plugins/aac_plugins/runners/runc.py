@@ -21,9 +21,8 @@ from aac_plugins.runners import simple
 from aac_plugins.runners.bundle import Host, config_json, process_json
 from aac_plugins.runners.launch import Launch, User, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
-from aac_plugins.runners.paths import remove_tree
 from aac_plugins.runners.ports import assign, release
-from aac_plugins.runners.records import environment_of, read_record, text_of, write_record
+from aac_plugins.runners.records import environment_of, kill_strays, read_record, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
 from aac_tasks.contracts.actions import InstanceSpec
 from aac_tasks.contracts.canonical import Json
@@ -165,11 +164,9 @@ class OciRuntime:
         """Whatever an earlier start left: the container by its id, then processes and files."""
         name = read_record(state).get("id")
         if isinstance(name, str):
+            kill_strays(state, tools, mark=name)  # one that is just starting is not known by its id yet
             tools.run(Process((*self._command(state), "delete", "--force", name), timeout=20.0))
         simple.clear(state, tools)
-        remove_tree(state / "runtime")
-        for file in ("pid", "config.json"):
-            (state / file).unlink(missing_ok=True)
 
     def _command(self, state: Path) -> tuple[str, ...]:
         """With the runtime's own notes in the instance's folder, so that they go when it goes."""
