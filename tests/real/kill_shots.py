@@ -156,11 +156,13 @@ class Ground:
         """Temporary files, whoever made them."""
         roots = (self.project, self.cache)
         found = (path for top in roots for path in top.rglob("*") if "instance/root/" not in str(path))
-        return [str(path) for path in found if re.search(r"\.new$|^\.tmp|^layer-|/tmp/|/\.[^/]*\.\d+$", f"/{path.name}") or path.parent.name == "tmp"]
+        marks = re.compile(r"\.new$|/\.tmp[^/]*$|/layer-[^/]*$|/tmp/[^/]+$|/\.[^/]*\.\d+$")
+        return [str(path) for path in found if marks.search(f"/{path}")]
 
     def held(self) -> list[str]:
         """Locks that somebody holds."""
-        places = [*self.project.glob(".aac/agents/*/steps/*"), *self.cache.glob("ports/*"), *self.project.glob("*/index.json.lock")]
+        steps, ports = self.project.glob(".aac/agents/*/steps/*"), self.cache.glob("ports/*")
+        places = (*steps, *ports, *self.project.glob("*/index.json.lock"), self.project / "dist/blobs")
         return [str(place) for place in (self.project / ".aac", *places) if not _free(place)]
 
     def mounted(self) -> list[str]:

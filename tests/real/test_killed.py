@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pytest
 from real.kill_shots import STEPS, Aim, Command, Ground, Pace, kill
 from real.kill_yard import Yard, make_yard, package_index
 
-from aac_tasks.testing import Project, command, need
+from aac_tasks.testing import need
 
 KILLED = ("lock", "image", "test", "push", "deploy")
 DOIT = (sys.executable, "-m", "doit", "push", "deploy")
@@ -36,7 +36,7 @@ class Range:
     env: dict[str, str]
     made: dict[int, dict[str, object]] = field(default_factory=dict)
     version: int = 0
-    pace: Pace = Pace({}, 0.0)
+    pace: Pace = field(default_factory=lambda: Pace({}, 0.0))
 
     @property
     def ground(self) -> Ground:
