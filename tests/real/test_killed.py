@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import shutil
 import signal
 import sys
@@ -106,7 +107,7 @@ def shooting(tmp_path: Path) -> Iterator[Range]:
     """A yard that has seen undisturbed runs."""
     need(os.geteuid() == 0 and shutil.which("runc"), "runc as root is not here")
     with package_index(tmp_path / "index") as index:
-        yard = make_yard(tmp_path, "target")
+        yard = make_yard(tmp_path, f"target-{secrets.token_hex(3)}")
         yard.project.write({"dodo.py": "from aac_tasks.dodo import *\n"})
         place = Range(yard, yard.environment(index))
         try:
