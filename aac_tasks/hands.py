@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.actions import RunnerChoice
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan
 from aac_tasks.contracts.result import Artifact, Event, Result
-from aac_tasks.contracts.roles import Instance, Runner
 from aac_tasks.errors import PluginError, StepError
 from aac_tasks.run import Run
 from aac_tasks.state.judge import Case
@@ -19,9 +18,11 @@ from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock, write_lock
 from aac_tasks.state.stamps import Stamp
 from aac_tasks.steps.execute import Job, execute
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.actions import RunnerChoice
+    from aac_tasks.contracts.roles import Runner
 
 
 class Hands:
@@ -31,18 +32,13 @@ class Hands:
         self.run = run
         environment = dict(run.options.environment) or dict(os.environ)
         self.shop = Workshop(
-            processes=Processes(
-                environment=environment,
-                tell=lambda line: run.tell(Event("output", text=line)),
-                cancelled=run.cancelled,
-            ),
-            network=Http(environment=environment, offline=run.options.offline, cancelled=run.cancelled),
+            tell_output=lambda line: run.tell(Event("output", text=line)),
             blobs=run.blobs,
             scratch=run.blobs.scratch,
             cache=run.cache,
             environment=environment,
             cancelled=run.cancelled,
-            resolve_secret=run.plugins.resolve_secret,
+            resolve_secret=lambda ref: run.plugins.resolve_secret(ref),  # lazy: loads every plugin
             offline=run.options.offline,
         )
         run.cache.mkdir(parents=True, exist_ok=True)
@@ -76,7 +72,7 @@ class Hands:
             action=case.action,
             folder=folder,
             tools=tools,
-            catalog=run.plugins.catalog,
+            catalog=run.catalog,
             snapshot=case.snapshot,
             upstream=upstream,
             runner=lambda: self.runner,
@@ -106,8 +102,10 @@ class Hands:
         Raises:
             StepError: none works; says why for each.
         """
+        from aac_tasks.contracts.actions import RunnerChoice  # lazy: only for steps that run an image
+
         asked = self.run.options.runner or self.run.settings.runner
-        table = self.run.plugins.catalog.runners
+        table = self.run.catalog.runners
         candidates = [table.get(asked)] if asked else list(table)
         refusals: list[str] = []
         for runner in candidates:
@@ -129,13 +127,13 @@ class Hands:
     @property
     def runner(self) -> Runner:
         """The chosen runner."""
-        return self.run.plugins.catalog.runners.get(self.runner_choice.name)
+        return self.run.catalog.runners.get(self.runner_choice.name)
 
     # -- presence -----------------------------------------------------------------------------------------------
 
     def missing(self, artifact: Artifact) -> str:
         """What is wrong with an artifact that only the world can tell of."""
-        catalog = self.run.plugins.catalog
+        catalog = self.run.catalog
         tools = self.tools("", "-")
         try:
             if artifact.type == "tag":
@@ -150,19 +148,21 @@ class Hands:
         return ""
 
     def _instance(self, artifact: Artifact) -> str:
+        from aac_tasks.contracts.running import Instance  # lazy: only who looks for instances
+
         instance = decode(Instance, artifact.data)
-        runner = self.run.plugins.catalog.runners.get(instance.runner)
+        runner = self.run.catalog.runners.get(instance.runner)
         state = runner.status(instance, self.tools("", "-")).state
         return "" if state == "running" else f"{artifact.name or instance.name} is not running ({state})"
 
     def remove_deployed(self, target: str, agent: str, data: JsonObject) -> None:
         """Stop what a deploy started."""
-        catalog = self.run.plugins.catalog
+        catalog = self.run.catalog
         catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent), catalog.runners.get)
 
     def close(self) -> None:
         """End children that are still there."""
-        self.shop.processes.kill_children()
+        self.shop.close()
 
 
 def _object(value: object) -> JsonObject | None:

@@ -7,17 +7,19 @@ point of the group ``aac_tasks``. Hooks return values; nothing is registered by 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pluggy
 
-from aac_tasks.contracts.canonical import Json
-from aac_tasks.contracts.plan import AgentPlan, Step
-from aac_tasks.contracts.result import Event, Result
-from aac_tasks.contracts.roles import Base, Builder, Deployer, Registry, Runner, Runtime
-from aac_tasks.contracts.spec import AgentSpec
-from aac_tasks.contracts.template import Template
-from aac_tasks.contracts.tools import Tools
-from aac_tasks.errors import Problem
+if TYPE_CHECKING:  # every plugin imports this module, and few of them all these nouns
+    from aac_tasks.contracts.canonical import Json
+    from aac_tasks.contracts.plan import AgentPlan, Step
+    from aac_tasks.contracts.result import Event, Result
+    from aac_tasks.contracts.roles import Base, Builder, Deployer, Registry, Runner, Runtime
+    from aac_tasks.contracts.spec import AgentSpec
+    from aac_tasks.contracts.template import Template
+    from aac_tasks.contracts.tools import Tools
+    from aac_tasks.errors import Problem
 
 PROJECT = "aac"
 hookspec = pluggy.HookspecMarker(PROJECT)

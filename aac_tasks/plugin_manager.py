@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar, cast
 import pluggy
 
 from aac_tasks import hookspecs
-from aac_tasks.catalog import Catalog, Table
+from aac_tasks.catalog import HOOKS, Catalog, Table
 from aac_tasks.contracts.canonical import Json, fingerprint
 from aac_tasks.contracts.plan import AgentPlan, Step
 from aac_tasks.contracts.result import Event, Result
@@ -88,6 +88,11 @@ class Plugins:
             raise PluginError(f"no plugin does steps of kind {step.kind!r}; the one that adds {step.id} lacks aac_run_step")
         return result
 
+    @property
+    def listens(self) -> bool:
+        """Whether a plugin wants to be told of steps that ended."""
+        return bool(self.manager.hook.aac_step_finished.get_hookimpls())
+
     def step_finished(self, event: Event) -> None:
         """Tell every plugin that a step ended."""
         _call(self.manager, "aac_step_finished", event=event)
@@ -142,22 +147,22 @@ def _call(manager: pluggy.PluginManager, hook: str, **arguments: object) -> list
 
 def _catalog(manager: pluggy.PluginManager, versions: Mapping[str, str], broken: Mapping[str, str]) -> Catalog:
     return Catalog(
-        runtimes=_table(manager, "runtime", "aac_register_runtimes"),
-        bases=_table(manager, "base", "aac_register_bases"),
-        builders=_table(manager, "builder", "aac_register_builders"),
-        runners=_table(manager, "runner", "aac_register_runners"),
-        registries=_table(manager, "registry", "aac_register_registries"),
-        deployers=_table(manager, "deployer", "aac_register_deployers"),
-        templates=_table(manager, "template", "aac_register_templates"),
+        runtimes=_table(manager, "runtime"),
+        bases=_table(manager, "base"),
+        builders=_table(manager, "builder"),
+        runners=_table(manager, "runner"),
+        registries=_table(manager, "registry"),
+        deployers=_table(manager, "deployer"),
+        templates=_table(manager, "template"),
         fingerprint=fingerprint(dict(versions)),
         broken=dict(broken),
     )
 
 
-def _table(manager: pluggy.PluginManager, role: str, hook: str) -> Table[N]:
+def _table(manager: pluggy.PluginManager, role: str) -> Table[N]:
     entries: dict[str, N] = {}
     origin: dict[str, str] = {}
-    for plugin, answer in _call(manager, hook):
+    for plugin, answer in _call(manager, HOOKS[role]):
         for entry in cast("Sequence[N]", answer):
             if entry.name in entries:
                 raise PluginError(

@@ -15,11 +15,13 @@ from aac_tasks.contracts.result import Event, Result
 from aac_tasks.settings import Settings, read_settings
 from aac_tasks.state.action_cache import ActionCache
 from aac_tasks.state.blobs import Blobs
+from aac_tasks.state.catalog_cache import CatalogCache, Known
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.root import StateFolder, find_root, user_cache
 from aac_tasks.workspace import Choices, Workspace
 
 if TYPE_CHECKING:
+    from aac_tasks.catalog import Catalog
     from aac_tasks.plugin_manager import Plugins
 
 Tell = Callable[[Event], None]
@@ -64,6 +66,7 @@ class Run:
         self.cancelled = threading.Event()
         self.results: dict[str, Result] = {}
         self._plans: dict[str, AgentPlan] = {}
+        self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._guard = threading.RLock()
 
     @cached_property
@@ -74,9 +77,26 @@ class Run:
     @cached_property
     def plugins(self) -> Plugins:
         """Loaded when something must be compiled or done."""
-        from aac_tasks.plugin_manager import load  # lazy: no pluggy while everything is up to date
+        from aac_tasks.plugin_manager import BUILT_INS, load  # lazy: no pluggy while everything is up to date
 
-        return load()
+        cache = CatalogCache(self.state.path / "plugins")
+        plugins = load()
+        cache.write(Known(plugins.catalog, plugins.listens), BUILT_INS)
+        return plugins
+
+    @cached_property
+    def _known(self) -> Known | None:
+        return None if "plugins" in self.__dict__ else CatalogCache(self.state.path / "plugins").read()
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """What plugins registered; without loading all of them when it is known who brings what."""
+        return self._known.catalog if self._known else self.plugins.catalog
+
+    def finished(self, event: Event) -> None:
+        """Tell plugins that a step ended; without loading them when it is known that none of them listens."""
+        if self._known is None or self._known.listens:
+            self.plugins.step_finished(event)
 
     @cached_property
     def digests(self) -> FileDigests:
@@ -97,16 +117,18 @@ class Run:
         return Workspace(self.state, self.cwd, choices, lambda: self.plugins)
 
     def plan(self, agents: tuple[str, ...] = ()) -> Plan:
-        """Every agent's steps, compiled or from the cache.
+        """Every agent's steps, compiled or from the cache; looked for once a run.
 
         Raises:
             SpecError, PlanError, PluginError, UsageError
         """
-        plan = self.workspace.plan(agents)
         with self._guard:
-            for agent in plan.agents:
-                self._plans.setdefault(agent.agent, agent)
-        return Plan(tuple(self._plans[a.agent] for a in plan.agents))
+            if agents not in self._selected:
+                plan = self.workspace.plan(agents)
+                for agent in plan.agents:
+                    self._plans.setdefault(agent.agent, agent)
+                self._selected[agents] = tuple(a.agent for a in plan.agents)
+            return Plan(tuple(self._plans[name] for name in self._selected[agents]))
 
     def step(self, step_id: str) -> Step:
         """A step as it is known now: compiled again when the lock it waited for has been written meanwhile."""

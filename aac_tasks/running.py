@@ -40,7 +40,7 @@ class Instances:
         outputs = self._session.image(agent)
         if outputs is None:
             raise StepError(f"{agent} has no image yet", hint=f"`agent build {agent}` makes it")
-        hands, runners = self._session.hands, self._session.plugins.catalog.runners
+        hands, runners = self._session.hands, self._session.catalog.runners
         tools = hands.tools(f"run:{agent}", agent)
         image = decode(StoredImage, outputs["image"])
         with tools.blobs.open(image.config.digest) as file:
@@ -51,7 +51,7 @@ class Instances:
 
     def stop(self, name: str) -> None:
         """End one by its name; a deployed one is removed from its target."""
-        catalog = self._session.plugins.catalog
+        catalog = self._session.catalog
         running = self._find(name)
         if running is not None:
             stop(running, catalog.runners, self._tools(running.agent))
@@ -65,7 +65,7 @@ class Instances:
         running = self._find(name)
         if running is None:
             deployed = self._deployment(name)
-            catalog = self._session.plugins.catalog
+            catalog = self._session.catalog
             deployer = catalog.deployers.get(str(deployed["target"]))
             return deployer.logs(_object(deployed["data"]), self._tools(name), catalog.runners.get)
         try:
@@ -77,7 +77,7 @@ class Instances:
         """What it does now."""
         running = self._find(name)
         if running is not None:
-            return status(running, self._session.plugins.catalog.runners, self._tools(running.agent))
+            return status(running, self._session.catalog.runners, self._tools(running.agent))
         return self._deployed_status(name, self._deployment(name))
 
     def sleep(self, seconds: float) -> None:
@@ -102,7 +102,7 @@ class Instances:
 
     def _facts(self, running: Running) -> JsonObject:
         tools = self._tools(running.agent)
-        state = status(running, self._session.plugins.catalog.runners, tools).state
+        state = status(running, self._session.catalog.runners, tools).state
         instance = running.instance
         return {
             "name": instance.name,
@@ -135,7 +135,7 @@ class Instances:
     def _deployed_status(self, agent: str, outputs: JsonObject) -> Status:
         """``unknown`` where the target does not answer: that is no reason to hide the others."""
         try:
-            catalog = self._session.plugins.catalog
+            catalog = self._session.catalog
             deployer = catalog.deployers.get(str(outputs["target"]))
             return deployer.status(_object(outputs.get("data")), self._tools(agent), catalog.runners.get)
         except AacError as error:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +42,8 @@ def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
 
 
 def _bug(world: World, words: list[str], error: Exception) -> int:
+    import traceback  # lazy, as tempfile below: only for a bug
+
     trace = redact_keys(traceback.format_exc())
     log = _write_log(world.folder, trace)
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -79,6 +79,8 @@ def _tell(world: World, facts: JsonObject, text: str, as_json: bool) -> None:
 
 def _write_log(folder: Path, trace: str) -> Path | None:
     """Keep a traceback: in the nearest state folder, else among temporary files; None when that can't be."""
+    import tempfile
+
     name = f"bug-{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     states = [parent / ".aac" for parent in (folder, *folder.parents) if (parent / ".aac").is_dir()]
     for place in [*(state / "logs" for state in states[:1]), Path(tempfile.gettempdir())]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.context import ContextFile as ContextFile
@@ -17,19 +17,32 @@ from aac_tasks.contracts.lock import (
     LockedDependencies,
     LockedPlatform,
 )
-from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import Recipe
-from aac_tasks.contracts.running import ISOLATION as ISOLATION
-from aac_tasks.contracts.running import Deployed as Deployed
-from aac_tasks.contracts.running import Deployer as Deployer
-from aac_tasks.contracts.running import DeployRequest as DeployRequest
-from aac_tasks.contracts.running import Instance as Instance
-from aac_tasks.contracts.running import Probe as Probe
-from aac_tasks.contracts.running import Runner as Runner
-from aac_tasks.contracts.running import RunRequest as RunRequest
-from aac_tasks.contracts.running import Status as Status
-from aac_tasks.contracts.spec import AgentSpec
-from aac_tasks.contracts.tools import Tools
+
+if TYPE_CHECKING:  # a build knows neither the spec nor running images; making their classes takes longer than a layer
+    from aac_tasks.contracts.plan import Facts
+    from aac_tasks.contracts.running import ISOLATION as ISOLATION
+    from aac_tasks.contracts.running import Deployed as Deployed
+    from aac_tasks.contracts.running import Deployer as Deployer
+    from aac_tasks.contracts.running import DeployRequest as DeployRequest
+    from aac_tasks.contracts.running import Instance as Instance
+    from aac_tasks.contracts.running import Probe as Probe
+    from aac_tasks.contracts.running import Runner as Runner
+    from aac_tasks.contracts.running import RunRequest as RunRequest
+    from aac_tasks.contracts.running import Status as Status
+    from aac_tasks.contracts.spec import AgentSpec
+    from aac_tasks.contracts.tools import Tools
+
+_OF_RUNNING = ("ISOLATION", "Deployed", "Deployer", "DeployRequest", "Instance", "Probe", "Runner", "RunRequest", "Status")
+
+
+def __getattr__(name: str) -> object:
+    """The roles that run images, when one of them is asked for (PEP 562)."""
+    if name not in _OF_RUNNING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from aac_tasks.contracts import running
+
+    return getattr(running, name)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -104,7 +102,7 @@ class Blobs:
 
     def _temporary(self) -> Path:
         self._tmp.mkdir(parents=True, exist_ok=True)
-        return self._tmp / f"{os.getpid()}-{secrets.token_hex(8)}"
+        return self._tmp / f"{os.getpid()}-{os.urandom(8).hex()}"
 
 
 def hash_file(path: Path) -> Digest:
@@ -141,6 +139,8 @@ def _remove(path: Path) -> None:
         for folder, _, _ in os.walk(path):
             with contextlib.suppress(OSError):
                 Path(folder).chmod(0o700)
+        import shutil  # lazy: brings every compressor there is
+
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.context import Snapshot
@@ -51,7 +51,7 @@ def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> 
     for artifact in stamp.result.artifacts:
         if problem := missing(artifact):
             return Verdict(False, problem, key.key, key.deep)
-    since = datetime.fromtimestamp(stamp.finished, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    since = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(stamp.finished))
     return Verdict(True, f"up to date since {since}, key {key.key[:12]}", key.key, key.deep)
 
 

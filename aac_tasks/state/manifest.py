@@ -14,7 +14,7 @@ from pathlib import Path
 from aac_tasks.fast import HEAD, identity_line, manifest_name
 from aac_tasks.state.digests import RACY_NS
 from aac_tasks.state.root import StateFolder, write_atomically
-from aac_tasks.state.watch import ABSENT, describe
+from aac_tasks.state.watch import ABSENT, PRESENT, describe
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def write_manifest(state: StateFolder, arguments: list[str], evidence: Evidence)
 
 def _is_younger(ident: str, started_ns: int) -> bool:
     """A file touched since shortly before the run began could have been touched after it was read."""
-    if ident == ABSENT:
+    if ident in (ABSENT, PRESENT):
         return False
     mtime, ctime, _, _ = ident.split(":")
     return max(int(mtime), int(ctime)) > started_ns - RACY_NS

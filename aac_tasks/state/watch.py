@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat as st
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from aac_tasks.state.digests import identity, is_racy
 
 ABSENT = "-"
+PRESENT = "+"
+"""A file of which only its being there matters."""
 
 
 def observe(paths: Iterable[Path], started_ns: int) -> dict[str, str] | None:
@@ -39,7 +42,8 @@ def holds(seen: dict[str, str]) -> bool:
     """Whether everything is still as it was."""
     for path, ident in seen.items():
         try:
-            if describe(os.stat(path)) != ident:  # noqa: PTH116
+            found = os.stat(path)  # noqa: PTH116
+            if describe(found) != ident and not (ident == PRESENT and st.S_ISREG(found.st_mode)):
                 return False
         except OSError:
             if ident != ABSENT:

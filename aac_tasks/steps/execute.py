@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aac_tasks.catalog import Catalog
 from aac_tasks.contracts.actions import (
@@ -26,11 +27,12 @@ from aac_tasks.contracts.lock import Lock
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.recipe import DependencyLayer, Recipe
 from aac_tasks.contracts.result import Artifact, Result
-from aac_tasks.contracts.roles import BaseImage, BuildRequest, DeployRequest, Instance, Runner
-from aac_tasks.contracts.tools import Tools
+from aac_tasks.contracts.roles import BuildRequest
 from aac_tasks.errors import StepError
-from aac_tasks.steps.environment import resolve, secrets_of
-from aac_tasks.steps.lock import make_lock
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.roles import BaseImage, Instance, Runner
+    from aac_tasks.contracts.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ def _parse(job: Job) -> Result:
 
 
 def _lock(job: Job) -> Result:
+    from aac_tasks.steps.lock import make_lock
+
     lock = make_lock(decode(LockAction, job.action), job.catalog, job.tools, previous=job.lock)
     return Result(outputs={"lock": encode(lock), "builder": lock.builder}, notes=(f"builder {lock.builder}: {lock.reason}",))
 
@@ -122,7 +126,8 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
 
 
 def _test(job: Job) -> Result:
-    from aac_tasks.steps.test import run_tests  # lazy: an edit → image run needs none of it
+    from aac_tasks.steps.environment import resolve  # lazy, as below: an edit → image run needs none of it
+    from aac_tasks.steps.test import run_tests
 
     action = decode(TestAction, job.action)
     image, config = stored_image(job)
@@ -147,6 +152,9 @@ def _push(job: Job) -> Result:
 
 
 def _deploy(job: Job) -> Result:
+    from aac_tasks.contracts.running import DeployRequest
+    from aac_tasks.steps.environment import resolve, secrets_of
+
     action = decode(DeployAction, job.action)
     deployer = job.catalog.deployers.get(action.target)
     image, config = stored_image(job)

@@ -6,21 +6,27 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.tools import BlobStore, Completed, HttpRequest, HttpResponse, Process, Spawned
 from aac_tasks.errors import StepError
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.tools import BlobStore, Completed, HttpRequest, HttpResponse, Process, Spawned
+    from aac_tasks.steps.http import Http
+    from aac_tasks.steps.process import Processes
 
 
-@dataclass(frozen=True)
+@dataclass
 class Workshop:
-    """What a whole run shares: one connection pool, one set of children, one store, the user's environment."""
+    """What a whole run shares: one connection pool, one set of children, one store, the user's environment.
 
-    processes: Processes
-    network: Http
+    The first two are made when they are needed: an image whose layers are in the store needs neither.
+    ``tell_output`` takes the lines of children.
+    """
+
+    tell_output: Callable[[str], None]
     blobs: BlobStore
     scratch: Callable[[], AbstractContextManager[Path]]
     cache: Path
@@ -28,6 +34,34 @@ class Workshop:
     cancelled: threading.Event
     resolve_secret: Callable[[str], str | None]
     offline: bool = False
+    _processes: Processes | None = field(default=None, init=False)
+    _network: Http | None = field(default=None, init=False)
+    _guard: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    @property
+    def processes(self) -> Processes:
+        """The children of this run."""
+        with self._guard:
+            if self._processes is None:
+                from aac_tasks.steps.process import Processes
+
+                self._processes = Processes(environment=self.environment, tell=self.tell_output, cancelled=self.cancelled)
+            return self._processes
+
+    @property
+    def network(self) -> Http:
+        """The connections of this run."""
+        with self._guard:
+            if self._network is None:
+                from aac_tasks.steps.http import Http
+
+                self._network = Http(environment=self.environment, offline=self.offline, cancelled=self.cancelled)
+            return self._network
+
+    def close(self) -> None:
+        """End children that are still there."""
+        if self._processes is not None:
+            self._processes.kill_children()
 
 
 @dataclass(frozen=True)

@@ -195,8 +195,8 @@ from aac_tasks.cli.world import World
 session = SimpleNamespace(cancelled=threading.Event(), settings=SimpleNamespace(jobs=0))
 
 def drive(session, selection, **how):
-    print("driving", flush=True)
     try:
+        print("driving", flush=True)
         time.sleep(30)
     finally:
         print("cancelled", session.cancelled.is_set(), flush=True)

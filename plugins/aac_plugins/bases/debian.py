@@ -1,4 +1,7 @@
-"""Base ``debian``: a minimal root from Debian's signed archive, made without root and without apt."""
+"""Base ``debian``: a minimal root from Debian's signed archive, made without root and without apt.
+
+What reads archives and packages is imported when one has to be read: an image whose base is in the store needs none of it.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,22 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aac_plugins.debian.archive import DEFAULT_RELEASE, RELEASES, Archive, Read
-from aac_plugins.debian.closure import Closure, Universe
-from aac_plugins.debian.deb import open_package
-from aac_plugins.debian.index import Record
-from aac_plugins.debian.languages import PARTS, choose, left_out, links
-from aac_plugins.debian.pool import Pool, digest_of
-from aac_plugins.debian.root import ROOT_FORMAT, Root
-from aac_plugins.debian.signature import ARCHIVE_KEYS
+from aac_plugins.debian.rules import ROOT_FORMAT
 from aac_plugins.oci.layer import LAYER_FORMAT, write_layer
 from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import ImageConfig, Layer, Platform
 from aac_tasks.contracts.lock import BaseRequest, LockedBase, LockedFile
 from aac_tasks.contracts.roles import Base, BaseImage
-from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from aac_plugins.debian.archive import Read
+    from aac_plugins.debian.index import Record
+    from aac_tasks.contracts.tools import Tools
 
 ARCHITECTURES = {
     "amd64": "amd64",
@@ -44,22 +45,29 @@ CONFIG = ImageConfig(
 class DebianBase:
     """``debian:trixie``, ``debian:bookworm``, ``debian:stable``; empty means the default release.
 
-    ``clock`` gives seconds since 1970; ``keyring`` holds the keys that an archive must be signed with.
+    ``clock`` gives seconds since 1970; ``keyring`` holds the keys that an archive must be signed with (None: Debian's).
     """
 
     name = "debian"
 
-    def __init__(self, clock: Callable[[], float] = time.time, keyring: Path = ARCHIVE_KEYS) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, keyring: Path | None = None) -> None:
         self._clock = clock
         self._keyring = keyring
 
     def accepts(self, reference: str) -> bool:
         """Whether ``reference`` names a release; Docker's image is ``docker.io/library/debian:…``."""
+        from aac_plugins.debian.archive import RELEASES
+
         prefix, _, release = reference.partition(":")
         return prefix == self.name and release in RELEASES
 
     def resolve(self, request: BaseRequest, platform: Platform, tools: Tools) -> LockedBase:
         """Pin every package by URL and SHA-256; StepError for what the release lacks, naming what it has."""
+        from aac_plugins.debian.archive import DEFAULT_RELEASE, RELEASES, Archive
+        from aac_plugins.debian.closure import Closure, Universe
+        from aac_plugins.debian.languages import choose, left_out
+        from aac_plugins.debian.signature import ARCHIVE_KEYS
+
         asked = request.reference or f"debian:{DEFAULT_RELEASE}"
         if not self.accepts(asked):
             known = ", ".join(f"debian:{release}" for release in RELEASES)
@@ -67,7 +75,7 @@ class DebianBase:
         architecture = ARCHITECTURES.get(platform.architecture) if platform.os == "linux" else None
         if architecture is None:
             raise StepError(f"Debian has no packages for {platform}; there are {', '.join(ARCHITECTURES)} on linux")
-        archive = Archive(tools, self._clock, self._keyring)
+        archive = Archive(tools, self._clock, self._keyring or ARCHIVE_KEYS)
         release = archive.codename(asked.partition(":")[2])
         reads = archive.read(release, architecture)
         universe = Universe([read.index for read in reads])
@@ -91,6 +99,8 @@ class DebianBase:
             layer = decode(Layer, json.loads(memo))
             if tools.blobs.has(layer.blob.digest):
                 return BaseImage((layer,), CONFIG)
+        from aac_plugins.debian.pool import Pool
+
         Pool(tools, locked.snapshot).fetch(locked.files)
         layer = _unpacked(locked, tools)
         tools.blobs.remember(key, json.dumps(encode(layer)))
@@ -119,6 +129,11 @@ def _key(locked: LockedBase) -> str:
 
 
 def _unpacked(locked: LockedBase, tools: Tools) -> Layer:
+    from aac_plugins.debian.deb import open_package
+    from aac_plugins.debian.languages import PARTS, links
+    from aac_plugins.debian.pool import digest_of
+    from aac_plugins.debian.root import Root
+
     root = Root()
     with tools.scratch() as scratch:
         for number, file in enumerate(locked.files):

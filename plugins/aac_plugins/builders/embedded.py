@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from aac_plugins.oci.documents import About, History, write_image
 from aac_plugins.oci.layer import LAYER_FORMAT, Entry, write_layer
@@ -29,10 +30,12 @@ from aac_tasks.contracts.recipe import (
     Recipe,
     RecipeLayer,
 )
-from aac_tasks.contracts.roles import Builder, BuildRequest
-from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.roles import Builder, BuildRequest
+    from aac_tasks.contracts.tools import Tools
 
 FORMAT = 1
 """Raised when the same recipe would give other bytes; a golden digest in the tests sees to it."""
@@ -101,7 +104,7 @@ def _make(layer: RecipeLayer, request: BuildRequest, tools: Tools) -> Layer:
     if isinstance(layer, ApplicationLayer):
         return _application(layer, request, tools)
     if isinstance(layer, FileLayer):
-        return _write("files", _file_entries(layer), tools)
+        return _files(layer, request, tools)
     if isinstance(layer, CommandLayer):
         raise StepError(_REASONS["commands"])
     raise TypeError(f"no such layer: {layer!r}")
@@ -139,6 +142,11 @@ def _application(layer: ApplicationLayer, request: BuildRequest, tools: Tools) -
         return _write("application", context_entries(request.context, layer.target), tools)
 
     return _remembered(key, make, tools, again=request.no_cache)
+
+
+def _files(layer: FileLayer, request: BuildRequest, tools: Tools) -> Layer:
+    key: JsonObject = {"what": "files", "format": [FORMAT, LAYER_FORMAT], "files": dict(layer.files)}
+    return _remembered(key, lambda: _write("files", _file_entries(layer), tools), tools, again=request.no_cache)
 
 
 def _file_entries(layer: FileLayer) -> list[Entry]:

@@ -10,9 +10,6 @@ from aac_plugins.debian.keystore import key_store
 from aac_plugins.oci.layer import Entry
 from aac_tasks.errors import StepError
 
-ROOT_FORMAT = 1
-"""Raised when the same packages would give another root."""
-
 _CONTROL_FOLDER = "var/lib/dpkg/status.d"
 _SMALL = 4096
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import stat
 from collections.abc import Mapping
 
+ROOT_FORMAT = 1
+"""Raised when the same packages would give another root."""
+
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32")
 """Top folders that are links into /usr since Debian 12 (https://wiki.debian.org/UsrMerge)."""
 

@@ -11,10 +11,10 @@ a native command. The typed probe itself travels in the instance's description, 
 
 from __future__ import annotations
 
-import datetime
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from aac_plugins.oci.manifests import descriptor_to_json, json_object, parse_manifest
 from aac_tasks.contracts.canonical import Json, JsonObject, canonical, fingerprint
@@ -31,8 +31,10 @@ from aac_tasks.contracts.image import (
     StoredImage,
 )
 from aac_tasks.contracts.oci_config import NANOSECONDS, config_from_oci
-from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.tools import BlobStore
 
 MAX_DOCUMENT = 4 * 1024 * 1024
 """Bytes; what the distribution specification has registries accept at least, and nobody exceeds."""
@@ -191,5 +193,4 @@ def _named(layers: Sequence[Layer], given: Sequence[Layer]) -> tuple[Layer, ...]
 
 
 def _date(seconds: int) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, tz=datetime.timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

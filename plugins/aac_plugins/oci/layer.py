@@ -13,17 +13,19 @@ import hashlib
 import io
 import os
 import tarfile
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from aac_tasks.contracts.image import MEDIA_LAYER_GZIP, Digest, Layer
-from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from aac_tasks.contracts.tools import BlobStore
 
 LAYER_FORMAT = 1
 """Raised when the same entries would give other bytes; part of every key that a layer is remembered under."""
@@ -70,14 +72,12 @@ def write_layer(entries: Iterable[Entry], blobs: BlobStore, scratch: Path, *, na
     nothing, or a file that can't be read or is not as long as ``size`` says.
     """
     ordered = _ordered(entries, name)
-    handle, temporary = tempfile.mkstemp(dir=scratch, prefix="layer-")
-    path = Path(temporary)
+    path = scratch / f"layer-{os.urandom(8).hex()}"
     try:
-        with os.fdopen(handle, "wb") as out, ThreadPoolExecutor(_WORKERS) as pool:
-            sink = _Sink(out, pool)
+        with path.open("xb") as out, _Sink(out) as sink:
             for entry in ordered:
                 _write_entry(entry, sink, name, created)
-            diff_id, digest = sink.close()
+            diff_id, digest = sink.finish()
         blob = blobs.adopt(path, media_type=MEDIA_LAYER_GZIP, digest=digest)
     finally:
         path.unlink(missing_ok=True)
@@ -170,13 +170,13 @@ def _header(entry: Entry, created: int) -> bytes:
 class _Sink:
     """Takes tar bytes, writes gzip members in order, and knows both digests at the end."""
 
-    def __init__(self, out: IO[bytes], pool: ThreadPoolExecutor) -> None:
+    def __init__(self, out: IO[bytes]) -> None:
         # Imported here: only a run that really writes a layer needs the extension module.
         import deflate
 
         self._compress: Callable[[bytes, int], bytes | bytearray] = deflate.gzip_compress
         self._out = out
-        self._pool = pool
+        self._pool: ThreadPoolExecutor | None = None
         self._buffer = bytearray()
         self._pending: deque[Future[bytes | bytearray]] = deque()
         self._tar = hashlib.sha256()
@@ -192,24 +192,37 @@ class _Sink:
             self._submit(bytes(self._buffer[:PIECE]))
             del self._buffer[:PIECE]
 
-    def close(self) -> tuple[Digest, Digest]:
+    def __enter__(self) -> _Sink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def finish(self) -> tuple[Digest, Digest]:
         """End the archive; the digests of the tar and of the file."""
         # Two zero blocks end an archive; tar pads to a record of 20 blocks, as Python's and GNU's do.
         end = self._length + 2 * tarfile.BLOCKSIZE
         self.write(bytes(2 * tarfile.BLOCKSIZE + -end % tarfile.RECORDSIZE))
-        if self._buffer:
-            self._submit(bytes(self._buffer))
         while self._pending:
             self._drain()
+        if self._buffer:
+            self._append(self._compress(bytes(self._buffer), _LEVEL))
         self._out.flush()
         return Digest(f"sha256:{self._tar.hexdigest()}"), Digest(f"sha256:{self._blob.hexdigest()}")
 
     def _submit(self, piece: bytes) -> None:
         while len(self._pending) > _WORKERS:
             self._drain()
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor  # lazy: a small layer is one piece and needs no threads
+
+            self._pool = ThreadPoolExecutor(_WORKERS)
         self._pending.append(self._pool.submit(self._compress, piece, _LEVEL))
 
     def _drain(self) -> None:
-        member = self._pending.popleft().result()
+        self._append(self._pending.popleft().result())
+
+    def _append(self, member: bytes | bytearray) -> None:
         self._blob.update(member)
         self._out.write(member)

@@ -17,7 +17,7 @@ from typing import IO, cast
 
 from aac_plugins.oci.layer import Entry
 from aac_tasks.contracts.canonical import fingerprint
-from aac_tasks.contracts.roles import ContextFile
+from aac_tasks.contracts.context import ContextFile
 from aac_tasks.errors import StepError
 
 _PLAIN, _EXECUTABLE = 0o644, 0o755

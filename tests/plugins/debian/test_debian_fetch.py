@@ -12,7 +12,7 @@ import pytest
 from debian_archive import TinyArchive, file, folder, hard_link, link, members_of, special, text_of
 
 from aac_plugins.bases.debian import DebianBase
-from aac_plugins.debian.root import ROOT_FORMAT
+from aac_plugins.debian.rules import ROOT_FORMAT
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest, LockedBase
 from aac_tasks.errors import StepError
