@@ -162,9 +162,8 @@ class Workspace:
             raise SpecError(extra)
         _refuse_unknown(read, plugins.catalog, self._relative(folder / manifest))
         wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
-        context = self.state.root / context_root(
-            self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
-        )
+        file = self._relative(folder / manifest)
+        context = self.state.root / context_root(self._relative(folder), read.spec.build.context, file)
         ignore_file = context / ".dockerignore"
         facts = _facts(context, wants, folder / LOCK_NAME)
         request = Request(
@@ -172,7 +171,7 @@ class Workspace:
             canonical=read.canonical,
             facts=facts,
             folder=self._relative(folder),
-            file=self._relative(folder / manifest),
+            file=file,
             ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
             builder=self.choices.builder,
             platforms=tuple(_platform(p) for p in self.choices.platforms),
