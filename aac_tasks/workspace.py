@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.plan import AgentPlan, Facts, Plan
+from aac_tasks.discovery import MANIFESTS, discover, manifests
 from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
 from aac_tasks.state.ignore import parse_ignore_file
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
 
-MANIFESTS = ("agent.yaml", "agent.yml", "Agent.yaml", "Agent.yml")
-PRUNED = frozenset({"node_modules", "target", "venv", "__pycache__", "dist", "build"})
 TEXT_SUFFIXES = (".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in")
 PLAN_FORMAT = 1
 
@@ -69,9 +68,9 @@ class Workspace:
         if members:
             matched = {f for m in members for f in self.state.root.glob(m)}
             self.seen.update({str(f.parent): describe(f.parent.stat()) for f in matched})
-            found = {f for f in matched if _manifest(f)}
+            found = {f for f in matched if manifests(f)}
             return tuple(sorted(f for f in found if f.is_relative_to(self.start) or self.start.is_relative_to(f)))
-        return tuple(sorted(_discover(self.start, self.seen)))
+        return tuple(sorted(discover(self.start, self.seen)))
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         """Every agent's plan.
@@ -128,22 +127,15 @@ class Workspace:
         from aac_tasks.spec import read_spec  # lazy: yaml and jsonschema are not needed when plans are cached
 
         path = folder / self._manifest(folder)
-        return read_spec(
-            path.read_bytes(),
-            file=self._relative(path),
-            profile=self.choices.profile,
-            settings=self.settings(),
-        )
+        settings = self.settings()
+        return read_spec(path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=settings)
 
     def settings(self) -> Mapping[str, JsonObject]:
         """Settings schemas that plugins bring, by where they are mounted."""
         catalog = self.plugins().catalog
         found: dict[str, JsonObject] = {}
-        for role, table in (
-            ("runtime", catalog.runtimes),
-            ("registry", catalog.registries),
-            ("deployer", catalog.deployers),
-        ):
+        tables = (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers))
+        for role, table in tables:
             for entry in table:
                 if entry.settings_schema is not None:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
@@ -162,16 +154,17 @@ class Workspace:
             raise SpecError(extra)
         _refuse_unknown(read, plugins.catalog, self._relative(folder / manifest))
         wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
-        file = self._relative(folder / manifest)
-        context = self.state.root / context_root(self._relative(folder), read.spec.build.context, file)
-        ignore_file = context / ".dockerignore"
+        context = self.state.root / context_root(
+            self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
+        )
         facts = _facts(context, wants, folder / LOCK_NAME)
+        ignore_file = context / ".dockerignore"
         request = Request(
             spec=read.spec,
             canonical=read.canonical,
             facts=facts,
             folder=self._relative(folder),
-            file=file,
+            file=self._relative(folder / manifest),
             ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
             builder=self.choices.builder,
             platforms=tuple(_platform(p) for p in self.choices.platforms),
@@ -182,17 +175,13 @@ class Workspace:
         plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        watched = [
-            *(folder / m for m in MANIFESTS),
-            ignore_file,
-            folder / LOCK_NAME,
-            *(context / w for w in wants if w.endswith(TEXT_SUFFIXES)),
-        ]
+        read_files = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME]
+        read_files += [context / w for w in wants if w.endswith(TEXT_SUFFIXES)]
         looked_for = (w for w in wants if not w.endswith(TEXT_SUFFIXES))
-        return plan, watched, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
+        return plan, read_files, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
 
     def _manifest(self, folder: Path) -> str:
-        found = _manifest(folder)
+        found = manifests(folder)
         if len(found) > 1:
             names = " and ".join(found)
             raise SpecError((Problem(self._relative(folder), 0, 0, "", f"{names} are both here; keep one of them"),))
@@ -255,23 +244,6 @@ def _facts(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
         if name.endswith(TEXT_SUFFIXES):
             texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None
     return Facts(folder, texts, exists, read_lock(lock))
-
-
-def _discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:
-    """Hidden folders, environments and build outputs hold no agents. ``seen`` gets every folder that was listed."""
-    for folder, names, files in os.walk(start):
-        names[:] = sorted(n for n in names if not n.startswith(".") and n not in PRUNED)
-        seen[folder] = describe(os.stat(folder))  # noqa: PTH116
-        if any(m in files for m in MANIFESTS):
-            yield Path(folder)
-
-
-def _manifest(folder: Path) -> list[str]:
-    try:
-        names = set(os.listdir(folder))  # noqa: PTH208  # case matters, and a stat would not tell on macOS
-    except OSError:
-        return []
-    return [m for m in MANIFESTS if m in names]
 
 
 def _platform(text: str) -> Platform:
