@@ -59,9 +59,7 @@ def tools(tmp_path: Path) -> StepTools:
 
 @pytest.mark.network
 @pytest.mark.skipif(os.uname().machine not in LOADERS, reason="the loader's name is known for two CPUs")
-def test_python_of_debians_archive_runs_from_the_layer_that_was_made_of_it(
-    tools: StepTools, tmp_path: Path
-) -> None:
+def test_python_of_debians_archive_runs_from_the_layer_that_was_made_of_it(tools: StepTools, tmp_path: Path) -> None:
     architecture, loader = LOADERS[os.uname().machine]
     base = DebianBase()
     request = BaseRequest("debian", "debian:trixie", runtime="python")
@@ -96,6 +94,5 @@ def test_python_of_debians_archive_runs_from_the_layer_that_was_made_of_it(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (
-        '{"sqlite": 42, "zone": "Europe/Berlin", "locale": "C.UTF-8", "authorities": true, "libc": true, '
-        '"digest": "a7ffc6"}'
+        '{"sqlite": 42, "zone": "Europe/Berlin", "locale": "C.UTF-8", "authorities": true, "libc": true, "digest": "a7ffc6"}'
     )
