@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
 from aac_tasks.doit_bridge.reporter import BridgeReporter
-from aac_tasks.fast import unchanged
+from aac_tasks.fast import UNKNOWN, unchanged
 from aac_tasks.reporter import Reporter, make
 from aac_tasks.state.root import FOLDER, find_root
 
@@ -51,7 +51,7 @@ class DoitReporter(BridgeReporter):
 def _finish() -> None:
     """The end of `doit run`: what is known is saved, and the next plain `doit` may be answered by stats."""
     _reporter().close()
-    if _known() is None:
+    if _known() is None or _session.cache_info().currsize:
         session = _session()
         session.close()
         if sys.argv[1:] == []:
@@ -72,14 +72,26 @@ def task_agents() -> Iterator[dict[str, Any]]:
     known = _known()
     if known is not None:
         for step in known:
-            kind, _, agent = step.partition(":")
-            yield {"basename": kind, "name": agent, "actions": None, "uptodate": [True]}
+            kind, _, agent = step.removeprefix(UNKNOWN).partition(":")
+            vouched = not step.startswith(UNKNOWN)
+            yield {"basename": kind, "name": agent, **({"actions": None, "uptodate": [True]} if vouched else _late(step[1:]))}
         return
     from doit.exceptions import InvalidDodoFile
 
     from aac_tasks.doit_bridge.tasks import tasks_of, translated
 
     yield from translated(lambda: tasks_of(_session(), _session().plan()), InvalidDodoFile)
+
+
+def _late(step_id: str) -> dict[str, Any]:
+    """A step that the last run did not judge. It is selected when the default tasks were changed meanwhile."""
+
+    def run() -> Any:
+        from aac_tasks.doit_bridge.tasks import LateAction  # lazy: most runs that stats can answer select none
+
+        return LateAction(_session(), step_id)()
+
+    return {"actions": [run], "meta": {"agent": step_id.partition(":")[2]}, "io": {"capture": False}, "verbosity": 2}
 
 
 DOIT_CONFIG = {

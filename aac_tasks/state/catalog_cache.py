@@ -17,7 +17,7 @@ from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import seal, unseal
 from aac_tasks.state.watch import holds, observe
 
-FORMAT = 1
+FORMAT = 2
 
 
 class CatalogCache:
@@ -32,8 +32,9 @@ class CatalogCache:
         try:
             kept = unseal(self._path.read_bytes())
             if isinstance(kept, dict) and holds(kept["seen"]):
-                return recalled(kept["origins"], str(kept["fingerprint"]))
-        except (OSError, ValueError, KeyError):
+                brought = {role: dict(names) for role, names in kept["origins"].items()}
+                return recalled(brought, str(kept["fingerprint"]))
+        except (OSError, ValueError, TypeError, KeyError):
             return None
         return None
 
@@ -47,4 +48,6 @@ class CatalogCache:
         seen = observe([*(Path(p or ".").absolute() for p in sys.path), *files], self._started)
         if seen is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, seal({"seen": dict(seen), "origins": brought, "fingerprint": catalog.fingerprint}))
+            # as pairs: their order is "best first", and a sealed mapping is sorted
+            pairs = {role: [list(pair) for pair in names.items()] for role, names in brought.items()}
+            write_atomically(self._path, seal({"seen": dict(seen), "origins": pairs, "fingerprint": catalog.fingerprint}))
