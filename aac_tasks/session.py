@@ -64,7 +64,7 @@ class Session(Run):
             try:
                 return self._restore(step, verdict) or self._do(step, verdict)
             except StepError as error:
-                self.plugins.step_finished(Event("failed", step_id, str(error)))
+                self.finished(Event("failed", step_id, str(error)))
                 raise
 
     def _restore(self, step: Step, verdict: Verdict) -> Result | None:
@@ -101,7 +101,7 @@ class Session(Run):
 
     def _finish(self, event: Event) -> None:
         self.tell(event)
-        self.plugins.step_finished(event)
+        self.finished(event)
 
     def _case_to_do(self, step: Step) -> Case:
         if step.kind != "lock":

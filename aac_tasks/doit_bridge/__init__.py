@@ -15,6 +15,15 @@ def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going
     Raises:
         UsageError: a selection names nothing.
     """
-    from aac_tasks.doit_bridge.command import run_selection  # lazy: doit loads this package for its state backend alone
+    from aac_tasks.doit_bridge import in_turn  # lazy: doit loads this package for its state backend alone
+    from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
 
-    return run_selection(session, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)
+    plan = session.plan()
+    chosen = in_turn.choose(plan, selection)
+    if dry_run:
+        return in_turn.dry_run(session, plan, chosen)
+    if jobs == 1 and not keep_going and not StampDB(str(session.state.path / DB_NAME), None).ignores:
+        return in_turn.run_in_turn(session, plan, chosen)
+    from aac_tasks.doit_bridge.command import run_scheduled  # lazy: imports doit
+
+    return run_scheduled(session, plan, chosen, jobs=jobs, keep_going=keep_going)

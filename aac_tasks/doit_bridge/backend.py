@@ -53,6 +53,11 @@ class StampDB:
         self._db = self._load()
         self._dirty: set[str] = set()
 
+    @property
+    def ignores(self) -> bool:
+        """Whether `doit ignore` was said of anything."""
+        return any("ignore:" in values for values in self._db.values())
+
     def get(self, task_id: str, dependency: str) -> Any:
         """A saved value, None when there is none."""
         return self._db.get(task_id, {}).get(dependency)
