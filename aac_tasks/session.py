@@ -63,6 +63,7 @@ class Session(Run):
                 return self.results[step_id]
             self.tell(Event("start", step_id, verdict.reason))
             try:
+                self.hands.end_left_over(step)
                 return self._restore(step, verdict) or self._do(step, verdict)
             except AacError as error:
                 self.finished(Event("failed", step_id, str(error)))
@@ -97,9 +98,9 @@ class Session(Run):
             self.workspace.settled = False
             self.tell(Event("note", step.id, "its files changed while it ran: the next run does it again"))
         else:
-            self.keep(case, result, seconds)
             if step.pure and case.is_rooted:
-                self.actions.put(case.key.deep, result)
+                self.actions.put(case.key.deep, result)  # before the stamp: who is killed between them loses neither
+            self.keep(case, result, seconds)
         for note in result.notes:
             self.tell(Event("note", step.id, note))
         self._finish(Event("done", step.id, verdict.reason, seconds, {"outputs": dict(result.outputs)}))
@@ -113,8 +114,9 @@ class Session(Run):
         if step.kind != "lock":
             return self.judging.case(step)
         if self.options.locked:
+            why = self.judge(step.id).reason
             raise StepError(
-                "agent.lock is missing or does not answer agent.yaml, and --locked (default when CI=true) forbids writing it",
+                f"{why}, and --locked (the default when CI=true) forbids to write it",
                 hint="run `agent lock` and commit agent.lock",
             )
         return Case(step, step.action or {})

@@ -37,10 +37,8 @@ class BridgeReporter:
         """Judged next."""
 
     def execute_task(self, task: Any) -> None:
-        """Steps tell their own start."""
+        """Steps tell their own start. A user's task has the screen to itself: what it prints would tear a moving line."""
         self._started[task.name] = time.monotonic()
-        if not self._ours(task) and not task.has_subtask:
-            self._tell(Event("start", task.name, task.title()))
 
     def add_success(self, task: Any) -> None:
         """Steps tell their own end."""
@@ -80,8 +78,14 @@ class BridgeReporter:
         self._tell(Event("failed", text=msg))
 
     def complete_run(self) -> None:
-        """The end of the run."""
+        """The end of the run.
+
+        Raises:
+            SystemExit: it must end with another exit code than doit's.
+        """
         self._finish()
+        if self.exit_code:
+            raise SystemExit(self.exit_code)
 
     @staticmethod
     def _ours(task: Any) -> bool:

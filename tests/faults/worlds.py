@@ -28,7 +28,7 @@ from registry_front import always, front
 from runner_stage import MACHINE, WEB, busybox
 
 from aac_plugins.oci.documents import About, write_image
-from aac_plugins.oci.layer import write_layer
+from aac_plugins.oci.layer import Entry, write_layer
 from aac_plugins.oci.layout import Layout
 from aac_tasks.contracts.image import Digest, Layer, Platform
 from aac_tasks.state.blobs import Blobs
@@ -58,7 +58,8 @@ class Place:
 def put_layout(folder: Path, blobs: Blobs, *more: Layer) -> None:
     """An OCI layout with busybox and ``more`` layers, named base:1."""
     with blobs.scratch() as scratch:
-        base = write_layer(busybox(), blobs, scratch, name="base", created=0)
+        python = Entry("usr/bin/python3.13", "file", 0o755, data=b"a name is all that anybody looks at\n")
+        base = write_layer([*busybox(), python], blobs, scratch, name="base", created=0)
     image = write_image((base, *more), WEB, blobs, platform=Platform("linux", MACHINE), about=About())
     layout = Layout(folder, "oci:base")
     layout.create()
@@ -69,7 +70,7 @@ def put_layout(folder: Path, blobs: Blobs, *more: Layer) -> None:
 
 @contextlib.contextmanager
 def busybox_base(place: Place) -> Iterator[Words]:
-    """A base of one static program, in ``base`` of the project; runs in milliseconds wherever a runner works."""
+    """A base of one static program and the name of a Python, in ``base`` of the project; runs in milliseconds wherever a runner works."""
     put_layout(place.project.folder / "base", Blobs(place.beside / "store"))
     yield {}
 

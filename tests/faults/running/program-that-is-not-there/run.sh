@@ -1,1 +1,0 @@
-exec httpd -f -p "127.0.0.1:${PORT:-8080}" -h /www
