@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import re
 import signal
@@ -93,10 +94,10 @@ class Ground:
         """The one without a stamp: it is deleted when its step begins. "" between steps."""
         return next((step for step in STEPS if not self.stamp(step).exists()), "")
 
-    def seconds(self, step: str) -> float:
-        """How long the step's last run took."""
-        stamp = StampFile(self.stamp(step).parent).read()
-        return stamp.seconds if stamp else 0.0
+    def seconds(self) -> dict[str, float]:
+        """How long each step's last run took."""
+        stamps = {step: StampFile(self.stamp(step).parent).read() for step in STEPS}
+        return {step: stamp.seconds for step, stamp in stamps.items() if stamp}
 
     def outputs(self, step: str) -> dict[str, object]:
         """What the step's last run said."""
@@ -173,8 +174,13 @@ class Ground:
 class Pace:
     """How long an undisturbed run takes, in seconds: each step, and all from start to end."""
 
-    steps: Mapping[str, float]
-    whole: float
+    steps: Mapping[str, float] = field(default_factory=dict)
+    whole: float = math.inf
+
+    def least(self, other: Pace) -> Pace:
+        """Of two runs: what did not come from a busy machine."""
+        steps = {step: min(seconds, self.steps.get(step, math.inf)) for step, seconds in other.steps.items()}
+        return Pace(steps, min(self.whole, other.whole))
 
     def wait(self, aim: Aim, command: Command, ground: Ground) -> bool:
         """Until the moment; whether the command still runs then."""
