@@ -62,6 +62,7 @@ class Session(Run):
                 return self.results[step_id]
             self.tell(Event("start", step_id, verdict.reason))
             try:
+                self.hands.end_left_over(step)
                 return self._restore(step, verdict) or self._do(step, verdict)
             except StepError as error:
                 self.finished(Event("failed", step_id, str(error)))
@@ -91,9 +92,9 @@ class Session(Run):
             self.workspace.settled = False
             self.tell(Event("note", step.id, "its files changed while it ran: the next run does it again"))
         else:
-            self.keep(case, result, seconds)
             if step.pure and case.is_rooted:
-                self.actions.put(case.key.deep, result)
+                self.actions.put(case.key.deep, result)  # before the stamp: who is killed between them loses neither
+            self.keep(case, result, seconds)
         for note in result.notes:
             self.tell(Event("note", step.id, note))
         self._finish(Event("done", step.id, verdict.reason, seconds, {"outputs": dict(result.outputs)}))

@@ -32,10 +32,8 @@ class BridgeReporter:
         """Judged next."""
 
     def execute_task(self, task: Any) -> None:
-        """Steps tell their own start."""
+        """Steps tell their own start. A user's task has the screen to itself: what it prints would tear a moving line."""
         self._started[task.name] = time.monotonic()
-        if not self._ours(task) and not task.has_subtask:
-            self._tell(Event("start", task.name, task.title()))
 
     def add_success(self, task: Any) -> None:
         """Steps tell their own end."""

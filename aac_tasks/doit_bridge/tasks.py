@@ -67,7 +67,7 @@ class StepAction:
         if os.getpid() != self._process:
             return TaskFailed("steps run in threads; use `doit -n N -P thread`")
         try:
-            self._session.run_step(self._step_id)
+            self._run()
         except StepError as error:
             self._session.tell(Event("failed", self._step_id, str(error), data={"hint": error.hint}))
             return TaskFailed(str(error), report=False)
@@ -75,6 +75,25 @@ class StepAction:
 
     def __repr__(self) -> str:
         return self._step_id
+
+    def _run(self) -> None:
+        self._session.run_step(self._step_id)
+
+
+class LateAction(StepAction):
+    """An action that first sees to what its step needs, because doit was not told of it."""
+
+    def _run(self) -> None:
+        self._see_to(self._step_id)
+
+    def _see_to(self, step_id: str) -> None:
+        for need in self._session.step(step_id).needs:
+            self._see_to(need)
+        verdict = self._session.judge(step_id)
+        if not verdict.fresh:
+            self._session.run_step(step_id)
+        elif step_id == self._step_id:
+            self._session.tell(Event("fresh", step_id, verdict.reason))
 
 
 def tasks_of(session: Session, plan: Plan) -> Iterator[TaskDict]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from aac_tasks.contracts.image import Descriptor, Digest
 from aac_tasks.errors import StepError
+from aac_tasks.state.temporaries import NAME as TMP
+from aac_tasks.state.temporaries import new_name, remove, sweep
 
 CHUNK = 1 << 20
 
@@ -25,7 +26,7 @@ class Blobs:
         self.folder = folder
         self._blobs = folder / "blobs" / "sha256"
         self._memos = folder / "memos"
-        self._tmp = folder / "tmp"
+        self._tmp = folder / TMP
 
     def has(self, digest: Digest) -> bool:
         """One stat."""
@@ -91,18 +92,14 @@ class Blobs:
         try:
             yield folder
         finally:
-            _remove(folder)
+            remove(folder)
 
     def sweep(self) -> None:
         """Remove what killed processes left in ``tmp/``."""
-        for path in self._tmp.glob("*"):
-            pid = path.name.partition("-")[0]
-            if pid.isdigit() and not _running(int(pid)):
-                _remove(path)
+        sweep(self._tmp)
 
     def _temporary(self) -> Path:
-        self._tmp.mkdir(parents=True, exist_ok=True)
-        return self._tmp / f"{os.getpid()}-{os.urandom(8).hex()}"
+        return new_name(self._tmp)
 
 
 def hash_file(path: Path) -> Digest:
@@ -121,26 +118,3 @@ def _write(path: Path, chunks: Iterable[bytes]) -> Digest:
             file.write(chunk)
             digest.update(chunk)
     return Digest(f"sha256:{digest.hexdigest()}")
-
-
-def _running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _remove(path: Path) -> None:
-    """Remove a file or tree; folders that an agent made unreadable are opened first."""
-    if path.is_dir() and not path.is_symlink():
-        for folder, _, _ in os.walk(path):
-            with contextlib.suppress(OSError):
-                Path(folder).chmod(0o700)
-        import shutil  # lazy: brings every compressor there is
-
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

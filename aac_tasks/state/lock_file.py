@@ -33,10 +33,10 @@ def read_lock(path: Path) -> Lock | None:
         raise _refusal(path, f"it can't be read ({error}); restore it, or remove it and lock again", line) from error
 
 
-def write_lock(path: Path, lock: Lock) -> None:
-    """Write it; the same lock gives the same bytes."""
+def write_lock(path: Path, lock: Lock, tmp: Path) -> None:
+    """Write it, under a name in ``tmp`` until it is whole; the same lock gives the same bytes."""
     text = json.dumps({"version": 1, **_object(lock)}, indent=2, sort_keys=True, ensure_ascii=False)
-    write_atomically(path, f"{text}\n".encode())
+    write_atomically(path, f"{text}\n".encode(), tmp)
 
 
 def _object(lock: Lock) -> dict[str, object]:

@@ -30,14 +30,14 @@ FILES: Mapping[str, str] = {
         spec:
           runtime: python
           model: {provider: openai, name: gpt-4o-mini}
-          dependencies: [markupsafe==3.0.2, charset-normalizer==3.4.1, backports.tarfile==1.2.0]
+          dependencies: [markupsafe==3.0.2, charset-normalizer==3.4.1, jaraco.context==6.0.1]
           image: {registry: "oci:dist"}
           tests:
             - {type: command, name: console script, command: [normalizer, --version]}
         """,
     "main.py": """
         import time
-        import backports.tarfile, charset_normalizer, markupsafe._speedups
+        import charset_normalizer, jaraco.context, markupsafe._speedups
         print("up", flush=True)
         time.sleep(600)
         """,
@@ -198,8 +198,8 @@ def test_the_dependencies_are_what_they_should_show(built: list[Built]) -> None:
     assert any(name.endswith(".so") and "markupsafe" in name for name in files)
     script = next(content for name, content in files.items() if name.endswith("bin/normalizer"))
     assert b"#!/usr/bin/python3" in script
-    assert any(name.endswith("backports/tarfile/__init__.py") for name in files)
-    assert not any(name.endswith("/backports/__init__.py") for name in files)
+    assert any(name.endswith(("jaraco/context.py", "jaraco/context/__init__.py")) for name in files)
+    assert not any(name.endswith("/jaraco/__init__.py") for name in files)
     assert not any(name.endswith(".pyc") for name in files)
 
 

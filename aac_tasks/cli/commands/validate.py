@@ -24,6 +24,8 @@ def handle(args: Arguments, world: World) -> int:
     with looking(args, world) as session:
         workspace = session.workspace
         found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
+        if found and all(p.severity == "warning" for _, problems in found for p in problems):
+            workspace.plan()  # what only all together can have wrong: two agents of one name
     if not found:
         raise UsageError(f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one")
     errors = sum(1 for _, problems in found for p in problems if p.severity == "error")

@@ -13,8 +13,6 @@ import pytest
 
 from aac_plugins.bases.debian import DebianBase
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -99,8 +97,7 @@ def make_tools(tmp_path: Path) -> MakeTools:
         cache.mkdir(parents=True, exist_ok=True)
         cancelled = threading.Event()
         shop = Workshop(
-            processes=Processes(environment=full, tell=said.append, cancelled=cancelled),
-            network=Http(environment=full, offline=offline, cancelled=cancelled),
+            tell_output=said.append,
             blobs=blobs,
             scratch=blobs.scratch,
             cache=cache,
