@@ -170,6 +170,10 @@ class Hands:
         catalog = self.run.catalog
         catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent), catalog.runners.get)
 
+    def kill(self) -> None:
+        """End children now."""
+        self.shop.kill()
+
     def close(self) -> None:
         """End children that are still there."""
         self.shop.close()

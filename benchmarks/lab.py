@@ -145,7 +145,7 @@ def _settle(lab: Lab) -> None:
         time.sleep(0.1)
         lab.still.said(lab.command("doit"))
         lab.still.said(lab.command("agent"), "build")
-        if {"doit", "build"} <= set(os.listdir(manifests)):
+        if {"doit", "build"} <= {p.name for p in Path(manifests).iterdir()}:
             return
     raise SystemExit("no manifest was written: nothing would be measured")
 

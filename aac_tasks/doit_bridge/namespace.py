@@ -38,12 +38,14 @@ def _session() -> Session:
     from pathlib import Path
 
     from aac_tasks.doit_bridge.backend import StampDB
+    from aac_tasks.doit_bridge.ending import heed_signals
     from aac_tasks.doit_bridge.stamps import SessionStamps
     from aac_tasks.session import Options, Session, with_environment
 
     options = with_environment(Options(cwd=Path.cwd(), profile=os.environ.get("AAC_PROFILE", "")), os.environ)
     session = Session(options, _reporter())
     StampDB.stamps = SessionStamps(session)
+    heed_signals(session)
     return session
 
 
@@ -74,14 +76,19 @@ def _full_reporter() -> BridgeReporter:
 
 def _finish() -> None:
     """The end of `doit run`: what is known is saved, and the next plain `doit` may be answered by stats."""
-    _reporter().close()
-    if _known() is None or _session.cache_info().currsize:
-        session = _session()
+    session = _session() if _known() is None or _session.cache_info().currsize else None
+    if session is not None:
         session.close()
-        if sys.argv[1:] == []:
-            from aac_tasks.conclude import conclude
+        if session.cancelled.is_set() or session.broken:
+            from aac_tasks.doit_bridge.ending import end_badly
 
-            conclude(session, PLAIN)
+            end_badly(session, _reporter())
+            return
+    _reporter().close()
+    if session is not None and sys.argv[1:] == []:
+        from aac_tasks.conclude import conclude
+
+        conclude(session, PLAIN)
 
 
 @cache

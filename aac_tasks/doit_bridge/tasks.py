@@ -10,6 +10,7 @@ from doit.exceptions import TaskFailed
 
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan
 from aac_tasks.contracts.result import Event
+from aac_tasks.doit_bridge.reporter import OTHER_PROCESS
 from aac_tasks.errors import AacError, StepError
 from aac_tasks.session import Session
 from aac_tasks.upkeep import clean
@@ -44,7 +45,11 @@ class StepKey:
         self._reason = "not judged yet"
 
     def __call__(self) -> bool:
-        verdict = self._session.judge(self._step_id)
+        try:
+            verdict = self._session.judge(self._step_id)
+        except Exception as error:  # doit would show a traceback; the step asks again and tells it as it should be
+            self._reason = str(error)
+            return False
         self._reason = verdict.reason
         return verdict.fresh
 
@@ -55,7 +60,10 @@ class StepKey:
 
 
 class StepAction:
-    """doit's action for one step; a failure becomes doit's own, so that dependents are not run."""
+    """doit's action for one step; whatever it raises becomes doit's own failure, so that dependents are not run.
+
+    What is not a StepError is also kept in ``session.broken``, for the door to end with its exit code.
+    """
 
     def __init__(self, session: Session, step_id: str) -> None:
         self._session = session
@@ -65,11 +73,16 @@ class StepAction:
 
     def __call__(self) -> bool | TaskFailed:
         if os.getpid() != self._process:
-            return TaskFailed("steps run in threads; use `doit -n N -P thread`")
+            return TaskFailed(OTHER_PROCESS)
         try:
             self._run()
         except StepError as error:
             self._session.tell(Event("failed", self._step_id, str(error), data={"hint": error.hint}))
+            return TaskFailed(str(error), report=False)
+        except Exception as error:  # doit would make one text of ours, of bugs and of tracebacks
+            self._session.broken.append(error)
+            if isinstance(error, AacError):
+                self._session.tell(Event("failed", self._step_id, str(error)))
             return TaskFailed(str(error), report=False)
         return True
 

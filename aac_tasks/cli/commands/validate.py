@@ -59,7 +59,7 @@ def problems_of(folder: Path, workspace: Workspace) -> list[Problem]:
         return [*warnings, Problem(folder.name, 0, 0, "", str(error), "build-error")]
     return [
         *warnings,
-        *(Problem(plan.file, 0, 0, "", text, "warning") for text in plan.warnings if text not in known),
+        *(Problem(plan.file, 0, 0, "", text.removeprefix(f"{plan.file} "), "warning") for text in plan.warnings if text not in known),
     ]
 
 

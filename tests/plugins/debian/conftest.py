@@ -48,9 +48,11 @@ def serving(folder: Path, served: Served) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:  # else a failed test leaves a thread that never ends
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
