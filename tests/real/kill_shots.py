@@ -57,12 +57,6 @@ class Command:
         found = ((when, line, OUTCOME.match(line)) for when, line in list(self.lines))
         return {match[1]: (when, line[0]) for when, line, match in found if match}
 
-    def wait_for(self, step: str) -> None:
-        """Until the step's line came, or the command ended."""
-        end = time.monotonic() + SECONDS
-        while step not in self.outcomes() and self.child.poll() is None and time.monotonic() < end:
-            time.sleep(0.0005)
-
     def end(self) -> int:
         """Its exit code, when all its lines are read. Whatever outlives it may have its pipe, so no waiting for that."""
         code = self.child.wait(SECONDS)
@@ -84,30 +78,6 @@ class Aim:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What an undisturbed run took: seconds at which each step's line came, counted from the start; ``whole`` at the end."""
-
-    ends: Mapping[str, float]
-    whole: float
-
-    @classmethod
-    def of(cls, command: Command) -> Pace:
-        """Of a command that ended."""
-        return cls({s: when - command.began for s, (when, _) in command.outcomes().items()}, time.monotonic() - command.began)
-
-    def seconds(self, step: str) -> float:
-        """How long the step took, judging it included."""
-        return self.ends[step] - self.ends[STEPS[STEPS.index(step) - 1]]
-
-    def wait(self, aim: Aim, command: Command) -> bool:
-        """Until the moment; whether the command still runs then."""
-        if aim.step:
-            command.wait_for(STEPS[STEPS.index(aim.step) - 1])
-        time.sleep(aim.share * (self.seconds(aim.step) if aim.step else self.whole))
-        return command.child.poll() is None
-
-
-@dataclass(frozen=True)
 class Ground:
     """Where an agent lives, for looking at it from outside."""
 
@@ -122,6 +92,11 @@ class Ground:
     def step_under_way(self) -> str:
         """The one without a stamp: it is deleted when its step begins. "" between steps."""
         return next((step for step in STEPS if not self.stamp(step).exists()), "")
+
+    def seconds(self, step: str) -> float:
+        """How long the step's last run took."""
+        stamp = StampFile(self.stamp(step).parent).read()
+        return stamp.seconds if stamp else 0.0
 
     def outputs(self, step: str) -> dict[str, object]:
         """What the step's last run said."""
@@ -192,6 +167,22 @@ class Ground:
         texts = [(process / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ", "mountinfo")]
         links = [str((process / name).readlink()) for name in ("cwd", "exe", "root")]
         return any(top in text for text in (*texts, *links))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long an undisturbed run takes, in seconds: each step, and all from start to end."""
+
+    steps: Mapping[str, float]
+    whole: float
+
+    def wait(self, aim: Aim, command: Command, ground: Ground) -> bool:
+        """Until the moment; whether the command still runs then."""
+        end = time.monotonic() + SECONDS
+        while aim.step and ground.stamp(aim.step).exists() and command.child.poll() is None and time.monotonic() < end:
+            time.sleep(0.0005)
+        time.sleep(aim.share * (self.steps[aim.step] if aim.step else self.whole))
+        return command.child.poll() is None
 
 
 def _free(place: Path) -> bool:
