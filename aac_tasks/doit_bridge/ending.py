@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
 def heed_signals(session: Session) -> None:
     """SIGINT and SIGTERM cancel the run, from now until the process ends: that is the end of doit too."""
-    install(session.cancelled.set, session.kill, raise_exit)
+    install(session.cancelled.set, session.kill, raise_exit, session.signals)
 
 
 def end_badly(session: Session, reporter: Reporter) -> None:
     """Tell what ended the run.
 
     Raises:
-        SystemExit: a step was refused (3), or a bug of ours came up (2). The signal that interrupts raises its own.
+        SystemExit: a signal came (130, 143), a step was refused (3), or a bug of ours came up (2).
     """
     if session.cancelled.is_set():
         reporter.close(abandoned=True)
         sys.stderr.write(f"error: interrupted; {KEPT}\n")
+        for number in session.signals[:1]:  # again: cleaning up that was cut short may have raised over it
+            raise_exit(number)
     elif session.broken:
         reporter.close()
         raise SystemExit(_code_of(session))

@@ -26,6 +26,8 @@ def run_in_turn(session: Session, plan: Plan, chosen: Sequence[str]) -> int:
             else:
                 session.run_step(step)
     except StepError as error:
+        if session.cancelled.is_set():  # no failure of the step: the door says what happened
+            return 1
         session.tell(Event("failed", step, str(error), data={"hint": error.hint}))
         return 1
     finally:

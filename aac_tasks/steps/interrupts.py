@@ -36,15 +36,17 @@ def raise_exit(number: int) -> None:
     raise SystemExit(CODES[signal.Signals(number)])
 
 
-def install(cancel: Callable[[], None], kill: Callable[[], None], leave: Callable[[int], None]) -> Callable[[], None]:
+def install(
+    cancel: Callable[[], None], kill: Callable[[], None], leave: Callable[[int], None], came: list[int] | None = None
+) -> Callable[[], None]:
     """Handle both signals from now on; what is given back puts things as they were.
 
     The first calls ``cancel`` and then ``leave`` (which raises) in the main thread, the second ``kill`` and ends the
-    process. Outside of the main thread (an embedding program) signals are left as they are.
+    process; ``came`` collects their numbers. Outside of the main thread (an embedding program) signals are left as they are.
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    came: list[int] = []
+    came = [] if came is None else came
 
     def handle(number: int, frame: FrameType | None) -> None:
         came.append(number)
@@ -64,12 +66,24 @@ def install(cancel: Callable[[], None], kill: Callable[[], None], leave: Callabl
 
 @contextmanager
 def interruptible(cancel: Callable[[], None], kill: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """While inside, each of the two signals calls ``cancel`` and raises in the main thread; see `install`."""
-    restore = install(cancel, kill, raise_interrupt)
+    """While inside, each of the two signals calls ``cancel`` and raises in the main thread; see `install`.
+
+    Whatever was raised or returned after a signal came, by cleaning up that was cut short, the interrupt is the outcome.
+    """
+    came: list[int] = []
+    restore = install(cancel, kill, raise_interrupt, came)
     try:
         yield
+    except BaseException:
+        if came:
+            raise_interrupt(came[0])
+        raise
+    else:
+        if came:
+            raise_interrupt(came[0])
     finally:
-        restore()
+        if not came:  # else the process is about to end, and a second signal is still to end it at once
+            restore()
 
 
 def _end(number: int, kill: Callable[[], None]) -> None:

@@ -118,7 +118,7 @@ def test_an_interrupt_ends_children_and_keeps_what_was_finished(tiny: Project, d
 
 @pytest.mark.parametrize("door", ["agent", "doit"])
 def test_a_second_interrupt_ends_at_once(tiny: Project, door: str) -> None:
-    tiny.write({"run.sh": "trap '' TERM INT\nsleep 600 &\nwhile :; do sleep 1; done\n"})
+    tiny.write({"run.sh": "trap 'sleep 600' TERM\nsleep 600 &\nwait\n"})
     running = start(tiny, DOORS[door])
     wait_for_the_agent(tiny)
     running.send_signal(signal.SIGINT)
@@ -205,7 +205,10 @@ def test_a_torn_version_file_is_written_anew(finished: tuple[Project, str]) -> N
 SECRET = "s3cr3t-of-the-house-of-usher"
 
 
-@pytest.mark.parametrize("script", ["echo the token is $TOKEN\nexit 3\n", f"echo the token is $TOKEN\n{SERVE}"], ids=["ends", "runs"])
+PRINTS = {"ends": "echo the token is $TOKEN\nexit 3\n", "runs": f"echo the token is $TOKEN\n{SERVE}"}
+
+
+@pytest.mark.parametrize("script", PRINTS.values(), ids=PRINTS)
 def test_a_secret_that_the_agent_prints_is_shown_and_kept_nowhere(tiny: Project, script: str) -> None:
     entry = "environment: [{name: TOKEN, from: secret, secretName: token, secretKey: TOKEN}]"
     tests = 'tests: [{name: says it, type: command, command: [sh, -c, "echo $TOKEN; exit 4"]}]'

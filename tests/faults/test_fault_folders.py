@@ -18,7 +18,7 @@ RUNS = {"AAC_ALLOW_HOST": "1", "AAC_REGISTRY_TIMEOUT": "0.7"}
 
 
 @pytest.mark.parametrize("fault", faults(*AREAS), ids=lambda f: f.name)
-def test_a_fault_is_told_once_and_well_and_the_next_run_goes_on(fault: Fault, project: Project, request: pytest.FixtureRequest) -> None:
+def test_a_fault_is_told_well_and_the_next_run_goes_on(fault: Fault, project: Project, request: pytest.FixtureRequest) -> None:
     facts = {**fault.facts, "environment": {**RUNS, **fault.facts.get("environment", {})}}
     if facts.get("user") == "plain":
         need(shutil.which("setpriv") and os.geteuid() == 0, "another user needs root and setpriv (util-linux)")

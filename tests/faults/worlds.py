@@ -70,7 +70,7 @@ def put_layout(folder: Path, blobs: Blobs, *more: Layer) -> None:
 
 @contextlib.contextmanager
 def busybox_base(place: Place) -> Iterator[Words]:
-    """A base of one static program and the name of a Python, in ``base`` of the project; runs in milliseconds wherever a runner works."""
+    """A base of one static program and the name of a Python, in the project; it starts in milliseconds."""
     put_layout(place.project.folder / "base", Blobs(place.beside / "store"))
     yield {}
 

@@ -59,8 +59,13 @@ def problems_of(folder: Path, workspace: Workspace) -> list[Problem]:
         return [*warnings, Problem(folder.name, 0, 0, "", str(error), "build-error")]
     return [
         *warnings,
-        *(Problem(plan.file, 0, 0, "", text.removeprefix(f"{plan.file} "), "warning") for text in plan.warnings if text not in known),
+        *(_warning(plan.file, text) for text in plan.warnings if text not in known),
     ]
+
+
+def _warning(file: str, text: str) -> Problem:
+    """A plan's warning may name its file already."""
+    return Problem(file, 0, 0, "", text.removeprefix(f"{file} "), "warning")
 
 
 def _many(count: int, noun: str) -> str:
