@@ -24,6 +24,9 @@ HEAD = "aac manifest 1"
 SAID = {"build", "test", "lock"}
 """Commands whose outputs are files, so that stats can vouch for them."""
 
+UNKNOWN = "?"
+"""Before a step that the run did not judge: the manifest says nothing of it."""
+
 SAYS_PER_AGENT = 20
 """With more agents than this, one line speaks for all."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode
-from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan
+from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Step
 from aac_tasks.contracts.result import Artifact, Event, Result
 from aac_tasks.errors import PluginError, StepError
 from aac_tasks.run import Run
@@ -17,6 +17,7 @@ from aac_tasks.state.judge import Case
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock, write_lock
 from aac_tasks.state.stamps import Stamp
+from aac_tasks.state.temporaries import sweep
 from aac_tasks.steps.execute import Job, execute
 from aac_tasks.steps.tools import StepTools, Workshop
 
@@ -43,6 +44,7 @@ class Hands:
         )
         run.cache.mkdir(parents=True, exist_ok=True)
         run.blobs.sweep()
+        sweep(run.state.tmp)
 
     def tools(self, step_id: str, agent: str) -> StepTools:
         """Tools that speak for one step."""
@@ -84,8 +86,15 @@ class Hands:
         if step.kind == "lock":
             from aac_tasks.contracts.lock import Lock  # lazy: only step lock needs it
 
-            write_lock(folder / LOCK_NAME, decode(Lock, result.outputs["lock"]))
+            write_lock(folder / LOCK_NAME, decode(Lock, result.outputs["lock"]), run.state.tmp)
         return result
+
+    def end_left_over(self, step: Step) -> None:
+        """End what an earlier run of the step started and could not end because it was killed."""
+        if step.kind == "test":
+            from aac_tasks.steps.test import end_left_over  # lazy: an edit → image run needs none of it
+
+            end_left_over(self.run.state.agent(step.agent), self.run.plugins.catalog.runners, self.tools(step.id, step.agent))
 
     # -- runner -------------------------------------------------------------------------------------------------
 
@@ -114,7 +123,8 @@ class Hands:
                 continue
             probe = runner.probe(self.tools("", "-"))
             if probe.works:
-                why = "; ".join(refusals) or ("as asked" if asked else "the first that works here")
+                why = "as asked" if asked else "the first that works here"
+                why += f" (not {'; '.join(refusals)})" if refusals else ""
                 choice = RunnerChoice(runner.name, probe.isolation, probe.version, why)
                 self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
                 return choice
@@ -159,6 +169,10 @@ class Hands:
         """Stop what a deploy started."""
         catalog = self.run.catalog
         catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent), catalog.runners.get)
+
+    def kill(self) -> None:
+        """End children now."""
+        self.shop.kill()
 
     def close(self) -> None:
         """End children that are still there."""

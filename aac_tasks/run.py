@@ -65,6 +65,8 @@ class Run:
         self.actions = ActionCache(self.cache)
         self.cancelled = threading.Event()
         self.results: dict[str, Result] = {}
+        self.broken: list[Exception] = []
+        self.signals: list[int] = []
         self._plans: dict[str, AgentPlan] = {}
         self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._guard = threading.RLock()

@@ -19,7 +19,11 @@ from aac_tasks.session import Session
 
 
 def run_scheduled(session: Session, plan: Plan, chosen: Sequence[str], *, jobs: int, keep_going: bool) -> int:
-    """Let doit run the chosen kinds and ids; 0, or 1 when a step failed."""
+    """Let doit run the chosen kinds and ids; 0, or 1 when a step failed.
+
+    Raises:
+        Exception: what ended a step, when it was no StepError.
+    """
     StampDB.stamps = SessionStamps(session)
     StampDB.running = True
     tasks = generate_tasks("agents", tasks_of(session, plan))
@@ -29,4 +33,7 @@ def run_scheduled(session: Session, plan: Plan, chosen: Sequence[str], *, jobs: 
     reporter = BridgeReporter(session.tell, session.close)
     common = (manager, reporter, keep_going, False, Stream(2))
     runner = MThreadRunner(*common, jobs) if jobs > 1 else Runner(*common)
-    return int(runner.run_all(control.task_dispatcher()))
+    code = int(runner.run_all(control.task_dispatcher()))
+    if session.broken:
+        raise session.broken[0]
+    return code

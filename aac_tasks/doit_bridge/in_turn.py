@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
-from aac_tasks.contracts.plan import Plan
+from aac_tasks.contracts.plan import PENDING_LOCK, Plan
 from aac_tasks.contracts.result import Event
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.session import Session
@@ -26,6 +26,8 @@ def run_in_turn(session: Session, plan: Plan, chosen: Sequence[str]) -> int:
             else:
                 session.run_step(step)
     except StepError as error:
+        if session.cancelled.is_set():  # no failure of the step: the door says what happened
+            return 1
         session.tell(Event("failed", step, str(error), data={"hint": error.hint}))
         return 1
     finally:
@@ -48,6 +50,18 @@ def choose(plan: Plan, selection: Sequence[str]) -> tuple[str, ...]:
             raise UsageError(f"{word!r} matches no step; there are {', '.join(sorted(kinds))}, each also as STEP:AGENT")
         chosen.update(dict.fromkeys(found))
     return tuple(chosen)
+
+
+def refuse_hopeless(plan: Plan, chosen: Sequence[str]) -> None:
+    """Before anything is resolved or downloaded: what agent.yaml stands in the way of will fail for certain.
+
+    Raises:
+        UsageError: every such problem, once.
+    """
+    wanted = set(needed(plan, chosen))
+    found = [s.pending for s in plan.steps if s.id in wanted and s.pending not in ("", PENDING_LOCK)]
+    if found:
+        raise UsageError("\n".join(dict.fromkeys(found)))
 
 
 def dry_run(session: Session, plan: Plan, chosen: tuple[str, ...]) -> int:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from aac_tasks.fast import FOLDER, unchanged
+from aac_tasks.fast import FOLDER, UNKNOWN, unchanged
 
 TYPE_CHECKING = False  # typing alone would be a tenth of what such a run may take
 if TYPE_CHECKING:
@@ -38,12 +38,14 @@ def _session() -> Session:
     from pathlib import Path
 
     from aac_tasks.doit_bridge.backend import StampDB
+    from aac_tasks.doit_bridge.ending import heed_signals
     from aac_tasks.doit_bridge.stamps import SessionStamps
     from aac_tasks.session import Options, Session, with_environment
 
     options = with_environment(Options(cwd=Path.cwd(), profile=os.environ.get("AAC_PROFILE", "")), os.environ)
     session = Session(options, _reporter())
     StampDB.stamps = SessionStamps(session)
+    heed_signals(session)
     return session
 
 
@@ -60,7 +62,7 @@ class DoitReporter:
             return _full_reporter()
         from aac_tasks.doit_bridge.unchanged import UnchangedReporter
 
-        steps = known[1].split("\x1e")
+        steps = [step for step in known[1].split("\x1e") if not step.startswith(UNKNOWN)]
         groups = (step.partition(":")[0] for step in steps)
         StampDB.settled = frozenset([*steps, *groups])
         return UnchangedReporter(known[0], StampDB.settled, _full_reporter)
@@ -74,14 +76,19 @@ def _full_reporter() -> BridgeReporter:
 
 def _finish() -> None:
     """The end of `doit run`: what is known is saved, and the next plain `doit` may be answered by stats."""
-    _reporter().close()
-    if _known() is None:
-        session = _session()
+    session = _session() if _known() is None or _session.cache_info().currsize else None
+    if session is not None:
         session.close()
-        if sys.argv[1:] == []:
-            from aac_tasks.conclude import conclude
+        if session.cancelled.is_set() or session.broken:
+            from aac_tasks.doit_bridge.ending import end_badly
 
-            conclude(session, PLAIN)
+            end_badly(session, _reporter())
+            return
+    _reporter().close()
+    if session is not None and sys.argv[1:] == []:
+        from aac_tasks.conclude import conclude
+
+        conclude(session, PLAIN)
 
 
 @cache
@@ -95,14 +102,26 @@ def task_agents() -> Iterator[dict[str, Any]]:
     known = _known()
     if known is not None:
         for step in known[1].split("\x1e"):
-            kind, _, agent = step.partition(":")
-            yield {"basename": kind, "name": agent, "actions": None, "uptodate": [True]}
+            kind, _, agent = step.removeprefix(UNKNOWN).partition(":")
+            how = _late(step[1:]) if step.startswith(UNKNOWN) else {"actions": None, "uptodate": [True]}
+            yield {"basename": kind, "name": agent, **how}
         return
     from doit.exceptions import InvalidDodoFile
 
     from aac_tasks.doit_bridge.tasks import tasks_of, translated
 
     yield from translated(lambda: tasks_of(_session(), _session().plan()), InvalidDodoFile)
+
+
+def _late(step_id: str) -> dict[str, Any]:
+    """A step that the last run did not judge. It is selected when the default tasks were changed meanwhile."""
+
+    def run() -> Any:
+        from aac_tasks.doit_bridge.tasks import LateAction  # lazy: most runs that stats can answer select none
+
+        return LateAction(_session(), step_id)()
+
+    return {"actions": [run], "meta": {"agent": step_id.partition(":")[2]}, "io": {"capture": False}, "verbosity": 2}
 
 
 def _state_folder() -> str:

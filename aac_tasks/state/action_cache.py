@@ -11,6 +11,7 @@ from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.result import Result
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import seal, unseal
+from aac_tasks.state.temporaries import NAME as TMP
 
 CACHEABLE_ARTIFACTS = frozenset({"blob"})
 """Only what lives in the content-addressed store can be promised to another checkout."""
@@ -21,6 +22,7 @@ class ActionCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "actions"
+        self._tmp = folder / TMP
 
     def get(self, deep: str) -> Result | None:
         """The result of that work, None when unknown or torn."""
@@ -34,7 +36,7 @@ class ActionCache:
         if all(a.type in CACHEABLE_ARTIFACTS for a in result.artifacts):
             path = self._path(deep)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, seal(encode(result)))
+            write_atomically(path, seal(encode(result)), self._tmp)
 
     def delete(self, deep: str) -> None:
         """Forget an entry."""

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from aac_tasks.contracts.image import Descriptor, Digest
 from aac_tasks.errors import StepError
+from aac_tasks.state.root import of_the_machine
+from aac_tasks.state.temporaries import NAME as TMP
+from aac_tasks.state.temporaries import new_name, remove, sweep
 
 CHUNK = 1 << 20
 
@@ -25,7 +27,7 @@ class Blobs:
         self.folder = folder
         self._blobs = folder / "blobs" / "sha256"
         self._memos = folder / "memos"
-        self._tmp = folder / "tmp"
+        self._tmp = folder / TMP
 
     def has(self, digest: Digest) -> bool:
         """One stat."""
@@ -50,7 +52,8 @@ class Blobs:
         chunks = (data,) if isinstance(data, bytes) else data
         path = self._temporary()
         try:
-            digest = _write(path, chunks)
+            with self._told():
+                digest = _write(path, chunks)
             if expect is not None and digest != expect:
                 raise StepError(f"received bytes hash to {digest}, not to the {expect} that was asked for")
             return self.adopt(path, media_type=media_type, digest=digest)
@@ -80,7 +83,8 @@ class Blobs:
         final = self._memos / name[:2] / name
         final.parent.mkdir(parents=True, exist_ok=True)
         path = self._temporary()
-        path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
+        with self._told():
+            path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
         path.replace(final)
 
     @contextlib.contextmanager
@@ -91,18 +95,27 @@ class Blobs:
         try:
             yield folder
         finally:
-            _remove(folder)
+            remove(folder)
 
     def sweep(self) -> None:
         """Remove what killed processes left in ``tmp/``."""
-        for path in self._tmp.glob("*"):
-            pid = path.name.partition("-")[0]
-            if pid.isdigit() and not _running(int(pid)):
-                _remove(path)
+        sweep(self._tmp)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the disk name the store: whoever writes knows only a temporary name, or none."""
+        try:
+            yield
+        except OSError as error:
+            told = of_the_machine(error)
+            if told is None:
+                raise
+            hint = f"{told.hint}; AAC_CACHE_DIR moves the cache to another disk"
+            raise StepError(f"the cache {self.folder} can't be written: {error.strerror}", hint=hint) from error
 
     def _temporary(self) -> Path:
-        self._tmp.mkdir(parents=True, exist_ok=True)
-        return self._tmp / f"{os.getpid()}-{os.urandom(8).hex()}"
+        with self._told():
+            return new_name(self._tmp)
 
 
 def hash_file(path: Path) -> Digest:
@@ -121,26 +134,3 @@ def _write(path: Path, chunks: Iterable[bytes]) -> Digest:
             file.write(chunk)
             digest.update(chunk)
     return Digest(f"sha256:{digest.hexdigest()}")
-
-
-def _running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _remove(path: Path) -> None:
-    """Remove a file or tree; folders that an agent made unreadable are opened first."""
-    if path.is_dir() and not path.is_symlink():
-        for folder, _, _ in os.walk(path):
-            with contextlib.suppress(OSError):
-                Path(folder).chmod(0o700)
-        import shutil  # lazy: brings every compressor there is
-
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import seal, unseal
 from aac_tasks.state.watch import holds, observe
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ class CatalogCache:
         try:
             kept = unseal(self._path.read_bytes())
             if isinstance(kept, dict) and holds(kept["seen"]):
-                return Known(recalled(kept["origins"], str(kept["fingerprint"])), bool(kept["listens"]))
-        except (OSError, ValueError, KeyError):
+                brought = {role: dict(names) for role, names in kept["origins"].items()}
+                return Known(recalled(brought, str(kept["fingerprint"])), bool(kept["listens"]))
+        except (OSError, ValueError, TypeError, KeyError):
             return None
         return None
 
@@ -56,6 +57,8 @@ class CatalogCache:
         files = [Path(str(sys.modules[m].__file__)) for m in sorted(modules & set(sys.modules))]
         seen = observe([*(Path(p or ".").absolute() for p in sys.path), *files], self._started)
         if seen is not None:
-            about: JsonObject = {"origins": brought, "fingerprint": catalog.fingerprint}
+            # as pairs: their order is "best first", and a sealed mapping is sorted
+            pairs: JsonObject = {role: [list(pair) for pair in names.items()] for role, names in brought.items()}
+            about: JsonObject = {"origins": pairs, "fingerprint": catalog.fingerprint}
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, seal({"seen": dict(seen), "listens": known.listens, **about}))

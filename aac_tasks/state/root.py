@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aac_tasks.errors import StepError, UsageError
+from aac_tasks.state.temporaries import NAME as TMP
+from aac_tasks.state.temporaries import new_name
 
 FOLDER = ".aac"
 VERSION = 1
@@ -47,6 +50,11 @@ class StateFolder:
     def path(self) -> Path:
         """The folder itself."""
         return self.root / FOLDER
+
+    @property
+    def tmp(self) -> Path:
+        """What is still being written."""
+        return self.path / TMP
 
     def agent(self, name: str) -> Path:
         """One agent's folder; made when asked for."""
@@ -89,22 +97,59 @@ class StateFolder:
             (self.path / ".gitignore").write_text("*\n")
             (self.path / "version").write_text(f"{VERSION}\n")
         except OSError as error:
+            other = "something else stands there: remove it or move it away" if self.path.exists() else _LEAVE
             raise StepError(
                 f"state folder {self.path} can't be written: {error.strerror or error}",
-                hint="make the project folder writable, or free some space",
+                hint=other if error.errno == errno.EEXIST else _MACHINE.get(error.errno or 0, _LEAVE),
             ) from error
         return str(VERSION)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write under a temporary name beside ``path`` and rename: whole or not at all (no fsync: readers verify)."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+_SPACE = "free some space (`agent cache prune` removes downloads and images that nothing needs)"
+_LEAVE = "make the folder writable for this user, or work in another one"
+_MACHINE = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EROFS: _LEAVE,
+    errno.EACCES: _LEAVE,
+    errno.EPERM: _LEAVE,
+}
+
+
+def of_the_machine(error: OSError) -> StepError | None:
+    """A full disk, a folder without leave to write and the like, told as what they are; None for anything else."""
+    if error.errno not in _MACHINE:
+        return None
+    what = f"{error.filename} can't be written" if error.filename else "a file can't be written"
+    return StepError(f"{what}: {error.strerror}", hint=_MACHINE[error.errno])
+
+
+def write_atomically(path: Path, data: bytes, tmp: Path | None = None) -> None:
+    """Write under a temporary name and rename: whole or not at all (no fsync: readers verify).
+
+    The temporary name is in ``tmp``, by default that of the state folder which ``path`` lies in: who is killed meanwhile
+    leaves nothing in a folder that is listed or that an image is made of.
+    """
+    temporary = None
     try:
+        temporary = new_name(tmp or _tmp_of(path))
         temporary.write_bytes(data)
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:  # an agent's folder may be on a disk of its own
+                raise
+            temporary.unlink()
+            temporary = path.with_name(f".{path.name}.{os.getpid()}")
+            temporary.write_bytes(data)
+            temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StepError(
-            f"{path} can't be written: {error.strerror or error}",
-            hint="make the folder writable, or free some space",
-        ) from error
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        hint = _MACHINE.get(error.errno or 0, _LEAVE)
+        raise StepError(f"{path} can't be written: {error.strerror or error}", hint=hint) from error
+
+
+def _tmp_of(path: Path) -> Path:
+    state = next((parent for parent in path.parents if parent.name == FOLDER), path.parent)
+    return state / TMP

@@ -59,7 +59,7 @@ def wait_until_well(watch: Watch, tools: Tools) -> float:
             return tools.now() - begun
         if tools.now() - begun > limit:
             what = f"{watch.instance.name} was not well within {limit:g} s: {answer}"
-            raise _failed(watch, what, _hint(watch))
+            raise _failed(watch, what, _hint(watch, answer))
         tools.sleep(pause)
         pause = min(pause * 1.5, SLOWEST)
 
@@ -136,11 +136,12 @@ def _failed(watch: Watch, message: str, hint: str) -> StepError:
     return StepError(message, tail=tail or "(it wrote nothing)", hint=f"{hint}; log: {watch.log}")
 
 
-def _hint(watch: Watch) -> str:
+def _hint(watch: Watch, answer: str) -> str:
     instance = watch.instance
-    if instance.handle.get("moved"):
+    deaf = "does not accept" in answer  # else it is reached, and ports are not the matter
+    if deaf and instance.handle.get("moved"):
         return "it was told by PORT to listen on another port than its own, which was taken; does it look at PORT?"
-    if any(name.partition("/")[0] != str(port) for name, port in instance.ports.items()):
+    if deaf and any(name.partition("/")[0] != str(port) for name, port in instance.ports.items()):
         return "does it listen on 0.0.0.0? inside a container 127.0.0.1 is reached by nobody else"
     if watch.probe is None or watch.probe.type == "tcp":
         return "does it listen on the port that agent.yaml names?"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from aac_tasks.catalog import Table
 from aac_tasks.contracts.actions import Check, TestAction
 from aac_tasks.contracts.canonical import Json, fingerprint
+from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.result import Result
 from aac_tasks.contracts.roles import Instance, Runner, RunRequest
@@ -20,6 +23,7 @@ from aac_tasks.steps.junit import junit
 from aac_tasks.steps.redaction import redact_keys
 
 FOLDER = "test"
+RECORD = "running.json"
 GRACE = 2.0
 """Seconds that an agent gets to end after its test: nobody waits for what it would still save."""
 
@@ -47,6 +51,11 @@ class Bench:
     def report(self) -> Path:
         """JUnit's XML."""
         return self.folder / "junit.xml"
+
+    @property
+    def record(self) -> Path:
+        """Says that an instance is under test; see `end_left_over`."""
+        return self.folder / RECORD
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -88,6 +97,23 @@ def _passed(bench: Bench, outcomes: Sequence[Outcome], seconds: float, tools: To
     return Result(outputs={"passed": len(names), "report": fingerprint(names)}, notes=(note,))
 
 
+def end_left_over(folder: Path, runners: Table[Runner], tools: Tools) -> None:
+    """End the instance of a test that was killed, whichever runner had started it; ``folder`` is the agent's state folder.
+
+    Needed even where the test need not run again: its result may be known from before.
+    """
+    record = folder / FOLDER / RECORD
+    try:
+        left = decode(Instance, json.loads(record.read_bytes()))
+    except FileNotFoundError:
+        return
+    except ValueError:  # torn: killed before anything was started
+        left = None
+    if left is not None and left.runner in runners:
+        runners.get(left.runner).stop(left, tools, grace=GRACE)
+    record.unlink(missing_ok=True)
+
+
 def _run(bench: Bench, tools: Tools) -> tuple[list[Outcome], StepError | None]:
     begun = tools.now()
     instance: Instance | None = None
@@ -106,11 +132,14 @@ def _run(bench: Bench, tools: Tools) -> tuple[list[Outcome], StepError | None]:
     finally:
         if instance is not None:
             bench.runner.stop(instance, tools, grace=GRACE)
+        bench.record.unlink(missing_ok=True)
 
 
 def _start(bench: Bench, tools: Tools) -> Instance:
     state = bench.folder / "instance"
     state.mkdir(exist_ok=True)
+    about = Instance(bench.runner.name, bench.action.instance.name, bench.image.manifest.digest, handle={"state": str(state)})
+    bench.record.write_text(json.dumps(encode(about)))
     request = RunRequest(
         image=bench.image,
         config=bench.config,
@@ -129,7 +158,8 @@ def _raise_for(bench: Bench, outcomes: Sequence[Outcome], failure: StepError | N
         others = [o for o in bad[1:] if o.check.type == "structure"]
         more = "".join(f"\n  {o.check.name}: {o.problem}" for o in others)
         message = redact_keys(failure.message, bench.secrets)
-        raise StepError(f"{message}{more}", tail=failure.tail, hint=f"{failure.hint}; report: {bench.report}")
+        hint = "; ".join(filter(None, (failure.hint, f"report: {bench.report}")))
+        raise StepError(f"{message}{more}", tail=failure.tail, hint=hint)
     if bad:
         lines = "".join(f"\n  {o.check.name}: {o.problem}" for o in bad)
         count = f"{len(bad)} of {len(outcomes)} checks failed"

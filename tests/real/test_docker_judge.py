@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from real.dockerd import TREE, Engine
-from real.image_trees import configuration, differences, exported, unpacked
+from real.image_trees import Tree, configuration, differences, exported, unpacked
 from runner_stage import Stage
 
 from aac_plugins.bases.debian import DebianBase
@@ -19,7 +19,6 @@ from aac_plugins.oci.engine_context import context_folder
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import TreeRequest
-from aac_tasks.state.blobs import Blobs
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.ignore import parse_ignore_file
 from aac_tasks.state.lock_file import read_lock
@@ -96,7 +95,6 @@ class Built:
 
     project: Project
     image: StoredImage
-    blobs: Blobs
     stage: Stage
 
     @property
@@ -110,7 +108,7 @@ class Built:
         assert lock is not None
         locked, base = lock.platforms[0].base, DebianBase()
         name = base.dockerfile_from(locked)
-        image = base_image(base.fetch(locked, self.stage.tools), name, locked.platform, self.blobs)
+        image = base_image(base.fetch(locked, self.stage.tools), name, locked.platform, self.stage.blobs)
         load_image(Api(str(engine.socket)), image, [name], self.stage.tools)
         return name
 
@@ -132,9 +130,7 @@ def build(project: Project, files: Mapping[str, str | bytes], stage: Stage) -> B
     project.write(files)
     project.agent("build").ok()
     shown = json.loads(project.agent("inspect", "--json").ok().stdout)
-    stage.blobs = Blobs(Path(project.env["XDG_CACHE_HOME"], "aac"))
-    stage.tools = stage.tools_of("agent")
-    return Built(project, decode(StoredImage, shown["image"]), stage.blobs, stage)
+    return Built(project, decode(StoredImage, shown["image"]), stage)
 
 
 def variant(project: Project, stage: Stage) -> Built:
@@ -154,20 +150,25 @@ def hello() -> dict[str, bytes]:
     return {p.relative_to(source).as_posix(): p.read_bytes() for p in source.rglob("*") if p.is_file() and ".aac" not in p.parts}
 
 
-def assert_equal(built: Built, engine: Engine, tag: str, folder: Path) -> None:
-    """The image that the engine built, the embedded one as the engine loads it, and as our runners unpack it."""
+def assert_equal(built: Built, engine: Engine, tag: str, folder: Path) -> Tree:
+    """The image that the engine built under ``tag`` is the embedded one; its files."""
     ours = f"{tag}-embedded"
     load_image(Api(str(engine.socket)), built.image, [ours], built.stage.tools, like=[built.lend_base(engine)])
     assert configuration(engine, tag) == configuration(engine, ours)
     theirs = exported(engine, tag, folder)
     assert len(theirs) > 1000
-    assert differences(theirs, exported(engine, ours, folder)) == {}
-    assert differences(theirs, unpacked(built.image, built.blobs, folder / "root")) == {}
+    assert differences(theirs, unpacked(built.image, built.stage.blobs, folder / "root")) == {}
+    return theirs
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path / "stage")
+def stage(tmp_path: Path, aac_cache: Path) -> Stage:
+    """A step's tools, with the store that the commands of `project` fill."""
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    (aac_cache / "aac").mkdir(exist_ok=True)
+    (folder / "store").symlink_to(aac_cache / "aac")
+    return Stage(folder)
 
 
 def test_an_engine_builds_the_example_to_the_very_image_that_we_build(
@@ -178,7 +179,8 @@ def test_an_engine_builds_the_example_to_the_very_image_that_we_build(
     context = built.context(tmp_path)
     assert context == project.folder, "a tree with ordinary modes is lent as it is"
     built.build_with(containerd_engine, "hello", context)
-    assert_equal(built, containerd_engine, "hello", tmp_path)
+    theirs = assert_equal(built, containerd_engine, "hello", tmp_path)
+    assert differences(theirs, exported(containerd_engine, "hello-embedded", tmp_path)) == {}, "as the engine itself unpacks it"
 
 
 def test_hard_names_values_modes_and_wheels_are_the_same_in_both_images(
@@ -189,14 +191,14 @@ def test_hard_names_values_modes_and_wheels_are_the_same_in_both_images(
     context = built.context(tmp_path)
     assert context != project.folder, "modes that an engine would keep are not lent"
     built.build_with(docker_engine, "variant", context)
-    assert_equal(built, docker_engine, "variant", tmp_path)
+    theirs = assert_equal(built, docker_engine, "variant", tmp_path)
     run = ("run", "--rm", "--network=none", "--entrypoint=python3", "variant", "-c", IMPORTS)
     assert docker_engine.docker(*run).ok().stdout == "Running uvicorn 0.34.0"
 
     # By hand, in a tree with such modes: COPY keeps them, and that is the only difference.
     built.build_with(docker_engine, "by-hand", project.folder)
     assert configuration(docker_engine, "by-hand") == configuration(docker_engine, "variant")
-    kept = differences(exported(docker_engine, "by-hand", tmp_path), exported(docker_engine, "variant", tmp_path))
+    kept = differences(exported(docker_engine, "by-hand", tmp_path), theirs)
     modes = {path: (here.mode, there.mode) for path, (here, there) in kept.items() if here and there}
     assert modes == {
         "app/deep/er": ("0o700", "0o755"),

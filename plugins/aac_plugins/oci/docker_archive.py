@@ -6,7 +6,7 @@ One archive fits both image stores of Docker: ``manifest.json`` is what the over
 which are the blobs of our store as they are.
 
 A layer that the engine has may be left out: overlay2 looks for the chain of layers before it opens a file, containerd
-for the blob by its digest. Neither promises it, so a short archive may be refused.
+for the unpacked chain (and misses an absent blob only when the image is saved or pushed).
 """
 
 from __future__ import annotations

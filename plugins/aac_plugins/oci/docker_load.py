@@ -10,9 +10,10 @@ from itertools import takewhile
 
 from aac_plugins.oci.docker_api import Engine, MissingError
 from aac_plugins.oci.docker_archive import write_archive
-from aac_plugins.oci.documents import About, History, write_image
+from aac_plugins.oci.documents import About, History, read_document, write_image
+from aac_plugins.oci.manifests import parse_manifest
 from aac_tasks.contracts.canonical import JsonObject
-from aac_tasks.contracts.image import Platform, StoredImage
+from aac_tasks.contracts.image import MEDIA_MANIFEST, Descriptor, Digest, Platform, StoredImage
 from aac_tasks.contracts.roles import BaseImage
 from aac_tasks.contracts.tools import BlobStore, Tools
 from aac_tasks.errors import StepError
@@ -40,7 +41,8 @@ def load_image(engine: Engine, image: StoredImage, names: Sequence[str], tools: 
     known = [inspect(engine, name, tools) for name in names]
     if all(_is(found, image) for found in known):
         return Loaded(str(known[0]["Id"]))
-    skip = max(shared(found, image) for found in (*known[:1], *(inspect(engine, name, tools) for name in like)))
+    candidates = (*known[:1], *(inspect(engine, name, tools) for name in like))
+    skip = max(shared(found, image, tools.blobs) for found in candidates)
     if skip:
         try:
             return _load(engine, image, names, skip, tools)
@@ -63,12 +65,31 @@ def inspect(engine: Engine, name: str, tools: Tools) -> JsonObject:
         return {}
 
 
-def shared(known: JsonObject, image: StoredImage) -> int:
-    """How many layers, from below, are those of an image that the engine has: a layer is known by itself and all below it."""
-    root = known.get("RootFS")
-    there = root.get("Layers") if isinstance(root, Mapping) else None
-    pairs = zip(there if isinstance(there, (list, tuple)) else (), (layer.diff_id for layer in image.layers), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+def shared(known: JsonObject, image: StoredImage, blobs: BlobStore) -> int:
+    """How many layers, from below, the engine has already in an image that it knows.
+
+    The overlay2 store keeps unpacked layers, each known by its tar and all below it. Any other may be containerd's, which
+    keeps blobs too and takes an archive without complaint although it lacks one: the image runs, but what is saved
+    or pushed of it is torn (seen with Docker 26). So there only an image counts whose manifest is ours, by its blobs.
+    """
+    if _table(known, "GraphDriver").get("Name") == "overlay2":
+        there = _table(known, "RootFS").get("Layers")
+        return _common(there if isinstance(there, (list, tuple)) else (), [layer.diff_id for layer in image.layers])
+    try:
+        manifest = Descriptor(MEDIA_MANIFEST, Digest(str(known.get("Id"))), 0)
+        loaded = parse_manifest(read_document(manifest, blobs), manifest.digest)
+    except (StepError, ValueError):  # not there, or another document
+        return 0
+    return _common([blob.digest for blob in loaded.layers], [layer.blob.digest for layer in image.layers])
+
+
+def _common(there: Sequence[object], here: Sequence[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(there, here, strict=False)))
+
+
+def _table(known: JsonObject, name: str) -> JsonObject:
+    value = known.get(name)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is(known: JsonObject, image: StoredImage) -> bool:

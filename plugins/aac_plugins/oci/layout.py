@@ -54,6 +54,26 @@ class Layout:
         """Whether there is a layout at all."""
         return (self.folder / "index.json").is_file()
 
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Make the layout where there is none, and say that blobs are being added (flock(2), shared, on their folder).
+
+        Who finds nobody else writing removes what killed processes left half-written.
+        """
+        self.create()
+        descriptor = os.open(self.folder / "blobs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                for left in (*self.folder.glob(".*.new"), *self.folder.glob("blobs/sha256/.*.new")):
+                    left.unlink(missing_ok=True)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)  # waits for somebody's sweep at most
+            yield
+        except OSError as error:
+            raise self._failed("can't be written", error) from error
+        finally:
+            os.close(descriptor)
+
     def create(self) -> None:
         """Make an empty layout where there is none."""
         try:

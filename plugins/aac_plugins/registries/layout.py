@@ -33,7 +33,10 @@ class LayoutRegistry:
     def push(self, image: StoredImage, reference: str, tools: Tools, settings: JsonObject | None = None) -> Pushed:
         """Copy or link what is missing, set the name, and read it back."""
         layout, name = split(reference, tools)
-        layout.create()
+        with layout.writing():
+            return self._push(image, name, layout, tools)
+
+    def _push(self, image: StoredImage, name: str, layout: Layout, tools: Tools) -> Pushed:
         blobs = (*(layer.blob for layer in image.layers), image.config, image.manifest)
         sent, done, total = 0, 0, sum(blob.size for blob in blobs)
         for blob in blobs:
@@ -46,10 +49,10 @@ class LayoutRegistry:
         found = layout.find(name)
         if found is None or found.digest != image.manifest.digest or not layout.complete(found):
             raise StepError(
-                f"{reference} is not {image.manifest.digest} right after it was written",
+                f"{layout.label}:{name} is not {image.manifest.digest} right after it was written",
                 hint="another process writes to this folder under the same name; push again",
             )
-        return Pushed(reference, found.digest, sent)
+        return Pushed(f"{layout.label}:{name}", found.digest, sent)
 
     def resolve(self, reference: str, tools: Tools) -> Digest | None:
         """What the name stands for, None when it or a blob of its image is gone."""

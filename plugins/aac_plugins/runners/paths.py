@@ -62,6 +62,18 @@ def remove_tree(folder: Path) -> None:
         raise StepError(f"can't remove {folder}: {error.strerror}", hint="remove it by hand") from error
 
 
+def remove(path: Path) -> None:
+    """Remove a file, link or folder; nothing happens when it is gone.
+
+    Raises:
+        StepError: it can't be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _open_up(folder: Path) -> None:
     mode = folder.lstat().st_mode
     if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU and folder.stat().st_uid == os.geteuid():

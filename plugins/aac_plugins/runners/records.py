@@ -59,14 +59,17 @@ def with_process(handle: JsonObject, spawned: Spawned) -> dict[str, Json]:
     return {**handle, "pid": spawned.pid, "start_time": spawned.start_time, "boot_id": spawned.boot_id}
 
 
-def kill_strays(state: Path, tools: Tools) -> None:
-    """End every process of ours that lives in an instance's folder, whoever started it (Linux)."""
-    for spawned in strays(state):
+def kill_strays(state: Path, tools: Tools, *, mark: str = "") -> None:
+    """End every process of ours that lives in an instance's folder, whoever started it (Linux).
+
+    With a ``mark`` also those that have it among their arguments: a random name that only an instance's tools know.
+    """
+    for spawned in strays(state, mark):
         tools.kill(spawned, grace=0.5)
 
 
-def strays(state: Path) -> Iterator[Spawned]:
-    """Processes whose root or program lies in ``state``; never this one.
+def strays(state: Path, mark: str = "") -> Iterator[Spawned]:
+    """Processes whose root or program lies in ``state``, or with the argument ``mark``; never this one.
 
     Only processes of the same user can be looked at, so only those are found.
     """
@@ -77,7 +80,7 @@ def strays(state: Path) -> Iterator[Spawned]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if _lives_in(entry, state):
+            if _lives_in(entry, state) or (mark and mark in _arguments(entry)):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 yield Spawned(int(entry.name), fields[19], boot)
         except OSError:  # it ended meanwhile, or belongs to somebody else
@@ -87,6 +90,10 @@ def strays(state: Path) -> Iterator[Spawned]:
 def _lives_in(process: Path, folder: Path) -> bool:
     """Its root or its program is in there. (Its working folder says nothing: a shell may stand there.)"""
     return any((process / link).readlink().is_relative_to(folder) for link in ("root", "exe"))
+
+
+def _arguments(process: Path) -> list[str]:
+    return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
 
 
 def is_inside(pid: int, link: str, folder: Path) -> bool:

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from aac_plugins.runners import simple
 from aac_plugins.runners.bundle import Host, config_json, process_json
+from aac_plugins.runners.groups import CGROUPS, remove_groups, sweep_groups
 from aac_plugins.runners.launch import Launch, User, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
-from aac_plugins.runners.paths import remove_tree
 from aac_plugins.runners.ports import assign, release
-from aac_plugins.runners.records import environment_of, read_record, text_of, write_record
+from aac_plugins.runners.records import environment_of, kill_strays, read_record, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
 from aac_tasks.contracts.actions import InstanceSpec
 from aac_tasks.contracts.canonical import Json
@@ -32,7 +32,8 @@ from aac_tasks.contracts.tools import Completed, Process, Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
 
-CGROUPS = Path("/sys/fs/cgroup")
+PROBES = "aac-probe-"
+"""How containers of probes are called, before the pid of who probes."""
 
 PROBED = ("/bin", "/lib", "/lib64", "/usr")
 """Host folders that the probe's tiny container is made of."""
@@ -51,6 +52,7 @@ class OciRuntime:
         if self.name == "runc" and os.geteuid() != 0:
             return Probe(False, reason="runc without root can't run an agent as its image's user")
         version = tools.run(Process((self.name, "--version"), timeout=2.0)).stdout.partition("\n")[0]
+        sweep_groups(PROBES)
         with tools.scratch() as folder:
             done = self._try(folder, tools)
         if done.exit_code != 0:
@@ -60,6 +62,7 @@ class OciRuntime:
     def _try(self, folder: Path, tools: Tools) -> Completed:
         root = folder / "root"
         root.mkdir()
+        root.chmod(0o755)  # whatever the umask: agents' users are not ours, and a refusal here would change the test's key
         hosts = tuple(Place(path, Path(path).resolve(), read_only=True) for path in PROBED if Path(path).exists())
         launch = Launch(("/bin/true",), {"PATH": "/bin:/usr/bin"}, "/", User(1, 1))
         write_private(folder / "config.json", config_json(root, launch, InstanceSpec("probe"), hosts, _host()))
@@ -68,7 +71,7 @@ class OciRuntime:
             "run",
             "--bundle",
             str(folder),
-            f"aac-probe-{secrets.token_hex(4)}",
+            f"{PROBES}{os.getpid()}-{secrets.token_hex(4)}",
         )
         return tools.run(Process(command, cwd=folder, timeout=5.0))
 
@@ -165,11 +168,10 @@ class OciRuntime:
         """Whatever an earlier start left: the container by its id, then processes and files."""
         name = read_record(state).get("id")
         if isinstance(name, str):
+            kill_strays(state, tools, mark=name)  # one that is just starting is not known by its id yet
             tools.run(Process((*self._command(state), "delete", "--force", name), timeout=20.0))
+            remove_groups(name, tools)
         simple.clear(state, tools)
-        remove_tree(state / "runtime")
-        for file in ("pid", "config.json"):
-            (state / file).unlink(missing_ok=True)
 
     def _command(self, state: Path) -> tuple[str, ...]:
         """With the runtime's own notes in the instance's folder, so that they go when it goes."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aac_plugins.runners.paths import remove_tree
+from aac_plugins.runners.paths import remove
 from aac_plugins.runners.ports import Ports, release
 from aac_plugins.runners.records import (
     FILE,
@@ -18,7 +18,6 @@ from aac_plugins.runners.records import (
     with_process,
     write_record,
 )
-from aac_plugins.runners.rootfs import NAME
 from aac_tasks.contracts.canonical import Json
 from aac_tasks.contracts.roles import Instance, RunRequest, Status
 from aac_tasks.contracts.tools import Process, Spawned, Tools
@@ -40,9 +39,9 @@ def clear(state: Path, tools: Tools) -> None:
     if left is not None:
         tools.kill(left, grace=1.0)
     kill_strays(state, tools)
-    remove_tree(state / NAME)
-    for entry in ("home", "tmp"):
-        remove_tree(state / entry)
+    for entry in state.iterdir() if state.is_dir() else ():
+        if entry.name != FILE:  # last: who is killed here must find the way back
+            remove(entry)
     (state / FILE).unlink(missing_ok=True)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypedDict, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from aac_plugins.runtimes.python_cache import uv_cache
 from aac_plugins.runtimes.python_requirements import HASH, UV_LOCK, logical_lines
 from aac_tasks.contracts.lock import DependencyRequest, LockedBase, LockedDependencies, LockedFile
 from aac_tasks.contracts.tools import Process, Tools
@@ -169,13 +170,12 @@ def _files_as_arguments(folder: Path) -> list[str]:
 def _uv(argv: list[str], folder: Path, tools: Tools) -> None:
     import uv  # lazy: start-up
 
-    common = ["--python", sys.executable, "--no-python-downloads", "--cache-dir", str(tools.cache / "uv"),
-              "--quiet", "--color", "never", "--no-progress"]  # fmt: skip
-    offline = ["--offline"] if tools.offline else []
     tools.progress("resolving Python dependencies")
-    done = tools.run(
-        Process((uv.find_uv_bin(), *argv, *common, *offline), cwd=folder, env=environment(tools), timeout=300.0)
-    )
+    with uv_cache(tools) as cache:
+        common = ["--python", sys.executable, "--no-python-downloads", "--cache-dir", str(cache), "--quiet", "--color", "never",
+                  "--no-progress", *(["--offline"] if tools.offline else [])]  # fmt: skip
+        command = (uv.find_uv_bin(), *argv, *common)
+        done = tools.run(Process(command, cwd=folder, env=environment(tools), timeout=300.0))
     if done.exit_code != 0:
         raise _refused(redact(done.tail), tools)
 

@@ -1,0 +1,50 @@
+"""Names for what is still being written, in a folder of its own, so that nobody takes it for whole or for a source file.
+
+A name begins with the pid of who writes: what a killed process left there is found and removed by a later run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+NAME = "tmp"
+"""The folder, below the state folder and below the user's cache."""
+
+
+def new_name(folder: Path) -> Path:
+    """A name that nobody has, in ``folder``, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left."""
+    for path in folder.glob("*"):
+        pid = path.name.partition("-")[0]
+        if pid.isdigit() and not _running(int(pid)):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or tree; folders that an agent made unreadable are opened first."""
+    if path.is_dir() and not path.is_symlink():
+        for folder, _, _ in os.walk(path):
+            with contextlib.suppress(OSError):
+                Path(folder).chmod(0o700)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
