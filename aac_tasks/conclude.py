@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.image import Digest
 from aac_tasks.contracts.plan import Plan, Step
 from aac_tasks.contracts.result import Artifact
-from aac_tasks.fast import SAID, SAYS_PER_AGENT, line_of
+from aac_tasks.fast import SAID, SAYS_PER_AGENT, UNKNOWN, line_of
 from aac_tasks.state.manifest import Evidence, write_manifest
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
         outputs=tuple(_outputs(session, steps)),
         started_ns=session.started_ns,
         said=_said(session, plan, last),
-        steps="\x1e".join(s.id for s in plan.steps),
+        steps="\x1e".join(s.id if s.id in session.results else f"{UNKNOWN}{s.id}" for s in plan.steps),
     )
     return write_manifest(session.state, list(arguments), evidence)
 

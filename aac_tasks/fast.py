@@ -24,6 +24,9 @@ HEAD = "aac manifest 1"
 SAID = {"build", "test", "lock"}
 """Commands whose outputs are files, so that stats can vouch for them."""
 
+UNKNOWN = "?"
+"""Before a step that the run did not judge: the manifest says nothing of it."""
+
 SAYS_PER_AGENT = 20
 """With more agents than this, one line speaks for all."""
 
@@ -57,11 +60,11 @@ def identity_line() -> str:
     return "\0".join([os.getcwd(), sys.prefix, *values])  # noqa: PTH109  # pathlib is not imported here
 
 
-def unchanged(arguments: list[str]) -> "tuple[str, str] | None":
-    """(what to print, the second line for other doors) when every recorded file is as it was; None when not."""
+def unchanged(arguments: list[str]) -> "tuple[str, str, str] | None":
+    """(what to print, the second line for other doors, the state folder) when every recorded file is as it was, else None."""
     name = manifest_name(arguments)
-    lines = _read(name) if name else None
-    if lines is None or lines[0] != HEAD or lines[-1] != "end" or lines[1] != identity_line().replace("\n", " "):
+    folder, lines = _read(name) if name else ("", [])
+    if not lines or lines[0] != HEAD or lines[-1] != "end" or lines[1] != identity_line().replace("\n", " "):
         return None
     stat = os.stat
     for line in lines[4:-1]:
@@ -76,17 +79,18 @@ def unchanged(arguments: list[str]) -> "tuple[str, str] | None":
             continue
         if f"{s.st_mtime_ns}:{s.st_ctime_ns}:{s.st_size}:{s.st_ino}" != ident:
             return None
-    return lines[2].replace("\x1e", "\n"), lines[3]
+    return lines[2].replace("\x1e", "\n"), lines[3], folder
 
 
-def _read(name: str) -> "list[str] | None":
+def _read(name: str) -> "tuple[str, list[str]]":
+    """The state folder and the manifest's lines, none when there is no manifest."""
     folder = os.getcwd()  # noqa: PTH109
     while True:
         try:
             with open(f"{folder}/{FOLDER}/manifest/{name}", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
-                return file.read().split("\n")
+                return f"{folder}/{FOLDER}", file.read().split("\n")
         except OSError:
             parent = folder.rpartition("/")[0]
             if not parent or parent == folder:
-                return None
+                return "", []
             folder = parent

@@ -123,7 +123,8 @@ class Hands:
                 continue
             probe = runner.probe(self.tools("", "-"))
             if probe.works:
-                why = "; ".join(refusals) or ("as asked" if asked else "the first that works here")
+                why = "as asked" if asked else "the first that works here"
+                why += f" (not {'; '.join(refusals)})" if refusals else ""
                 choice = RunnerChoice(runner.name, probe.isolation, probe.version, why)
                 self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
                 return choice
@@ -168,6 +169,10 @@ class Hands:
         """Stop what a deploy started."""
         catalog = self.run.catalog
         catalog.deployers.get(target).remove(data, self.tools(f"deploy:{agent}", agent), catalog.runners.get)
+
+    def kill(self) -> None:
+        """End children now."""
+        self.shop.kill()
 
     def close(self) -> None:
         """End children that are still there."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.context import Snapshot
-from aac_tasks.contracts.plan import Step, TreeRequest
+from aac_tasks.contracts.plan import PENDING_LOCK, Step, TreeRequest
 from aac_tasks.contracts.result import Artifact, Verdict
-from aac_tasks.errors import StepError
+from aac_tasks.errors import StepError, UsageError
 from aac_tasks.run import Run
 from aac_tasks.state.judge import Case, changes, judge, spec_path
 from aac_tasks.state.presence import missing_locally
@@ -39,9 +39,11 @@ class Judging:
         """Everything the step's key is made of, now.
 
         Raises:
-            StepError: the step can't run; ``pending`` says why.
+            UsageError: agent.yaml stands in the way; ``pending`` says how. StepError: something that must run before has not.
         """
         if step.action is None or step.pending:
+            if step.pending and step.pending != PENDING_LOCK:
+                raise UsageError(step.pending)
             raise StepError(step.pending or f"{step.id} has nothing to do")
         action = step.action
         if "runner" in step.asks:
@@ -84,7 +86,7 @@ class Judging:
     def _judge_lock(self, step: Step) -> Verdict:
         """The lock file itself says what it answers; no stamp is needed, so a fresh clone is up to date."""
         agent = self.run.agent_of(step.id)
-        waiting = any(s.pending == "waits for step lock" for s in agent.steps)
+        waiting = any(s.pending == PENDING_LOCK for s in agent.steps)
         if self.run.options.update and step.id not in self.run.results:
             return Verdict(False, "asked to resolve again")
         if not waiting:

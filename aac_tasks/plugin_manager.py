@@ -88,6 +88,11 @@ class Plugins:
             raise PluginError(f"no plugin does steps of kind {step.kind!r}; the one that adds {step.id} lacks aac_run_step")
         return result
 
+    @property
+    def listens(self) -> bool:
+        """Whether a plugin wants to be told of steps that ended."""
+        return bool(self.manager.hook.aac_step_finished.get_hookimpls())
+
     def step_finished(self, event: Event) -> None:
         """Tell every plugin that a step ended."""
         _call(self.manager, "aac_step_finished", event=event)

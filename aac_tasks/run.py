@@ -15,7 +15,7 @@ from aac_tasks.contracts.result import Event, Result
 from aac_tasks.settings import Settings, read_settings
 from aac_tasks.state.action_cache import ActionCache
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.state.catalog_cache import CatalogCache
+from aac_tasks.state.catalog_cache import CatalogCache, Known
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.root import StateFolder, find_root, user_cache
 from aac_tasks.workspace import Choices, Workspace
@@ -65,6 +65,8 @@ class Run:
         self.actions = ActionCache(self.cache)
         self.cancelled = threading.Event()
         self.results: dict[str, Result] = {}
+        self.broken: list[Exception] = []
+        self.signals: list[int] = []
         self._plans: dict[str, AgentPlan] = {}
         self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._guard = threading.RLock()
@@ -81,14 +83,22 @@ class Run:
 
         cache = CatalogCache(self.state.path / "plugins")
         plugins = load()
-        cache.write(plugins.catalog, BUILT_INS)
+        cache.write(Known(plugins.catalog, plugins.listens), BUILT_INS)
         return plugins
+
+    @cached_property
+    def _known(self) -> Known | None:
+        return None if "plugins" in self.__dict__ else CatalogCache(self.state.path / "plugins").read()
 
     @cached_property
     def catalog(self) -> Catalog:
         """What plugins registered; without loading all of them when it is known who brings what."""
-        known = None if "plugins" in self.__dict__ else CatalogCache(self.state.path / "plugins").read()
-        return known or self.plugins.catalog
+        return self._known.catalog if self._known else self.plugins.catalog
+
+    def finished(self, event: Event) -> None:
+        """Tell plugins that a step ended; without loading them when it is known that none of them listens."""
+        if self._known is None or self._known.listens:
+            self.plugins.step_finished(event)
 
     @cached_property
     def digests(self) -> FileDigests:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
-from aac_tasks.errors import StepError
+from aac_tasks.errors import AacError, StepError
 from aac_tasks.judging import Judging
 from aac_tasks.run import Options, Run, Tell, with_environment
 from aac_tasks.state.judge import Case
+from aac_tasks.state.root import of_the_machine
 from aac_tasks.state.stamps import Stamp, StampFile, exclusively
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Session(Run):
         """Do a step unless another process has just done it, or the action cache knows its result.
 
         Raises:
-            StepError: it failed; no stamp is left.
+            AacError: it failed or can't be done; no stamp is left.
         """
         step = self.step(step_id)
         with exclusively(self.state.step(step.agent, step.kind)):
@@ -64,8 +65,13 @@ class Session(Run):
             try:
                 self.hands.end_left_over(step)
                 return self._restore(step, verdict) or self._do(step, verdict)
-            except StepError as error:
-                self.plugins.step_finished(Event("failed", step_id, str(error)))
+            except AacError as error:
+                self.finished(Event("failed", step_id, str(error)))
+                raise
+            except OSError as error:
+                if told := of_the_machine(error):
+                    self.finished(Event("failed", step_id, str(told)))
+                    raise told from error
                 raise
 
     def _restore(self, step: Step, verdict: Verdict) -> Result | None:
@@ -102,14 +108,15 @@ class Session(Run):
 
     def _finish(self, event: Event) -> None:
         self.tell(event)
-        self.plugins.step_finished(event)
+        self.finished(event)
 
     def _case_to_do(self, step: Step) -> Case:
         if step.kind != "lock":
             return self.judging.case(step)
         if self.options.locked:
+            why = self.judge(step.id).reason
             raise StepError(
-                "agent.lock is missing or does not answer agent.yaml, and --locked (default when CI=true) forbids writing it",
+                f"{why}, and --locked (the default when CI=true) forbids to write it",
                 hint="run `agent lock` and commit agent.lock",
             )
         return Case(step, step.action or {})
@@ -134,6 +141,12 @@ class Session(Run):
         )
         self.judging.stamps(case.step).write(stamp, case.snapshot.contents() if case.snapshot else {})
         self.results[case.step.id] = result
+
+    def kill(self) -> None:
+        """End children without waiting for them, for a user who pressed Ctrl-C twice."""
+        self.cancelled.set()
+        if "hands" in self.__dict__:
+            self.hands.kill()
 
     def close(self) -> None:
         """Save what was learned; end what still runs."""

@@ -127,22 +127,15 @@ class Workspace:
         from aac_tasks.spec import read_spec  # lazy: yaml and jsonschema are not needed when plans are cached
 
         path = folder / self._manifest(folder)
-        return read_spec(
-            path.read_bytes(),
-            file=self._relative(path),
-            profile=self.choices.profile,
-            settings=self.settings(),
-        )
+        settings = self.settings()
+        return read_spec(path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=settings)
 
     def settings(self) -> Mapping[str, JsonObject]:
         """Settings schemas that plugins bring, by where they are mounted."""
         catalog = self.plugins().catalog
         found: dict[str, JsonObject] = {}
-        for role, table in (
-            ("runtime", catalog.runtimes),
-            ("registry", catalog.registries),
-            ("deployer", catalog.deployers),
-        ):
+        tables = (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers))
+        for role, table in tables:
             for entry in table:
                 if entry.settings_schema is not None:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
@@ -164,8 +157,8 @@ class Workspace:
         context = self.state.root / context_root(
             self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
         )
-        ignore_file = context / ".dockerignore"
         facts = _facts(context, wants, folder / LOCK_NAME)
+        ignore_file = context / ".dockerignore"
         request = Request(
             spec=read.spec,
             canonical=read.canonical,
@@ -182,14 +175,10 @@ class Workspace:
         plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        watched = [
-            *(folder / m for m in MANIFESTS),
-            ignore_file,
-            folder / LOCK_NAME,
-            *(context / w for w in wants if w.endswith(TEXT_SUFFIXES)),
-        ]
+        read_files = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME]
+        read_files += [context / w for w in wants if w.endswith(TEXT_SUFFIXES)]
         looked_for = (w for w in wants if not w.endswith(TEXT_SUFFIXES))
-        return plan, watched, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
+        return plan, read_files, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
 
     def _manifest(self, folder: Path) -> str:
         found = manifests(folder)

@@ -17,8 +17,6 @@ from aac_plugins.oci.layer import Entry, write_layer
 from aac_tasks.contracts.image import ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.tools import HttpRequest
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 
 AMD64 = Platform()
@@ -41,8 +39,7 @@ def bench(folder: Path, environment: Mapping[str, str] | None = None, *, offline
     cancelled = threading.Event()
     blobs = Blobs(folder / "store")
     shop = Workshop(
-        processes=Processes(environment=seen, tell=lambda line: None, cancelled=cancelled),
-        network=Http(environment=seen, offline=offline, cancelled=cancelled),
+        tell_output=lambda line: None,
         blobs=blobs,
         scratch=blobs.scratch,
         cache=folder / "cache",

@@ -15,8 +15,6 @@ from aac_tasks.contracts.actions import InstanceSpec, PortMapping
 from aac_tasks.contracts.image import ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.roles import Instance, Runner, RunRequest
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 from aac_tasks.testing import need
 
@@ -54,17 +52,8 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.blobs = Blobs(self.folder / "store")
-        self.processes = Processes(environment=self.environment, tell=self.said.append, cancelled=self.cancelled)
-        self.tools = self.tools_of("agent")
-
-    def tools_of(self, agent: str) -> StepTools:
-        """The tools of one agent's step."""
-        state = self.folder / "workspace" / ".aac" / agent
-        state.mkdir(parents=True, exist_ok=True)
-        (self.folder / "cache").mkdir(exist_ok=True)
-        shop = Workshop(
-            processes=self.processes,
-            network=Http(environment=self.environment, offline=False, cancelled=self.cancelled),
+        self.shop = Workshop(
+            tell_output=self.said.append,
             blobs=self.blobs,
             scratch=self.blobs.scratch,
             cache=self.folder / "cache",
@@ -72,8 +61,15 @@ class Stage:
             cancelled=self.cancelled,
             resolve_secret=lambda reference: None,
         )
+        self.tools = self.tools_of("agent")
+
+    def tools_of(self, agent: str) -> StepTools:
+        """The tools of one agent's step."""
+        state = self.folder / "workspace" / ".aac" / agent
+        state.mkdir(parents=True, exist_ok=True)
+        (self.folder / "cache").mkdir(exist_ok=True)
         return StepTools(
-            shop=shop,
+            shop=self.shop,
             root=self.folder / "workspace",
             state=state,
             tell_progress=lambda text, done, total: None,
@@ -119,7 +115,7 @@ class Stage:
         self.cancelled.clear()
         for runner, instance in self.started:
             runner.stop(instance, self.tools, grace=0.1)
-        self.processes.kill_children(grace=0.5)
+        self.shop.processes.kill_children(grace=0.5)
 
     def answers(self, instance: Instance, port: str = "8080/tcp") -> bool:
         """Whether it listens within five seconds."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -26,7 +25,8 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser that raises UsageError and leaves help and exits to us."""
 
     def __init__(self, command: Command) -> None:
-        super().__init__(prog=f"agent {command.name}", add_help=False, allow_abbrev=False)
+        prog = f"agent {command.name}"
+        super().__init__(prog=prog, usage=prog, add_help=False, allow_abbrev=False)  # our own usage: theirs takes 5 ms
         self.command = command
         for argument in command.arguments:
             self.add_argument(argument.dest, nargs=_NARGS[argument.count], metavar=argument.name)
@@ -92,6 +92,8 @@ def _unknown(command: Command, word: str) -> str:
     if not name.startswith("-"):
         takes = " ".join(a.shown for a in command.arguments) or "no arguments"
         return f"agent {command.name}: unexpected argument {word!r}; it takes {takes}"
+    import difflib  # lazy, as below: only for the message
+
     known = [n for flag in command.flags for n in flag.names]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"see `agent {command.name} --help`"
@@ -111,6 +113,8 @@ def find_command(words: Sequence[str], leading: Sequence[Flag]) -> tuple[str, li
 
 def unknown_command(word: str, known: Sequence[str]) -> str:
     """The message for a word that is no command."""
+    import difflib
+
     near = SYNONYMS.get(word) or next(iter(difflib.get_close_matches(word, known, n=1)), "")
     hint = f"did you mean `agent {near}`?" if near else "see `agent --help`"
     return f"unknown command {word!r}; {hint}"

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli.flags import options
-from aac_tasks.cli.interrupts import interruptible
 from aac_tasks.cli.world import Arguments, Tell, World
 from aac_tasks.contracts.result import Event
 from aac_tasks.reporter import Kind, Reporter, make
 from aac_tasks.reporter.quiet import ignore
+from aac_tasks.steps.interrupts import interruptible
 
 if TYPE_CHECKING:
     from aac_tasks.session import Options, Session
@@ -23,7 +23,7 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     reporter = reporter_for(args, world)
     try:
         session = opened(chosen or options(args, world), reporter, world)
-        with interruptible(session.cancelled.set):
+        with interruptible(session.cancelled.set, session.kill):
             code = world.drive(
                 session,
                 selection(kind, args.agent, session),

@@ -13,6 +13,10 @@ STEP_KINDS = ("parse", "lock", "dockerfile", "image", "test", "push", "deploy")
 """The built-in steps, in the order they follow each other."""
 
 
+PENDING_LOCK = "waits for step lock"
+"""Why a step can't be planned yet; any other reason is a problem of agent.yaml."""
+
+
 @dataclass(frozen=True)
 class Facts:
     """What planning may know of the disk. ``folder`` is the agent's folder (for messages only).

@@ -13,8 +13,23 @@ def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going
     """Run step kinds, ids or wildcards (``image``, ``image:hello``, ``image:*``); 0, or 1 when a step failed.
 
     Raises:
-        UsageError: a selection names nothing.
+        PluginError: there is no such builder or runner.
+        UsageError: a selection names nothing, or agent.yaml stands in the way of a step (unless ``keep_going``).
     """
-    from aac_tasks.doit_bridge.command import run_selection  # lazy: doit loads this package for its state backend alone
+    from aac_tasks.doit_bridge import in_turn  # lazy: doit loads this package for its state backend alone
+    from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
 
-    return run_selection(session, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)
+    plan = session.plan()
+    for table, name in ((session.catalog.builders, session.options.builder), (session.catalog.runners, session.options.runner)):
+        if name:
+            table.get(name)  # before anything is done: a name that nobody has will be wrong for every agent
+    chosen = in_turn.choose(plan, selection)
+    if not keep_going:
+        in_turn.refuse_hopeless(plan, chosen)
+    if dry_run:
+        return in_turn.dry_run(session, plan, chosen)
+    if jobs == 1 and not keep_going and not StampDB(str(session.state.path / DB_NAME), None).ignores:
+        return in_turn.run_in_turn(session, plan, chosen)
+    from aac_tasks.doit_bridge.command import run_scheduled  # lazy: imports doit
+
+    return run_scheduled(session, plan, chosen, jobs=jobs, keep_going=keep_going)

@@ -11,9 +11,12 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
 
-from aac_tasks.state.root import write_atomically
+TYPE_CHECKING = False  # typing alone would be a tenth of what a `doit` without work may take
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 DB_NAME = "doit.json"
 """The file below the state folder."""
@@ -44,6 +47,8 @@ class StampDB:
 
     desc = "stamps for steps, one JSON file for the user's own tasks"
     stamps: Stamps | None = None
+    settled: frozenset[str] = frozenset()
+    """Steps and groups that stats have vouched for in this run: nothing is saved of them."""
     running = False
     """True while `doit run` is at work: then a removal means "it failed", and failed steps have dealt with their stamps."""
 
@@ -53,12 +58,19 @@ class StampDB:
         self._db = self._load()
         self._dirty: set[str] = set()
 
+    @property
+    def ignores(self) -> bool:
+        """Whether `doit ignore` was said of anything."""
+        return any("ignore:" in values for values in self._db.values())
+
     def get(self, task_id: str, dependency: str) -> Any:
         """A saved value, None when there is none."""
         return self._db.get(task_id, {}).get(dependency)
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
         """Save a value of a user's task; of a step only `ignore:` is kept."""
+        if task_id in StampDB.settled:
+            return
         if self._is_step(task_id) and dependency != "ignore:":
             if dependency == "deps:" and not StampDB.running and StampDB.stamps:
                 StampDB.stamps.accept(task_id)  # `doit reset-dep`
@@ -88,6 +100,8 @@ class StampDB:
         """Write what changed, task by task, over what other runs wrote meanwhile."""
         if not self._dirty:
             return
+        from aac_tasks.state.root import write_atomically  # lazy: most runs have nothing to write
+
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(self._path.parent):
             merged = self._load()

@@ -1,4 +1,7 @@
-"""What a dodo.py imports, and what doit's loader takes: configuration and tasks, made when doit asks for them."""
+"""What a dodo.py imports, and what doit's loader takes: configuration and tasks, made when doit asks for them.
+
+A plain `doit` that finds nothing to do imports `fast`, this module and its two neighbours, and no more of ours.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,15 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
-from aac_tasks.doit_bridge.reporter import BridgeReporter
-from aac_tasks.fast import unchanged
-from aac_tasks.reporter import Reporter, make
-from aac_tasks.state.root import FOLDER, find_root
+from aac_tasks.fast import FOLDER, UNKNOWN, unchanged
 
+TYPE_CHECKING = False  # typing alone would be a tenth of what such a run may take
 if TYPE_CHECKING:
+    from typing import Any
+
+    from aac_tasks.doit_bridge.reporter import BridgeReporter
+    from aac_tasks.reporter import Reporter
     from aac_tasks.session import Session
 
 __all__ = ["DOIT_CONFIG", "task_agents"]
@@ -26,54 +28,83 @@ PLAIN = ["doit"]
 
 @cache
 def _reporter() -> Reporter:
+    from aac_tasks.reporter import make
+
     return make("auto", out=sys.stdout, err=sys.stderr, environment=os.environ)
 
 
 @cache
 def _session() -> Session:
+    from pathlib import Path
+
+    from aac_tasks.doit_bridge.backend import StampDB
+    from aac_tasks.doit_bridge.ending import heed_signals
     from aac_tasks.doit_bridge.stamps import SessionStamps
     from aac_tasks.session import Options, Session, with_environment
 
     options = with_environment(Options(cwd=Path.cwd(), profile=os.environ.get("AAC_PROFILE", "")), os.environ)
     session = Session(options, _reporter())
     StampDB.stamps = SessionStamps(session)
+    heed_signals(session)
     return session
 
 
-class DoitReporter(BridgeReporter):
-    """Made by `doit run`; says nothing before, so that `doit list` stays doit's own."""
+class DoitReporter:
+    """Called by `doit run`, which wants a class; says nothing before, so that `doit list` stays doit's own."""
 
-    def __init__(self, outstream: Any, options: Any) -> None:
+    def __new__(cls, outstream: Any, options: Any) -> Any:
+        """The reporter that this run needs."""
+        from aac_tasks.doit_bridge.backend import StampDB
+
         StampDB.running = True
-        super().__init__(_reporter(), _finish)
+        known = _known()
+        if known is None:
+            return _full_reporter()
+        from aac_tasks.doit_bridge.unchanged import UnchangedReporter
+
+        steps = [step for step in known[1].split("\x1e") if not step.startswith(UNKNOWN)]
+        groups = (step.partition(":")[0] for step in steps)
+        StampDB.settled = frozenset([*steps, *groups])
+        return UnchangedReporter(known[0], StampDB.settled, _full_reporter)
+
+
+def _full_reporter() -> BridgeReporter:
+    from aac_tasks.doit_bridge.reporter import BridgeReporter
+
+    return BridgeReporter(_reporter(), _finish)
 
 
 def _finish() -> None:
     """The end of `doit run`: what is known is saved, and the next plain `doit` may be answered by stats."""
-    _reporter().close()
-    if _known() is None:
-        session = _session()
+    session = _session() if _known() is None or _session.cache_info().currsize else None
+    if session is not None:
         session.close()
-        if sys.argv[1:] == []:
-            from aac_tasks.conclude import conclude
+        if session.cancelled.is_set() or session.broken:
+            from aac_tasks.doit_bridge.ending import end_badly
 
-            conclude(session, PLAIN)
+            end_badly(session, _reporter())
+            return
+    _reporter().close()
+    if session is not None and sys.argv[1:] == []:
+        from aac_tasks.conclude import conclude
+
+        conclude(session, PLAIN)
 
 
 @cache
-def _known() -> tuple[str, ...] | None:
-    """Ids of all steps when plain `doit` was asked and nothing changed since it last succeeded."""
-    found = unchanged(PLAIN) if sys.argv[1:] == [] else None
-    return tuple(found[1].split("\x1e")) if found else None
+def _known() -> tuple[str, str, str] | None:
+    """What `unchanged` knows when plain `doit` was asked and nothing changed since it last succeeded."""
+    return unchanged(PLAIN) if sys.argv[1:] == [] else None
 
 
 def task_agents() -> Iterator[dict[str, Any]]:
     """Every step of every agent."""
     known = _known()
     if known is not None:
-        for step in known:
-            kind, _, agent = step.partition(":")
-            yield {"basename": kind, "name": agent, "actions": None, "uptodate": [True]}
+        for step in known[1].split("\x1e"):
+            kind, _, agent = step.removeprefix(UNKNOWN).partition(":")
+            how = _late(step[1:]) if step.startswith(UNKNOWN) else {"actions": None, "uptodate": [True]}
+            yield {"basename": kind, "name": agent, **how}
         return
     from doit.exceptions import InvalidDodoFile
 
@@ -82,11 +113,33 @@ def task_agents() -> Iterator[dict[str, Any]]:
     yield from translated(lambda: tasks_of(_session(), _session().plan()), InvalidDodoFile)
 
 
+def _late(step_id: str) -> dict[str, Any]:
+    """A step that the last run did not judge. It is selected when the default tasks were changed meanwhile."""
+
+    def run() -> Any:
+        from aac_tasks.doit_bridge.tasks import LateAction  # lazy: most runs that stats can answer select none
+
+        return LateAction(_session(), step_id)()
+
+    return {"actions": [run], "meta": {"agent": step_id.partition(":")[2]}, "io": {"capture": False}, "verbosity": 2}
+
+
+def _state_folder() -> str:
+    known = _known()
+    if known is not None:
+        return known[2]
+    from pathlib import Path
+
+    from aac_tasks.state.root import find_root
+
+    return str(find_root(Path.cwd()) / FOLDER)
+
+
 DOIT_CONFIG = {
     "default_tasks": ["test"],
     "reporter": DoitReporter,
     "backend": "aac",
-    "dep_file": str(find_root(Path.cwd()) / FOLDER / DB_NAME),
+    "dep_file": f"{_state_folder()}/doit.json",
     "par_type": "thread",
     "verbosity": 2,
 }

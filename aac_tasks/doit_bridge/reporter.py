@@ -11,6 +11,10 @@ from typing import Any
 from doit.exceptions import BaseFail, InvalidCommand, TaskFailed, UnmetDependency
 
 from aac_tasks.contracts.result import Event
+from aac_tasks.errors import UsageError
+
+OTHER_PROCESS = "steps run in threads of one process: use `doit -n N` or `doit -n N -P thread`, not `-P process`"
+"""What a step answers that was sent to another process."""
 
 
 class BridgeReporter:
@@ -22,6 +26,7 @@ class BridgeReporter:
         self._tell = tell
         self._finish = finish
         self._started: dict[str, float] = {}
+        self.exit_code = 0
 
     def initialize(self, tasks: Mapping[str, Any], selected: Sequence[str]) -> None:
         """A selection that matches nothing is an error, not a success (doit itself exits 0)."""
@@ -32,10 +37,8 @@ class BridgeReporter:
         """Judged next."""
 
     def execute_task(self, task: Any) -> None:
-        """Steps tell their own start."""
+        """Steps tell their own start. A user's task has the screen to itself: what it prints would tear a moving line."""
         self._started[task.name] = time.monotonic()
-        if not self._ours(task) and not task.has_subtask:
-            self._tell(Event("start", task.name, task.title()))
 
     def add_success(self, task: Any) -> None:
         """Steps tell their own end."""
@@ -50,6 +53,8 @@ class BridgeReporter:
                 return
             self._tell(Event("failed", task.name, f"not run, because {fail.message} failed", data={"unmet": True}))
         elif not self._ours(task) or fail.report:
+            if self._ours(task) and fail.message == OTHER_PROCESS:
+                self.exit_code = UsageError.exit_code
             self._tell(Event("failed", task.name, str(fail.get_msg()).strip()))
 
     def skip_uptodate(self, task: Any) -> None:
@@ -73,8 +78,14 @@ class BridgeReporter:
         self._tell(Event("failed", text=msg))
 
     def complete_run(self) -> None:
-        """The end of the run."""
+        """The end of the run.
+
+        Raises:
+            SystemExit: it must end with another exit code than doit's.
+        """
         self._finish()
+        if self.exit_code:
+            raise SystemExit(self.exit_code)
 
     @staticmethod
     def _ours(task: Any) -> bool:

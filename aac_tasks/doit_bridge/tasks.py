@@ -10,6 +10,7 @@ from doit.exceptions import TaskFailed
 
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan
 from aac_tasks.contracts.result import Event
+from aac_tasks.doit_bridge.reporter import OTHER_PROCESS
 from aac_tasks.errors import AacError, StepError
 from aac_tasks.session import Session
 from aac_tasks.upkeep import clean
@@ -44,7 +45,11 @@ class StepKey:
         self._reason = "not judged yet"
 
     def __call__(self) -> bool:
-        verdict = self._session.judge(self._step_id)
+        try:
+            verdict = self._session.judge(self._step_id)
+        except Exception as error:  # doit would show a traceback; the step asks again and tells it as it should be
+            self._reason = str(error)
+            return False
         self._reason = verdict.reason
         return verdict.fresh
 
@@ -55,7 +60,10 @@ class StepKey:
 
 
 class StepAction:
-    """doit's action for one step; a failure becomes doit's own, so that dependents are not run."""
+    """doit's action for one step; whatever it raises becomes doit's own failure, so that dependents are not run.
+
+    What is not a StepError is also kept in ``session.broken``, for the door to end with its exit code.
+    """
 
     def __init__(self, session: Session, step_id: str) -> None:
         self._session = session
@@ -65,16 +73,42 @@ class StepAction:
 
     def __call__(self) -> bool | TaskFailed:
         if os.getpid() != self._process:
-            return TaskFailed("steps run in threads; use `doit -n N -P thread`")
+            return TaskFailed(OTHER_PROCESS)
         try:
-            self._session.run_step(self._step_id)
+            self._run()
         except StepError as error:
+            if self._session.cancelled.is_set():  # no failure of the step: the door says what happened
+                return TaskFailed(str(error), report=False)
             self._session.tell(Event("failed", self._step_id, str(error), data={"hint": error.hint}))
+            return TaskFailed(str(error), report=False)
+        except Exception as error:  # doit would make one text of ours, of bugs and of tracebacks
+            self._session.broken.append(error)
+            if isinstance(error, AacError):
+                self._session.tell(Event("failed", self._step_id, str(error)))
             return TaskFailed(str(error), report=False)
         return True
 
     def __repr__(self) -> str:
         return self._step_id
+
+    def _run(self) -> None:
+        self._session.run_step(self._step_id)
+
+
+class LateAction(StepAction):
+    """An action that first sees to what its step needs, because doit was not told of it."""
+
+    def _run(self) -> None:
+        self._see_to(self._step_id)
+
+    def _see_to(self, step_id: str) -> None:
+        for need in self._session.step(step_id).needs:
+            self._see_to(need)
+        verdict = self._session.judge(step_id)
+        if not verdict.fresh:
+            self._session.run_step(step_id)
+        elif step_id == self._step_id:
+            self._session.tell(Event("fresh", step_id, verdict.reason))
 
 
 def tasks_of(session: Session, plan: Plan) -> Iterator[TaskDict]:

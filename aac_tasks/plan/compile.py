@@ -25,7 +25,7 @@ from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import ImageRef, Platform
 from aac_tasks.contracts.lock import Lock
-from aac_tasks.contracts.plan import AgentPlan, Consumed, Facts, Step, TreeRequest
+from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Consumed, Facts, Step, TreeRequest
 from aac_tasks.contracts.recipe import Recipe
 from aac_tasks.contracts.roles import RuntimePlan
 from aac_tasks.contracts.spec import AgentSpec
@@ -35,8 +35,6 @@ from aac_tasks.plan.dockerfile import render, render_ignore
 from aac_tasks.plan.instance import instance_of, probe_of, unlimited
 from aac_tasks.plan.origins import ORIGINS
 from aac_tasks.plan.recipe import EPOCH, complete
-
-PENDING_LOCK = "waits for step lock"
 
 
 @dataclass(frozen=True)
@@ -217,12 +215,13 @@ def _push(draft: _Draft) -> Step:
             raise PlanError(f"{draft.request.file} spec.image.registry: no registry plugin takes {refs[0]!r}")
         action = PushAction(plugin, refs, image.settings.get(plugin, {}))
     step = _step(draft, "push", action, ("test",), "push the image and read its digest back")
-    problem = "spec.image.registry is not set; write a host (ghcr.io/me) or an OCI layout folder (oci:dist)"
+    where = f"{draft.request.file} spec.image.registry"
+    problem = f"{where}: not set, so there is nowhere to push to; write a host (ghcr.io/me) or a folder (oci:dist)"
     return replace(
         step,
         consumes=(Consumed(f"image:{draft.name}", "digest"),),
         pure=False,
-        pending=_waiting(draft) or ("" if action else problem),
+        pending=_waiting(draft) if action else problem,
     )
 
 

@@ -149,9 +149,9 @@ def _application(layer: ApplicationLayer) -> Iterator[str]:
     """The context is copied as it comes; no ``--chmod``.
 
     A number would make every file executable or none, and the symbolic form (``a+rX``) needs Dockerfile 1.14, which
-    Docker 26 lacks. Whoever sends the context normalises it: the builders with an engine send a tar whose modes are
-    0644 and 0755, the embedded builder's. By hand, `docker build` takes the modes of the working tree, which are
-    the same under umask 022.
+    Docker 26 lacks. So whoever lends the context sees to its modes: a builder with an engine lends a folder that has the
+    embedded builder's, 0644 and 0755. By hand, ``docker build -f`` takes those of the working tree: the same under umask
+    022, and where they are not, they are all that differs (tests/real/test_docker_judge.py).
     """
     yield f"COPY --chown=0:0 . {_path(layer.target).rstrip('/')}/"
 

@@ -85,6 +85,8 @@ def _labels(spec: AgentSpec) -> dict[str, str]:
         "dev.agent.tags": ",".join(meta.tags),
         **meta.labels,
     }
+    description = " ".join(meta.description.split("\n")).strip()  # a block of YAML has lines, a label has one
+    given["org.opencontainers.image.description"] = description
     return {name: value for name, value in given.items() if value}
 
 

@@ -25,10 +25,22 @@ _RUN = ("http", "command", "structure")
 
 def check(doc: Doc) -> Iterator[Finding]:
     """Every finding in the canonical document."""
+    yield from _one_line(doc)
     spec = doc.get("spec")
     if isinstance(spec, Mapping):
         for rule in _RULES:
             yield from rule(spec)
+
+
+def _one_line(doc: Doc) -> Iterator[Finding]:
+    """What becomes a label or a variable of the image is one line: a Dockerfile has no way to write more."""
+    message = "holds a newline, which an image's {} can't; write one line, or put the text into a file"
+    for name, value in _at(doc, "metadata", "labels").items():
+        if "\n" in f"{name}{value}":
+            yield ("metadata", "labels", name), message.format("label"), "error"
+    for number, entry in _items(_at(doc, "spec"), "environment"):
+        if "\n" in str(entry.get("value") or ""):
+            yield ("spec", "environment", number, "value"), message.format("variable"), "error"
 
 
 def _resources(spec: Doc) -> Iterator[Finding]:

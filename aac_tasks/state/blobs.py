@@ -13,6 +13,7 @@ from typing import IO
 
 from aac_tasks.contracts.image import Descriptor, Digest
 from aac_tasks.errors import StepError
+from aac_tasks.state.root import of_the_machine
 from aac_tasks.state.temporaries import NAME as TMP
 from aac_tasks.state.temporaries import new_name, remove, sweep
 
@@ -51,7 +52,8 @@ class Blobs:
         chunks = (data,) if isinstance(data, bytes) else data
         path = self._temporary()
         try:
-            digest = _write(path, chunks)
+            with self._told():
+                digest = _write(path, chunks)
             if expect is not None and digest != expect:
                 raise StepError(f"received bytes hash to {digest}, not to the {expect} that was asked for")
             return self.adopt(path, media_type=media_type, digest=digest)
@@ -81,7 +83,8 @@ class Blobs:
         final = self._memos / name[:2] / name
         final.parent.mkdir(parents=True, exist_ok=True)
         path = self._temporary()
-        path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
+        with self._told():
+            path.write_text(f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}", encoding="utf-8")
         path.replace(final)
 
     @contextlib.contextmanager
@@ -98,8 +101,21 @@ class Blobs:
         """Remove what killed processes left in ``tmp/``."""
         sweep(self._tmp)
 
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors of the disk name the store: whoever writes knows only a temporary name, or none."""
+        try:
+            yield
+        except OSError as error:
+            told = of_the_machine(error)
+            if told is None:
+                raise
+            hint = f"{told.hint}; AAC_CACHE_DIR moves the cache to another disk"
+            raise StepError(f"the cache {self.folder} can't be written: {error.strerror}", hint=hint) from error
+
     def _temporary(self) -> Path:
-        return new_name(self._tmp)
+        with self._told():
+            return new_name(self._tmp)
 
 
 def hash_file(path: Path) -> Digest:

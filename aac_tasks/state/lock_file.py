@@ -29,8 +29,11 @@ def read_lock(path: Path) -> Lock | None:
             raise _refusal(path, f"it has format {value['version']}, this version knows 1; upgrade aac-tasks")
         return decode(Lock, value)
     except ValueError as error:
+        if "\n<<<<<<<" in f"\n{text}":
+            line = f"\n{text}"[: f"\n{text}".index("\n<<<<<<<")].count("\n") + 1
+            raise _refusal(path, "an unfinished merge: take either side of it, then run `agent lock`", line) from error
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
-        raise _refusal(path, f"it can't be read ({error}); restore it, or remove it and lock again", line) from error
+        raise _refusal(path, f"it can't be read ({error}); restore it, or remove it and run `agent lock`", line) from error
 
 
 def write_lock(path: Path, lock: Lock, tmp: Path) -> None:

@@ -97,11 +97,31 @@ class StateFolder:
             (self.path / ".gitignore").write_text("*\n")
             (self.path / "version").write_text(f"{VERSION}\n")
         except OSError as error:
+            other = "something else stands there: remove it or move it away" if self.path.exists() else _LEAVE
             raise StepError(
                 f"state folder {self.path} can't be written: {error.strerror or error}",
-                hint="make the project folder writable, or free some space",
+                hint=other if error.errno == errno.EEXIST else _MACHINE.get(error.errno or 0, _LEAVE),
             ) from error
         return str(VERSION)
+
+
+_SPACE = "free some space (`agent cache prune` removes downloads and images that nothing needs)"
+_LEAVE = "make the folder writable for this user, or work in another one"
+_MACHINE = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EROFS: _LEAVE,
+    errno.EACCES: _LEAVE,
+    errno.EPERM: _LEAVE,
+}
+
+
+def of_the_machine(error: OSError) -> StepError | None:
+    """A full disk, a folder without leave to write and the like, told as what they are; None for anything else."""
+    if error.errno not in _MACHINE:
+        return None
+    what = f"{error.filename} can't be written" if error.filename else "a file can't be written"
+    return StepError(f"{what}: {error.strerror}", hint=_MACHINE[error.errno])
 
 
 def write_atomically(path: Path, data: bytes, tmp: Path | None = None) -> None:
@@ -126,10 +146,8 @@ def write_atomically(path: Path, data: bytes, tmp: Path | None = None) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise StepError(
-            f"{path} can't be written: {error.strerror or error}",
-            hint="make the folder writable, or free some space",
-        ) from error
+        hint = _MACHINE.get(error.errno or 0, _LEAVE)
+        raise StepError(f"{path} can't be written: {error.strerror or error}", hint=hint) from error
 
 
 def _tmp_of(path: Path) -> Path:

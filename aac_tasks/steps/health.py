@@ -20,6 +20,9 @@ FIRST, SLOWEST = 0.02, 1.0
 AT_LEAST = 10.0
 """Seconds that an agent gets to start however impatient its health check is; ``timeout`` still bounds them."""
 
+LONGEST = 5.0
+"""Seconds for one answer while it starts, however long the health check would wait later."""
+
 QUIET = 1.0
 """Seconds that an agent without a port must stay alive to count as well."""
 
@@ -47,15 +50,16 @@ def wait_until_well(watch: Watch, tools: Tools) -> float:
     pause = FIRST
     while True:
         answer = _ask(watch, tools.now() - begun, tools)
-        if not answer:
-            return tools.now() - begun
+        # Asked second: an answer may be somebody else's, who has the port that our agent could not get.
         status = watch.runner.status(watch.instance, tools)
         if status.state != "running":
             code = "" if status.exit_code is None else f" with exit code {status.exit_code}"
             raise _failed(watch, f"{watch.instance.name} ended{code} before it was well", _HINT_ENDED)
+        if not answer:
+            return tools.now() - begun
         if tools.now() - begun > limit:
             what = f"{watch.instance.name} was not well within {limit:g} s: {answer}"
-            raise _failed(watch, what, _hint(watch))
+            raise _failed(watch, what, _hint(watch, answer))
         tools.sleep(pause)
         pause = min(pause * 1.5, SLOWEST)
 
@@ -87,12 +91,23 @@ def _ask(watch: Watch, age: float, tools: Tools) -> str:
         return _ask_http(probe, instance, tools)
     if probe is not None and probe.type == "command":
         return _ask_command(probe, watch, tools)
-    ports = [instance.ports.get(f"{probe.port}/tcp", probe.port)] if probe and probe.port else []
-    ports = ports or [port for name, port in instance.ports.items() if name.endswith("/tcp")][:1]
-    if ports:
-        return "" if tools.connects(instance.address, ports[0], 1.0) else f"port {ports[0]} does not accept connections"
-    running = watch.runner.status(instance, tools).state == "running"
-    return "" if running and age >= QUIET else "it has just started"
+    inside, outside = _tcp_port(probe, instance)
+    if not outside:
+        return "" if age >= QUIET else "it has just started"
+    if not tools.connects(instance.address, outside, 1.0):
+        return f"port {outside} does not accept connections"
+    if probe is not None and probe.command and inside != outside and not instance.handle.get("moved"):
+        # An engine's proxy accepts whether anybody listens behind it or not: only inside can one tell.
+        return _ask_command(probe, watch, tools)
+    return ""
+
+
+def _tcp_port(probe: HealthProbe | None, instance: Instance) -> tuple[int, int]:
+    """The port to try, inside and outside: the probe's, else the first that is published; zeros when there is none."""
+    if probe is not None and probe.port:
+        return probe.port, instance.ports.get(f"{probe.port}/tcp", probe.port)
+    published = ((int(name[:-4]), port) for name, port in instance.ports.items() if name.endswith("/tcp"))
+    return next(published, (0, 0))
 
 
 def _ask_http(probe: HealthProbe, instance: Instance, tools: Tools) -> str:
@@ -101,7 +116,7 @@ def _ask_http(probe: HealthProbe, instance: Instance, tools: Tools) -> str:
         return f"port {port} does not accept connections"
     url = f"http://{instance.address}:{port}{probe.path}"
     try:
-        with tools.http(HttpRequest("GET", url, timeout=max(probe.timeout, 0.1), redirects=0, retries=0)) as response:
+        with tools.http(HttpRequest("GET", url, timeout=min(probe.timeout, LONGEST), redirects=0, retries=0)) as response:
             return "" if 200 <= response.status < 400 else f"GET {probe.path} answers {response.status}"
     except StepError as error:
         return f"GET {probe.path}: {error.message}"
@@ -109,7 +124,7 @@ def _ask_http(probe: HealthProbe, instance: Instance, tools: Tools) -> str:
 
 def _ask_command(probe: HealthProbe, watch: Watch, tools: Tools) -> str:
     try:
-        code, said = watch.runner.execute(watch.instance, probe.command, tools, timeout=max(probe.timeout, 0.1))
+        code, said = watch.runner.execute(watch.instance, probe.command, tools, timeout=min(probe.timeout, LONGEST))
     except StepError as error:
         return error.message
     last = redact_keys(said, watch.secrets).strip().splitlines()[-1:]
@@ -121,9 +136,13 @@ def _failed(watch: Watch, message: str, hint: str) -> StepError:
     return StepError(message, tail=tail or "(it wrote nothing)", hint=f"{hint}; log: {watch.log}")
 
 
-def _hint(watch: Watch) -> str:
-    if any(name.partition("/")[0] != str(port) for name, port in watch.instance.ports.items()):
+def _hint(watch: Watch, answer: str) -> str:
+    instance = watch.instance
+    deaf = "does not accept" in answer  # else it is reached, and ports are not the matter
+    if deaf and instance.handle.get("moved"):
         return "it was told by PORT to listen on another port than its own, which was taken; does it look at PORT?"
+    if deaf and any(name.partition("/")[0] != str(port) for name, port in instance.ports.items()):
+        return "does it listen on 0.0.0.0? inside a container 127.0.0.1 is reached by nobody else"
     if watch.probe is None or watch.probe.type == "tcp":
-        return "does it listen on the port that agent.yaml names, on all addresses or 127.0.0.1?"
+        return "does it listen on the port that agent.yaml names?"
     return "compare spec.healthCheck with what the agent answers, or give it a longer startPeriod"

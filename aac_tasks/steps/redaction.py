@@ -27,6 +27,7 @@ _NAMED = re.compile(
     r"(?i)\b([\w.-]*(?:api[_-]?key|secret|password|passwd|access[_-]?token|auth[_-]?token)[\"']?\s*[=:]\s*[\"']?)"
     r"([^\s\"',;&}]{6,})"
 )
+_FIELD = re.compile(r"(?:^|\s)spec[.\[][\w.\[\]-]*: $")
 _BEARER = re.compile(r"(?i)\b(authorization[\"']?\s*[:=]\s*[\"']?\s*(?:bearer|basic|token)\s+|bearer\s+)([A-Za-z0-9+/=._~-]{8,})")
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^/\s:@]*:)([^/\s@]+)(@)")
 
@@ -44,7 +45,13 @@ def redact_keys(text: str, secrets: Iterable[str] = ()) -> str:
     text = _SHAPES.sub(MASK, text)
     text = _BEARER.sub(rf"\1{MASK}", text)
     text = _URL.sub(rf"\1{MASK}\3", text)
-    return _NAMED.sub(rf"\1{MASK}", text)
+    return _NAMED.sub(_masked, text)
+
+
+def _masked(found: re.Match[str]) -> str:
+    """Our own messages name fields: what follows ``spec.environment[0].secret: `` is what we say of it, not its value."""
+    before = found.string[max(0, found.start() - 200) : found.end(1)]
+    return found[0] if _FIELD.search(before) else f"{found[1]}{MASK}"
 
 
 def _pieces(secrets: Iterable[str]) -> set[str]:

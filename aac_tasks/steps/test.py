@@ -158,7 +158,8 @@ def _raise_for(bench: Bench, outcomes: Sequence[Outcome], failure: StepError | N
         others = [o for o in bad[1:] if o.check.type == "structure"]
         more = "".join(f"\n  {o.check.name}: {o.problem}" for o in others)
         message = redact_keys(failure.message, bench.secrets)
-        raise StepError(f"{message}{more}", tail=failure.tail, hint=f"{failure.hint}; report: {bench.report}")
+        hint = "; ".join(filter(None, (failure.hint, f"report: {bench.report}")))
+        raise StepError(f"{message}{more}", tail=failure.tail, hint=hint)
     if bad:
         lines = "".join(f"\n  {o.check.name}: {o.problem}" for o in bad)
         count = f"{len(bad)} of {len(outcomes)} checks failed"

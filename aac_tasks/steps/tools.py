@@ -58,6 +58,11 @@ class Workshop:
                 self._network = Http(environment=self.environment, offline=self.offline, cancelled=self.cancelled)
             return self._network
 
+    def kill(self) -> None:
+        """End children without giving them time."""
+        if self._processes is not None:
+            self._processes.kill_children(grace=0.0)
+
     def close(self) -> None:
         """End children that are still there."""
         if self._processes is not None:

@@ -58,12 +58,19 @@ class Reader:
             if note.kind == "needs":
                 need(shutil.which(word), f"{word} is not installed")
             elif word == "registry":
-                folder = self._top.parent / "registry"
-                self._words[HOST] = self._stack.enter_context(registry_server(folder, {"ada": "s3cret"}))
+                self._registry()
             elif word == "venv":
                 self._virtual_environment()
             else:
                 pytest.fail(f"{_name(self.page)}:{note.line}: unknown {note.kind}: {word}")
+
+    def _registry(self) -> None:
+        """A real one, with a password. It speaks plain http, which skopeo has to be told."""
+        address = self._stack.enter_context(registry_server(self._top.parent / "registry", {"ada": "s3cret"}))
+        self._words[HOST] = address
+        told = Path(self.project.env["XDG_CONFIG_HOME"]) / "containers/registries.conf"
+        told.parent.mkdir(parents=True)
+        told.write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
 
     def _virtual_environment(self) -> None:
         """One that sees what this interpreter sees, for pages that install something."""

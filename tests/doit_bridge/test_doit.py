@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -159,3 +160,17 @@ def test_threads_run_steps_of_several_agents(project: Project) -> None:
         project.sub(name).write(agent(name))
     ran = project.doit("-n", "3", "dockerfile").ok()
     assert ran.stdout.count("✓ dockerfile:") == 3
+
+
+def test_a_step_that_became_a_default_is_not_taken_for_done(bot: Project) -> None:
+    """Stats vouch only for what the last plain `doit` judged, whatever the dodo.py has since made of its defaults."""
+    dodo = "from aac_tasks.dodo import *\nDOIT_CONFIG['default_tasks'] = ['{}']\n"
+    bot.write({"dodo.py": dodo.format("test"), "main.py": "import time\ntime.sleep(600)\n"})
+    time.sleep(0.1)  # older than the run, or the run leaves no manifest
+    bot.doit().ok()
+    bot.doit().ok()
+    assert (bot.folder / ".aac/manifest/doit").exists()
+    bot.write({"dodo.py": dodo.format("push")})
+    assert "✓ push:bot" in bot.doit().ok().stdout
+    assert (bot.folder / "dist/index.json").exists()
+    assert "– push:bot" in bot.doit().ok().stdout

@@ -15,8 +15,6 @@ from aac_plugins.bases.debian import DebianBase
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 
 LOADERS = {"x86_64": ("amd64", "ld-linux-x86-64.so.2"), "aarch64": ("arm64", "ld-linux-aarch64.so.1")}
@@ -48,8 +46,7 @@ def tools(tmp_path: Path) -> StepTools:
     cache = tmp_path / "cache"
     cache.mkdir()
     shop = Workshop(
-        processes=Processes(environment=environment, tell=print, cancelled=cancelled),
-        network=Http(environment=environment, offline=False, cancelled=cancelled),
+        tell_output=print,
         blobs=blobs,
         scratch=blobs.scratch,
         cache=cache,
@@ -62,9 +59,7 @@ def tools(tmp_path: Path) -> StepTools:
 
 @pytest.mark.network
 @pytest.mark.skipif(os.uname().machine not in LOADERS, reason="the loader's name is known for two CPUs")
-def test_python_of_debians_archive_runs_from_the_layer_that_was_made_of_it(
-    tools: StepTools, tmp_path: Path
-) -> None:
+def test_python_of_debians_archive_runs_from_the_layer_that_was_made_of_it(tools: StepTools, tmp_path: Path) -> None:
     architecture, loader = LOADERS[os.uname().machine]
     base = DebianBase()
     request = BaseRequest("debian", "debian:trixie", runtime="python")
@@ -99,6 +94,5 @@ def test_python_of_debians_archive_runs_from_the_layer_that_was_made_of_it(
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (
-        '{"sqlite": 42, "zone": "Europe/Berlin", "locale": "C.UTF-8", "authorities": true, "libc": true, '
-        '"digest": "a7ffc6"}'
+        '{"sqlite": 42, "zone": "Europe/Berlin", "locale": "C.UTF-8", "authorities": true, "libc": true, "digest": "a7ffc6"}'
     )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
 from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, WORK, options
-from aac_tasks.cli.interrupts import interruptible
 from aac_tasks.cli.log_lines import follow
 from aac_tasks.cli.naming import resolve
 from aac_tasks.cli.stepping import jobs, reporter_for
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import UsageError
+from aac_tasks.steps.interrupts import interruptible
 
 if TYPE_CHECKING:
     from aac_tasks.running import Instances

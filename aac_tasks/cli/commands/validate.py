@@ -24,6 +24,8 @@ def handle(args: Arguments, world: World) -> int:
     with looking(args, world) as session:
         workspace = session.workspace
         found = [(folder, problems_of(folder, workspace)) for folder in workspace.folders()]
+        if found and all(p.severity == "warning" for _, problems in found for p in problems):
+            workspace.plan()  # what only all together can have wrong: two agents of one name
     if not found:
         raise UsageError(f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one")
     errors = sum(1 for _, problems in found for p in problems if p.severity == "error")
@@ -57,8 +59,13 @@ def problems_of(folder: Path, workspace: Workspace) -> list[Problem]:
         return [*warnings, Problem(folder.name, 0, 0, "", str(error), "build-error")]
     return [
         *warnings,
-        *(Problem(plan.file, 0, 0, "", text, "warning") for text in plan.warnings if text not in known),
+        *(_warning(plan.file, text) for text in plan.warnings if text not in known),
     ]
+
+
+def _warning(file: str, text: str) -> Problem:
+    """A plan's warning may name its file already."""
+    return Problem(file, 0, 0, "", text.removeprefix(f"{file} "), "warning")
 
 
 def _many(count: int, noun: str) -> str:

@@ -29,6 +29,9 @@ class Asked:
     received: bool = False
 
 
+_SILENT = "is it the right address, and is it well? a proxy or firewall in between may swallow the question"
+
+
 def translate(error: Exception | None, asked: Asked) -> StepError:
     """The error to raise (from ``error``); None when the watch ended it without one."""
     shown = asked.call.shown
@@ -38,7 +41,7 @@ def translate(error: Exception | None, asked: Asked) -> StepError:
         return StepError(f"{shown}: nothing arrived for {STALL:g} s in the middle of the answer")
     if asked.watch.ended == "deadline" or asked.watch.remaining == 0:
         more = "; it was still arriving" if asked.received else ""
-        return StepError(f"{shown}: did not answer within {asked.watch.seconds:g} s{more}")
+        return StepError(f"{shown}: did not answer within {asked.watch.seconds:g} s{more}", hint=_SILENT)
     cause = _root(error)
     if asked.unix:
         return _of_socket(cause, asked)
@@ -134,7 +137,7 @@ def _of_connection(cause: BaseException | None, asked: Asked) -> StepError:
         return StepError(f"{call.shown}: {where} refuses connections", hint="nothing listens there; is it started?")
     if isinstance(cause, (TimeoutError, exceptions.TimeoutError)):
         seconds = min(CONNECT_TIMEOUT, asked.watch.seconds)
-        return StepError(f"{call.shown}: {where} did not answer within {seconds:g} s")
+        return StepError(f"{call.shown}: {where} did not answer within {seconds:g} s", hint=_SILENT)
     if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return StepError(f"{call.shown}: no way to {where}", hint="is there a network? is a proxy needed (https_proxy)?")
     what = "in the middle of the answer" if asked.received else "before an answer came"

@@ -42,7 +42,10 @@ class LayoutBase:
         layout, name = _split(request.reference, tools)
         image = layout.bring(layout.select(name, platform), tools.blobs)
         if (image.platform.os, image.platform.architecture) != (platform.os, platform.architecture):
-            raise StepError(f"{request.reference} is an image for {image.platform}, not for {platform}")
+            raise StepError(
+                f"{request.reference} is an image for {image.platform}, not for {platform}",
+                hint="take that platform off --platform or build.platforms, or name a base that has it",
+            )
         config = read_config(image.config, tools.blobs)
         found = find_language(request.runtime, image, config, tools.blobs)
         check_language(request, found.version)

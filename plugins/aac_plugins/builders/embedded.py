@@ -104,7 +104,7 @@ def _make(layer: RecipeLayer, request: BuildRequest, tools: Tools) -> Layer:
     if isinstance(layer, ApplicationLayer):
         return _application(layer, request, tools)
     if isinstance(layer, FileLayer):
-        return _write("files", _file_entries(layer), tools)
+        return _files(layer, request, tools)
     if isinstance(layer, CommandLayer):
         raise StepError(_REASONS["commands"])
     raise TypeError(f"no such layer: {layer!r}")
@@ -142,6 +142,11 @@ def _application(layer: ApplicationLayer, request: BuildRequest, tools: Tools) -
         return _write("application", context_entries(request.context, layer.target), tools)
 
     return _remembered(key, make, tools, again=request.no_cache)
+
+
+def _files(layer: FileLayer, request: BuildRequest, tools: Tools) -> Layer:
+    key: JsonObject = {"what": "files", "format": [FORMAT, LAYER_FORMAT], "files": dict(layer.files)}
+    return _remembered(key, lambda: _write("files", _file_entries(layer), tools), tools, again=request.no_cache)
 
 
 def _file_entries(layer: FileLayer) -> list[Entry]:

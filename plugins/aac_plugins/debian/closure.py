@@ -128,9 +128,10 @@ class Closure:
         """Everything that ``roots`` need, and they, dependencies first. StepError: no such package."""
         wanted = []
         for name in dict.fromkeys(roots):
-            found = self._universe.satisfying(Relation(name))
+            bare, _, version = name.partition("=")
+            found = self._universe.satisfying(Relation(bare, "=" if version else "", version))
             if not found:
-                raise self._unknown(name)
+                raise self._unknown(bare, version)
             wanted.append(found[0])
         for record in wanted:
             self._visit(record)
@@ -154,7 +155,11 @@ class Closure:
             )
         return next((c for c in candidates if c.name in self._visiting), candidates[0])
 
-    def _unknown(self, name: str) -> StepError:
+    def _unknown(self, name: str, version: str = "") -> StepError:
+        there = self._universe.best(name)
+        if version and there is not None:
+            hint = f"write {name}={there.version}, or leave the version out"
+            return StepError(f"package {name} has no version {version} in this Debian release; it has {there.version}", hint=hint)
         near = self._universe.near(name)
         known = "https://packages.debian.org lists what there is"
         hint = f"did you mean {' or '.join(near)}?" if near else known

@@ -217,10 +217,17 @@ class Client:
         if answer.status in (401, 403):
             raise self._not_allowed(answer)
         said = _reason(answer)
-        raise RefusedError(f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}")
+        hint = "the registry has trouble of its own: its log says which; try again later" if answer.status >= 500 else ""
+        raise RefusedError(f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}", hint=hint)
 
     def _not_allowed(self, answer: HttpResponse) -> RefusedError:
         said = _reason(answer)
+        if not self.access.endpoint.owns(answer.url):
+            host = urlsplit(answer.url).netloc
+            return RefusedError(
+                f"{self.name}: the registry sent us on to {host}, which answered {answer.status}{said and f', {said}'}",
+                hint="credentials of one host are never shown to another: the registry must send on with a ready address",
+            )
         return login_needed(self.access, f"the registry answered {answer.status}{said and f', {said}'}")
 
 

@@ -6,7 +6,7 @@ One archive fits both image stores of Docker: ``manifest.json`` is what the over
 which are the blobs of our store as they are.
 
 A layer that the engine has may be left out: overlay2 looks for the chain of layers before it opens a file, containerd
-for the blob by its digest. Neither promises it, so `load_image` sends everything when the short archive is refused.
+for the unpacked chain (and misses an absent blob only when the image is saved or pushed).
 """
 
 from __future__ import annotations
@@ -14,16 +14,12 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
-from typing import IO, Protocol, cast
+from typing import IO, cast
 
-from aac_plugins.oci.documents import About, History, write_image
 from aac_plugins.oci.manifests import descriptor_to_json
 from aac_tasks.contracts.canonical import JsonObject, canonical
-from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, Digest, ImageRef, Platform, StoredImage
-from aac_tasks.contracts.roles import BaseImage
+from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, ImageRef, StoredImage
 from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
 
@@ -31,59 +27,12 @@ _PIECE = 1 << 20
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 
 
-@dataclass(frozen=True)
-class EngineImage:
-    """What an engine says of an image. ``id`` is the digest of its configuration (overlay2) or manifest (containerd).
-
-    ``layers`` are the digests of the uncompressed tars, lowest first.
-    """
-
-    id: str
-    layers: tuple[str, ...]
-
-
-class Engine(Protocol):
-    """The two questions that loading needs."""
-
-    def inspect(self, name: str) -> EngineImage | None:
-        """The image of that name (or digest), None when there is none. Never a list of all."""
-        ...
-
-    def load(self, archive: IO[bytes]) -> None:
-        """Load an archive; StepError with the engine's own words when it refuses."""
-        ...
-
-
-def load_image(image: StoredImage, names: Sequence[str], engine: Engine, blobs: BlobStore, *, like: Sequence[str] = ()) -> int:
-    """Let the engine have ``image`` under ``names``; how many bytes were sent, 0 when it had it already.
-
-    The image that the first name stands for until now, and those in ``like`` (a base), tell which layers it has.
-    StepError when it refuses, or says afterwards that a name stands for something else.
-    """
-    present = [engine.inspect(name) for name in names]
-    if present and all(_is(image, found) for found in present):
-        return 0
-    candidates = [*present[:1], *(engine.inspect(name) for name in like)]
-    shared = max((_shared(image, found) for found in candidates if found is not None), default=0)
-    sent = _load(image, names, shared, engine, blobs)
-    for name in names:
-        if not _is(image, found := engine.inspect(name)):
-            raise StepError(f"the engine loaded {name}, but names {found.id if found else 'no image'} when asked for it")
-    return sent
-
-
-def base_image(base: BaseImage, name: str, platform: Platform, blobs: BlobStore) -> StoredImage:
-    """The base alone as an image, to be loaded under the name that a Dockerfile's FROM has (``dockerfile_from``)."""
-    history = tuple(History(f"base {name}") for _ in base.layers)
-    return write_image(base.layers, base.config, blobs, platform=platform, about=About(history=history))
-
-
 def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *, without: int = 0) -> IO[bytes]:
     """``image`` under ``names`` as a tar to be read or sent; seekable, nothing is copied until it is read.
 
     The lowest ``without`` layers are left out. Equal images give equal bytes. Close it, or use it in ``with``.
     """
-    references = [str(ImageRef.parse(name)) for name in names]
+    references = [_reference(name) for name in names]
     documents = {
         "oci-layout": canonical(_LAYOUT),
         "index.json": canonical(_index(image, references)),
@@ -100,28 +49,10 @@ def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *,
     return cast("IO[bytes]", io.BufferedReader(_Joined([*parts, bytes(2 * tarfile.BLOCKSIZE)]), _PIECE))
 
 
-def _load(image: StoredImage, names: Sequence[str], without: int, engine: Engine, blobs: BlobStore) -> int:
-    with write_archive(image, names, blobs, without=without) as archive:
-        size = archive.seek(0, io.SEEK_END)
-        archive.seek(0)
-        try:
-            engine.load(archive)
-        except StepError:
-            if not without:
-                raise
-        else:
-            return size
-    return size + _load(image, names, 0, engine, blobs)
-
-
-def _is(image: StoredImage, found: EngineImage | None) -> bool:
-    return found is not None and found.id in (image.config.digest, image.manifest.digest)
-
-
-def _shared(image: StoredImage, found: EngineImage) -> int:
-    """How many of the lowest layers are the same: a layer is known by itself and all below it."""
-    pairs = zip((layer.diff_id for layer in image.layers), found.layers, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+def _reference(name: str) -> str:
+    """The whole name; an archive's must have a tag."""
+    reference = ImageRef.parse(name)
+    return str(reference.with_tag(reference.tag or "latest"))
 
 
 def _index(image: StoredImage, references: Sequence[str]) -> JsonObject:
@@ -133,7 +64,7 @@ def _index(image: StoredImage, references: Sequence[str]) -> JsonObject:
     for reference in references:
         annotations = {
             "io.containerd.image.name": reference,
-            "org.opencontainers.image.ref.name": ImageRef.parse(reference).tag or "latest",
+            "org.opencontainers.image.ref.name": ImageRef.parse(reference).tag,
         }
         entries.append({**descriptor_to_json(image.manifest), "annotations": annotations})
     manifests = entries or [descriptor_to_json(image.manifest)]
@@ -149,7 +80,7 @@ def _manifest(image: StoredImage, references: Sequence[str]) -> JsonObject:
 
 
 def _path(blob: Descriptor) -> str:
-    return f"blobs/sha256/{Digest(blob.digest).hex}"
+    return f"blobs/sha256/{blob.digest.hex}"
 
 
 def _header(name: str, size: int) -> bytes:

@@ -63,7 +63,7 @@ class _Tree:
         """Lay one layer over what is there."""
         self._fresh = {self._root}
         for member in archive:
-            self._where = f"{layer}: {member.name}"
+            self._where = f"{layer}: member {member.name!r}:"
             try:
                 self._place(member, archive)
             except OSError as error:
@@ -125,7 +125,7 @@ class _Tree:
             os.close(handle)
 
     def _hard_link(self, path: str, member: tarfile.TarInfo) -> None:
-        parts = self._parts(member.linkname)
+        parts = self._parts(member.linkname, f"its hard link to {member.linkname!r}")
         source = f"{self._resolve(parts[:-1])}/{parts[-1]}" if parts else self._root
         kind = _kind(source)
         if kind is None or not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
@@ -140,13 +140,13 @@ class _Tree:
         self._known.add(path)
         self._folders[path] = _mode(member), _date(member)
 
-    def _parts(self, name: str) -> list[str]:
-        """A member's path in parts; StepError for an absolute one and for ``..``."""
+    def _parts(self, name: str, what: str = "its path") -> list[str]:
+        """A member's path in parts; StepError for an absolute one and for ``..``, which calls it ``what``."""
         if name.startswith("/"):
-            raise self._refuse(f"{name!r} is an absolute path")
+            raise self._refuse(f"{what} is an absolute path")
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if ".." in parts:
-            raise self._refuse(f"{name!r} leads out of the image")
+            raise self._refuse(f"{what} leads out of the image")
         return parts
 
     def _resolve(self, parts: list[str]) -> str:
@@ -233,7 +233,7 @@ class _Tree:
         self._known = {p for p in self._known if p != path and not p.startswith(f"{path}/")}
 
     def _refuse(self, why: str) -> StepError:
-        return StepError(f"{self._where} {why}")
+        return StepError(f"{self._where} {why}", hint="no honest tool writes such a layer: take another base image")
 
 
 def _mode(member: tarfile.TarInfo) -> int:

@@ -55,8 +55,11 @@ def write_file(root: Path, path: str, text: str) -> None:
 def make_folder(root: Path, path: str) -> Path:
     """A folder inside the root, with its parents."""
     place = resolve_in(root, path)
+    missing = [p for p in (place, *place.parents) if not p.exists()]
     try:
-        place.mkdir(mode=0o755, parents=True, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            made.chmod(0o755)  # whatever the umask: the agent's user is another one
     except OSError as error:
         raise StepError(f"{path} in the image can't be a folder: {error.strerror}") from error
     return place

@@ -51,7 +51,7 @@ class OciRuntime:
             return Probe(False, reason=f"{self.name} is not installed")
         if self.name == "runc" and os.geteuid() != 0:
             return Probe(False, reason="runc without root can't run an agent as its image's user")
-        version = tools.run(Process((self.name, "--version"), timeout=2.0)).stdout.partition("\n")[0]
+        version = tools.run(Process((self.name, "--version"), timeout=10.0)).stdout.partition("\n")[0]
         sweep_groups(PROBES)
         with tools.scratch() as folder:
             done = self._try(folder, tools)
@@ -62,6 +62,7 @@ class OciRuntime:
     def _try(self, folder: Path, tools: Tools) -> Completed:
         root = folder / "root"
         root.mkdir()
+        root.chmod(0o755)  # whatever the umask: agents' users are not ours, and a refusal here would change the test's key
         hosts = tuple(Place(path, Path(path).resolve(), read_only=True) for path in PROBED if Path(path).exists())
         launch = Launch(("/bin/true",), {"PATH": "/bin:/usr/bin"}, "/", User(1, 1))
         write_private(folder / "config.json", config_json(root, launch, InstanceSpec("probe"), hosts, _host()))

@@ -13,8 +13,6 @@ import pytest
 
 from aac_plugins.bases.debian import DebianBase
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -50,9 +48,11 @@ def serving(folder: Path, served: Served) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:  # else a failed test leaves a thread that never ends
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture
@@ -99,8 +99,7 @@ def make_tools(tmp_path: Path) -> MakeTools:
         cache.mkdir(parents=True, exist_ok=True)
         cancelled = threading.Event()
         shop = Workshop(
-            processes=Processes(environment=full, tell=said.append, cancelled=cancelled),
-            network=Http(environment=full, offline=offline, cancelled=cancelled),
+            tell_output=said.append,
             blobs=blobs,
             scratch=blobs.scratch,
             cache=cache,

@@ -15,8 +15,6 @@ from pathlib import Path
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.http import Http
-from aac_tasks.steps.process import Processes
 from aac_tasks.steps.tools import StepTools, Workshop
 
 DEBIAN_BASE = LockedBase("debian", "debian:trixie", Platform(), runtime_version="3.13")
@@ -30,8 +28,7 @@ def make_tools(folder: Path, *, offline: bool = False, **environment: str) -> St
     cancelled = threading.Event()
     blobs = Blobs(folder / "store")
     shop = Workshop(
-        processes=Processes(environment=env, tell=lambda line: None, cancelled=cancelled),
-        network=Http(environment=env, offline=offline, cancelled=cancelled),
+        tell_output=lambda line: None,
         blobs=blobs,
         scratch=blobs.scratch,
         cache=folder / "cache",

@@ -124,9 +124,10 @@ def test_an_agent_whose_program_is_missing_does_not_run(stage: Stage, runner: Ru
 
 
 def test_a_test_instance_ends_with_the_run_that_started_it(stage: Stage, runner: Runner) -> None:
-    need(runner.name not in ("crun", "runc"), "a container outlives its minder until the next start finds it")
+    if runner.name in ("crun", "runc"):
+        pytest.skip("a container outlives its minder until the next start finds it")
     instance = stage.start(runner, stage.request(shell("sleep 60"), InstanceSpec("agent")))
-    stage.processes.kill_children(grace=0.5)
+    stage.shop.processes.kill_children(grace=0.5)
     assert runner.status(instance, stage.tools).state != "running"
     runner.stop(instance, stage.tools)
 

@@ -1,0 +1,94 @@
+"""SIGINT and SIGTERM while steps run: the run is cancelled, children end, and what was finished is kept. A second signal
+ends at once: children are killed, and nothing is waited for.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+"""128 + the signal's number, as a shell reports it."""
+
+AT_ONCE = 2.0
+"""Seconds that killing children may take after the second signal."""
+
+KEPT = "what was finished is kept, and the next run goes on from there"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came; handled as Ctrl-C is, with an exit code of its own."""
+
+
+def raise_interrupt(number: int) -> None:
+    """What a command line does: the exception that Python knows for it."""
+    if number == signal.SIGTERM:
+        raise Terminated(f"terminated; {KEPT}")
+    raise KeyboardInterrupt(f"interrupted; {KEPT}")
+
+
+def raise_exit(number: int) -> None:
+    """For a program that is not ours (doit) and would show a traceback of KeyboardInterrupt."""
+    raise SystemExit(CODES[signal.Signals(number)])
+
+
+def install(
+    cancel: Callable[[], None], kill: Callable[[], None], leave: Callable[[int], None], came: list[int] | None = None
+) -> Callable[[], None]:
+    """Handle both signals from now on; what is given back puts things as they were.
+
+    The first calls ``cancel`` and then ``leave`` (which raises) in the main thread, the second ``kill`` and ends the
+    process; ``came`` collects their numbers. Outside of the main thread (an embedding program) signals are left as they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    came = [] if came is None else came
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            _end(number, kill)
+        cancel()
+        leave(number)
+
+    before = {number: signal.signal(number, handle) for number in CODES}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    return restore
+
+
+@contextmanager
+def interruptible(cancel: Callable[[], None], kill: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """While inside, each of the two signals calls ``cancel`` and raises in the main thread; see `install`.
+
+    Whatever was raised or returned after a signal came, by cleaning up that was cut short, the interrupt is the outcome.
+    """
+    came: list[int] = []
+    restore = install(cancel, kill, raise_interrupt, came)
+    try:
+        yield
+    except BaseException:
+        if came:
+            raise_interrupt(came[0])
+        raise
+    else:
+        if came:
+            raise_interrupt(came[0])
+    finally:
+        if not came:  # else the process is about to end, and a second signal is still to end it at once
+            restore()
+
+
+def _end(number: int, kill: Callable[[], None]) -> None:
+    """In a thread of its own: the main thread may hold the very lock that ``kill`` needs."""
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    killer.join(AT_ONCE)
+    os._exit(CODES[signal.Signals(number)])

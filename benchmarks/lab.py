@@ -1,0 +1,193 @@
+"""Everything that is measured, made in a temporary folder: the wheel, a venv with it, projects, and their peers' files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import Place, clean_environment
+
+ROOT = Path(__file__).resolve().parents[1]
+_SOURCES = ("aac_tasks", "aac_agent", "plugins", "schemas", "pyproject.toml", "README.md", "LICENSE")
+
+_AGENT = """\
+apiVersion: agent.dev/v1
+kind: Agent
+metadata: {{name: {name}, version: "1.0"}}
+spec:
+  runtime: python
+  model: {{provider: openai, name: gpt-4o-mini}}
+  dependencies: {dependencies}
+  entrypoint: [python3, main.py]
+  ports: [{{container: 8080}}]
+"""
+
+_MAIN = """\
+import http.server
+import os
+
+http.server.HTTPServer(("0.0.0.0", int(os.environ.get("PORT", "8080"))), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+STEPS = ("parse", "lock", "dockerfile", "image", "test")
+"""What plain `doit` runs for one agent, each after the one before: the peers' graph."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is built and how often each thing is measured."""
+
+    dependencies: tuple[str, ...] = ("numpy==2.2.6", "scipy==1.15.3")  # layer of 50 MB, compressed
+    file_mb: int = 600
+    runs: int = 21
+
+
+QUICK = Size(dependencies=("markupsafe==3.0.2",), file_mb=30, runs=2)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Prepared: ``still`` is never edited, ``edited`` is, ``big`` has a file of ``size.file_mb``, ``peers`` has their graphs."""
+
+    size: Size
+    python: str
+    bin: Path
+    still: Place
+    edited: Place
+    big: Place
+    peers: Place
+    ninja: str
+    make: str
+
+    def command(self, name: str) -> str:
+        """A console script of the venv, as pip wrote it."""
+        return str(self.bin / name)
+
+
+def prepare(top: Path, size: Size) -> Lab:
+    """Build and install; takes a minute, most of it downloads."""
+    binaries = top / "venv" / "bin"
+    env = clean_environment(top / "home", top / "cache", [binaries])
+    for name in ("home", "cache", "dist", "still", "edited", "big", "peers"):
+        (top / name).mkdir()
+    _install(top, env)
+    lab = Lab(
+        size,
+        str(binaries / "python"),
+        binaries,
+        still=Place(top / "still", env),
+        edited=Place(top / "edited", env),
+        big=Place(top / "big", env),
+        peers=Place(top / "peers", env),
+        ninja=_ninja(top, env),
+        make=shutil.which("make") or "",
+    )
+    for place in (lab.still, lab.edited):
+        _agent(place, size.dependencies)
+        place.said(lab.command("agent"), "build")
+    _settle(lab)
+    _agent(lab.big, ())
+    _fill(lab.big.folder / "data.bin", size.file_mb)
+    _graphs(lab)
+    return lab
+
+
+def _install(top: Path, env: dict[str, str]) -> None:
+    """The wheel, and nothing beside what it depends on."""
+    source = top / "source"
+    source.mkdir()
+    for name in _SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, source / name)
+    _quietly(env, sys.executable, "-m", "venv", str(top / "venv"))
+    pip = (str(top / "venv/bin/python"), "-m", "pip", "-q", "--disable-pip-version-check")
+    _quietly(env, *pip, "wheel", "--no-deps", "-w", str(top / "dist"), str(source))
+    _quietly(env, *pip, "install", *map(str, (top / "dist").glob("*.whl")))
+
+
+def _ninja(top: Path, env: dict[str, str]) -> str:
+    """Ninja's program out of its wheel (the console script of that would measure Python again)."""
+    if found := shutil.which("ninja"):
+        return found
+    pip = (str(top / "venv/bin/python"), "-m", "pip", "-q", "--disable-pip-version-check")
+    _quietly(env, *pip, "install", "--no-deps", "--target", str(top / "ninja"), "ninja")
+    programs = [p for p in (top / "ninja").rglob("bin/ninja") if p.read_bytes()[:4] == b"\x7fELF"]
+    return str(programs[0]) if programs else ""
+
+
+def _quietly(env: dict[str, str], *argv: str) -> None:
+    done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(argv)}:\n{done.stdout.decode('utf-8', 'replace')}")
+
+
+def _agent(place: Place, dependencies: tuple[str, ...]) -> None:
+    files = {
+        "agent.yaml": _AGENT.format(name=place.folder.name, dependencies=f"[{', '.join(dependencies)}]"),
+        "main.py": _MAIN,
+        "dodo.py": "from aac_tasks.dodo import *\n",
+    }
+    for name, text in files.items():
+        (place.folder / name).write_text(text)
+    (place.folder / ".git").mkdir()  # the root of a workspace
+
+
+def _settle(lab: Lab) -> None:
+    """Until both doors answer by stats: nothing may be younger than the run that looked at it."""
+    manifests = lab.still.folder / ".aac" / "manifest"
+    for _ in range(5):
+        time.sleep(0.1)
+        lab.still.said(lab.command("doit"))
+        lab.still.said(lab.command("agent"), "build")
+        if all((manifests / name).exists() for name in ("doit", "build")):
+            return
+    raise SystemExit("no manifest was written: nothing would be measured")
+
+
+def stat_paths(lab: Lab) -> list[str]:
+    """Every path that `agent build` looks at when nothing changed."""
+    lines = (lab.still.folder / ".aac/manifest/build").read_text().split("\n")
+    return [line.partition("\0")[0] for line in lines[4:-1]]
+
+
+def _fill(path: Path, megabytes: int) -> None:
+    """A file that does not compress."""
+    with path.open("wb") as file:
+        for _ in range(megabytes):
+            file.write(os.urandom(1 << 20))
+
+
+def _graphs(lab: Lab) -> None:
+    """The same five steps in a row, over the same three files, for make, ninja and doit's own file_dep."""
+    folder = lab.peers.folder
+    inputs = ("agent.yaml", "main.py", "agent.lock")
+    for name in inputs:
+        shutil.copy(lab.still.folder / name, folder / name)
+    before = dict(zip(STEPS, ("", *STEPS), strict=False))
+    needs = {step: " ".join([*inputs, *([before[step]] if before[step] else [])]) for step in STEPS}
+    (folder / "Makefile").write_text("all: test\n" + "".join(f"{s}: {needs[s]}\n\ttouch {s}\n" for s in STEPS))
+    ninja = "rule touch\n  command = touch $out\n" + "".join(f"build {s}: touch {needs[s]}\n" for s in STEPS)
+    (folder / "build.ninja").write_text(ninja)
+    (folder / "dodo.py").write_text(
+        textwrap.dedent(f"""\
+            NEEDS = {needs!r}
+
+            def task_steps():
+                for step, needs in NEEDS.items():
+                    yield {{"name": step, "actions": ["touch " + step], "file_dep": needs.split(), "targets": [step]}}
+            """)
+    )
+    time.sleep(0.05)
+    for tool in (lab.make, lab.ninja, lab.command("doit")):
+        if tool:
+            lab.peers.said(tool)
+            lab.peers.said(tool)

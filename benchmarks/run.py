@@ -1,0 +1,123 @@
+"""Prepare, measure interleaved, print the table; ``--write`` puts it into docs/performance.md.
+
+python -m benchmarks            about three minutes
+python -m benchmarks --quick    a small set of everything, to see that it works
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+if __package__ in (None, ""):  # `python benchmarks/run.py`
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.lab import QUICK, ROOT, Lab, Size, prepare
+from benchmarks.rows import PEAK, PEAK_MB, Peak, Row, peak, rows
+
+PAGE = ROOT / "docs" / "performance.md"
+BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 when every goal was met or ``--quick`` was asked, 1 when one was not."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, two runs of each")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--runs", type=int, default=0, help="how often each thing is measured")
+    args = parser.parse_args(argv)
+    chosen = QUICK if args.quick else Size()
+    size = Size(chosen.dependencies, chosen.file_mb, args.runs or chosen.runs)
+    with tempfile.TemporaryDirectory(prefix="aac-benchmarks-") as top:
+        print("preparing: wheel, venv, projects …", file=sys.stderr)
+        lab = prepare(Path(top), size)
+        measured = rows(lab)
+        measure(measured, size.runs)
+        memory = peak(lab)
+    lines = list(table(measured, memory, lab))
+    print("\n".join(lines))
+    if args.write:
+        write(lines)
+    return 0 if args.quick or all(met is not False for met in _verdicts(measured, memory)) else 1
+
+
+def measure(measured: Sequence[Row], runs: int) -> None:
+    """Every work once, then again: what else the machine does meets all of them alike."""
+    for row in measured:
+        row.run()  # warm: the first run reads from the disk
+    for number in range(runs):
+        print(f"\rrun {number + 1} of {runs}", end="", file=sys.stderr, flush=True)
+        for row in measured:
+            row.series.samples.append(row.run())
+    print(file=sys.stderr)
+
+
+def table(measured: Sequence[Row], memory: Peak, lab: Lab) -> Iterator[str]:
+    """The table in Markdown, and the line below it that says where it comes from."""
+    yield "| work | median ms | fastest ms | CPU ms | beside | goal | met |"
+    yield "|---|--:|--:|--:|---|---|---|"
+    by_name = {row.name: row for row in measured}
+    for row in measured:
+        other = by_name.get(row.beside)
+        beside, goal = _beside(row, other), _goal(row)
+        yield (
+            f"| {row.name} | {row.series.median:.1f} | {row.series.fastest:.1f} | {row.series.cpu:.1f} "
+            f"| {beside} | {goal} | {_word(_met(row, other))} |"
+        )
+    ours = f"{memory.ours:.0f} MB, children up to {memory.children:.0f} MB"
+    yield f"| {PEAK} ({lab.size.file_mb} MB) | | | | {ours} | ≤ {PEAK_MB:.0f} MB | {_word(memory.ours <= PEAK_MB)} |"
+    yield ""
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    load = os.getloadavg()[0]
+    yield (
+        f"{today}, {os.cpu_count()} CPUs, load average {load:.1f}, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}; {lab.size.runs} interleaved runs of each; "
+        f"dependencies {' '.join(lab.size.dependencies)}."
+    )
+
+
+def _beside(row: Row, other: Row | None) -> str:
+    if other is None:
+        return ""
+    if row.more:
+        return f"+{row.series.median - other.series.median:.0f} ms on {other.name}"
+    return f"{row.series.median / other.series.median:.2f} × {other.name}"
+
+
+def _goal(row: Row) -> str:
+    return f"≤ {row.factor:g} ×" if row.factor else f"≤ +{row.more:.0f} ms" if row.more else ""
+
+
+def _met(row: Row, other: Row | None) -> bool | None:
+    if other is None or not (row.factor or row.more):
+        return None
+    allowed = other.series.median * row.factor if row.factor else other.series.median + row.more
+    return row.series.median <= allowed
+
+
+def _verdicts(measured: Sequence[Row], memory: Peak) -> Iterator[bool | None]:
+    by_name = {row.name: row for row in measured}
+    yield from (_met(row, by_name.get(row.beside)) for row in measured)
+    yield memory.ours <= PEAK_MB
+
+
+def _word(met: bool | None) -> str:
+    return "" if met is None else "yes" if met else "no"
+
+
+def write(lines: Sequence[str]) -> None:
+    """Put the table between the page's markers."""
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    tail = rest.partition(END)[2]
+    text = "\n".join(lines)
+    PAGE.write_text(f"{head}{BEGIN}\n{text}\n\n{END}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""What the engine is asked to create for an instance.
+
+Source: https://docs.docker.com/reference/api/engine/, ContainerCreate.
+"""
+
+from __future__ import annotations
+
+import re
+
+from aac_plugins.runners.mounts import places
+from aac_tasks.contracts.actions import InstanceSpec, Mount, PortMapping
+from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.image import ImageConfig
+from aac_tasks.contracts.running import RunRequest
+from aac_tasks.contracts.tools import Tools
+
+LABEL = "dev.agent.instance"
+"""Names an instance's folder, so that a container is found again although its id was never written down."""
+
+
+def local_name(config: ImageConfig, fallback: str) -> str:
+    """``name:version`` from the image's labels, as ``docker images`` shows it."""
+    name = config.labels.get("dev.agent.name") or config.labels.get("org.opencontainers.image.title") or fallback
+    version = config.labels.get("org.opencontainers.image.version") or "latest"
+    return f"{name.lower()}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)[:128]}"
+
+
+def container_json(request: RunRequest, image: str, address: str, tools: Tools) -> dict[str, Json]:
+    """The body of /containers/create. Holds the environment, secrets included."""
+    instance = request.instance
+    body: dict[str, Json] = {
+        "Image": image,
+        "Hostname": instance.name[:63],
+        "Env": [f"{name}={value}" for name, value in request.env.items()],
+        "ExposedPorts": {f"{p.container}/{p.protocol}": {} for p in instance.ports},
+        "Labels": {LABEL: str(request.state), "dev.agent.name": instance.name},
+        "HostConfig": _host(request, address, tools),
+    }
+    if instance.command:
+        body["Cmd"] = list(instance.command)
+    return body
+
+
+def _host(request: RunRequest, address: str, tools: Tools) -> dict[str, Json]:
+    instance = request.instance
+    isolation, limits = instance.isolation, instance.limits
+    loopback = "127.0.0.1" if address in ("127.0.0.1", "localhost") else ""
+    host: dict[str, Json] = {
+        "PortBindings": {f"{p.container}/{p.protocol}": [_binding(p, loopback)] for p in instance.ports},
+        "ReadonlyRootfs": isolation.read_only_root,
+        "CapDrop": ["ALL"],
+        "CapAdd": [name.upper().removeprefix("CAP_") for name in isolation.cap_add],
+        "SecurityOpt": ["no-new-privileges:true"],
+        "Memory": limits.memory,
+        "NanoCpus": int(limits.cpu * 1_000_000_000),
+        "Mounts": [entry for mount in instance.mounts for entry in _mounts(mount, instance, tools)],
+    }
+    if isolation.dns:
+        host["Dns"] = list(isolation.dns)
+    if isolation.network:
+        host["NetworkMode"] = isolation.network
+    if request.detach and instance.restart:
+        name, _, count = instance.restart.partition(":")
+        host["RestartPolicy"] = {"Name": name, "MaximumRetryCount": int(count or 0)}
+    return host
+
+
+def _binding(port: PortMapping, address: str) -> dict[str, Json]:
+    return {"HostIp": address, "HostPort": str(port.host) if port.host else ""}
+
+
+def _mounts(mount: Mount, instance: InstanceSpec, tools: Tools) -> list[Json]:
+    """Binds and targets are checked as for every runner; volumes are the engine's own, by agent."""
+    if mount.type == "volume":
+        name = f"{instance.name}-{mount.source or 'anonymous'}"
+        return [{"Type": "volume", "Source": name, "Target": mount.target, "ReadOnly": mount.read_only}]
+    entries: list[Json] = []
+    for place in places((mount,), tools):
+        if place.source is None:
+            options: Json = {"SizeBytes": place.size, "Mode": 0o1777}
+            entries.append({"Type": "tmpfs", "Target": place.target, "TmpfsOptions": options})
+        else:
+            entries.append({"Type": "bind", "Source": str(place.source), "Target": place.target, "ReadOnly": place.read_only})
+    return entries

@@ -1,0 +1,2 @@
+echo no database here >&2
+exit 3

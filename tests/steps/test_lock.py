@@ -1,0 +1,72 @@
+"""What step lock keeps, and what it resolves again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from aac_tasks.catalog import Catalog, Table
+from aac_tasks.contracts.actions import LockAction
+from aac_tasks.contracts.image import Platform
+from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, Lock, LockedBase, LockedDependencies, LockedFile
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.steps.lock import make_lock
+
+ASKED = LockAction("lang", BaseRequest("ground", "ground:1"), DependencyRequest(("a",)), (Platform(),))
+
+
+@dataclass
+class Day:
+    """A base, a runtime and a builder; every answer names the day on which it was given."""
+
+    number: int = 1
+    name: str = "ground"
+    asked: list[str] = field(default_factory=list)
+
+    def resolve(self, request: BaseRequest | DependencyRequest, where: object, tools: Tools) -> LockedBase | LockedDependencies:
+        if isinstance(request, BaseRequest):
+            self.asked.append("base")
+            return LockedBase("ground", f"day {self.number}", cast("Platform", where))
+        self.asked.append("dependencies")
+        return LockedDependencies((LockedFile("a", f"{self.number}", "https://example.org/a", "0" * 64),))
+
+    def can_build(self, needs: frozenset[str], tools: Tools) -> str:
+        return ""
+
+
+class Quiet:
+    def progress(self, text: str) -> None: ...
+
+
+def lock_again(action: LockAction, previous: Lock | None, number: int) -> tuple[Lock, list[str]]:
+    day: Any = Day(number)
+    empty: Any = Table("nothing")
+    one: Any = Table("thing", {"ground": day, "lang": day})
+    catalog = Catalog(one, one, one, empty, empty, empty, empty)
+    return make_lock(action, catalog, cast("Tools", Quiet()), previous=previous), day.asked
+
+
+def test_a_platform_that_is_added_moves_nothing_of_the_others() -> None:
+    first, _ = lock_again(ASKED, None, 1)
+    second, asked = lock_again(replace(ASKED, platforms=(Platform(), Platform("linux", "arm64"))), first, 2)
+    assert second.platforms[0] == first.platforms[0]
+    assert asked == ["base", "dependencies"]
+
+
+def test_an_edited_dependency_does_not_move_the_base() -> None:
+    first, _ = lock_again(ASKED, None, 1)
+    second, asked = lock_again(replace(ASKED, dependencies=DependencyRequest(("b",))), first, 2)
+    assert second.platforms[0].base == first.platforms[0].base
+    assert asked == ["dependencies"]
+
+
+def test_another_base_resolves_the_dependencies_for_it() -> None:
+    first, _ = lock_again(ASKED, None, 1)
+    _, asked = lock_again(replace(ASKED, base=BaseRequest("ground", "ground:2")), first, 2)
+    assert asked == ["base", "dependencies"]
+
+
+def test_to_ask_for_an_update_is_to_forget_the_lock_before() -> None:
+    second, asked = lock_again(ASKED, None, 2)
+    assert asked == ["base", "dependencies"]
+    assert second.platforms[0].base.reference == "day 2"
