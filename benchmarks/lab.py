@@ -81,7 +81,10 @@ def prepare(top: Path, size: Size) -> Lab:
         size,
         str(binaries / "python"),
         binaries,
-        *(Place(top / name, env) for name in ("still", "edited", "big", "peers")),
+        still=Place(top / "still", env),
+        edited=Place(top / "edited", env),
+        big=Place(top / "big", env),
+        peers=Place(top / "peers", env),
         ninja=_ninja(top, env),
         make=shutil.which("make") or "",
     )
@@ -145,7 +148,7 @@ def _settle(lab: Lab) -> None:
         time.sleep(0.1)
         lab.still.said(lab.command("doit"))
         lab.still.said(lab.command("agent"), "build")
-        if {"doit", "build"} <= {p.name for p in Path(manifests).iterdir()}:
+        if all((manifests / name).exists() for name in ("doit", "build")):
             return
     raise SystemExit("no manifest was written: nothing would be measured")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import re
 import signal
@@ -57,12 +58,6 @@ class Command:
         found = ((when, line, OUTCOME.match(line)) for when, line in list(self.lines))
         return {match[1]: (when, line[0]) for when, line, match in found if match}
 
-    def wait_for(self, step: str) -> None:
-        """Until the step's line came, or the command ended."""
-        end = time.monotonic() + SECONDS
-        while step not in self.outcomes() and self.child.poll() is None and time.monotonic() < end:
-            time.sleep(0.0005)
-
     def end(self) -> int:
         """Its exit code, when all its lines are read. Whatever outlives it may have its pipe, so no waiting for that."""
         code = self.child.wait(SECONDS)
@@ -84,30 +79,6 @@ class Aim:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """What an undisturbed run took: seconds at which each step's line came, counted from the start; ``whole`` at the end."""
-
-    ends: Mapping[str, float]
-    whole: float
-
-    @classmethod
-    def of(cls, command: Command) -> Pace:
-        """Of a command that ended."""
-        return cls({s: when - command.began for s, (when, _) in command.outcomes().items()}, time.monotonic() - command.began)
-
-    def seconds(self, step: str) -> float:
-        """How long the step took, judging it included."""
-        return self.ends[step] - self.ends[STEPS[STEPS.index(step) - 1]]
-
-    def wait(self, aim: Aim, command: Command) -> bool:
-        """Until the moment; whether the command still runs then."""
-        if aim.step:
-            command.wait_for(STEPS[STEPS.index(aim.step) - 1])
-        time.sleep(aim.share * (self.seconds(aim.step) if aim.step else self.whole))
-        return command.child.poll() is None
-
-
-@dataclass(frozen=True)
 class Ground:
     """Where an agent lives, for looking at it from outside."""
 
@@ -122,6 +93,11 @@ class Ground:
     def step_under_way(self) -> str:
         """The one without a stamp: it is deleted when its step begins. "" between steps."""
         return next((step for step in STEPS if not self.stamp(step).exists()), "")
+
+    def seconds(self) -> dict[str, float]:
+        """How long each step's last run took."""
+        stamps = {step: StampFile(self.stamp(step).parent).read() for step in STEPS}
+        return {step: stamp.seconds for step, stamp in stamps.items() if stamp}
 
     def outputs(self, step: str) -> dict[str, object]:
         """What the step's last run said."""
@@ -177,13 +153,18 @@ class Ground:
 
     def processes(self) -> dict[int, str]:
         """Living processes that have to do with the folders: by command line, environment, place, or root (in mountinfo)."""
-        found = {}
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and int(process.name) != os.getpid():
-                with contextlib.suppress(OSError):
-                    if self._concerns(process):
-                        found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        return found
+        others = (p for p in Path("/proc").iterdir() if p.name.isdigit() and int(p.name) != os.getpid())
+        words = ((int(p.name), self._words(p)) for p in others)
+        return {number: text for number, text in words if text is not None}
+
+    def _words(self, process: Path) -> str | None:
+        """Its command line when it has to do with the folders."""
+        try:
+            if self._concerns(process):
+                return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        except OSError:  # it ended meanwhile
+            return None
+        return None
 
     def _concerns(self, process: Path) -> bool:
         top = str(self.project.parent)
@@ -192,6 +173,27 @@ class Ground:
         texts = [(process / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ", "mountinfo")]
         links = [str((process / name).readlink()) for name in ("cwd", "exe", "root")]
         return any(top in text for text in (*texts, *links))
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long an undisturbed run takes, in seconds: each step, and all from start to end."""
+
+    steps: Mapping[str, float] = field(default_factory=dict)
+    whole: float = math.inf
+
+    def least(self, other: Pace) -> Pace:
+        """Of two runs: what did not come from a busy machine."""
+        steps = {step: min(seconds, self.steps.get(step, math.inf)) for step, seconds in other.steps.items()}
+        return Pace(steps, min(self.whole, other.whole))
+
+    def wait(self, aim: Aim, command: Command, ground: Ground) -> bool:
+        """Until the moment; whether the command still runs then."""
+        end = time.monotonic() + SECONDS
+        while aim.step and ground.stamp(aim.step).exists() and command.child.poll() is None and time.monotonic() < end:
+            time.sleep(0.0005)
+        time.sleep(aim.share * (self.steps[aim.step] if aim.step else self.whole))
+        return command.child.poll() is None
 
 
 def _free(place: Path) -> bool:

@@ -45,7 +45,7 @@ AGENT = """
       image: {{registry: oci:dist}}
       deploy: {{target: process}}
     """
-PAYLOAD = 6 << 20
+PAYLOAD = 2 << 20
 """Bytes that don't compress: they make image, test, push and deploy long enough to be hit inside."""
 
 

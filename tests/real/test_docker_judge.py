@@ -19,7 +19,6 @@ from aac_plugins.oci.engine_context import context_folder
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import TreeRequest
-from aac_tasks.state.blobs import Blobs
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.ignore import parse_ignore_file
 from aac_tasks.state.lock_file import read_lock
@@ -96,7 +95,6 @@ class Built:
 
     project: Project
     image: StoredImage
-    blobs: Blobs
     stage: Stage
 
     @property
@@ -110,7 +108,7 @@ class Built:
         assert lock is not None
         locked, base = lock.platforms[0].base, DebianBase()
         name = base.dockerfile_from(locked)
-        image = base_image(base.fetch(locked, self.stage.tools), name, locked.platform, self.blobs)
+        image = base_image(base.fetch(locked, self.stage.tools), name, locked.platform, self.stage.blobs)
         load_image(Api(str(engine.socket)), image, [name], self.stage.tools)
         return name
 
@@ -132,9 +130,7 @@ def build(project: Project, files: Mapping[str, str | bytes], stage: Stage) -> B
     project.write(files)
     project.agent("build").ok()
     shown = json.loads(project.agent("inspect", "--json").ok().stdout)
-    stage.blobs = Blobs(Path(project.env["XDG_CACHE_HOME"], "aac"))
-    stage.tools = stage.tools_of("agent")
-    return Built(project, decode(StoredImage, shown["image"]), stage.blobs, stage)
+    return Built(project, decode(StoredImage, shown["image"]), stage)
 
 
 def variant(project: Project, stage: Stage) -> Built:
@@ -161,13 +157,18 @@ def assert_equal(built: Built, engine: Engine, tag: str, folder: Path) -> Tree:
     assert configuration(engine, tag) == configuration(engine, ours)
     theirs = exported(engine, tag, folder)
     assert len(theirs) > 1000
-    assert differences(theirs, unpacked(built.image, built.blobs, folder / "root")) == {}
+    assert differences(theirs, unpacked(built.image, built.stage.blobs, folder / "root")) == {}
     return theirs
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path / "stage")
+def stage(tmp_path: Path, aac_cache: Path) -> Stage:
+    """A step's tools, with the store that the commands of `project` fill."""
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    (aac_cache / "aac").mkdir(exist_ok=True)
+    (folder / "store").symlink_to(aac_cache / "aac")
+    return Stage(folder)
 
 
 def test_an_engine_builds_the_example_to_the_very_image_that_we_build(

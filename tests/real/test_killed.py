@@ -8,10 +8,12 @@ import secrets
 import shutil
 import signal
 import sys
+import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,13 +21,13 @@ import pytest
 from real.kill_shots import STEPS, Aim, Command, Ground, Pace, kill
 from real.kill_yard import Yard, make_yard, package_index
 
-from aac_tasks.testing import need
+from aac_tasks.testing import command, need
 
 KILLED = ("lock", "image", "test", "push", "deploy")
 DOIT = (sys.executable, "-m", "doit", "push", "deploy")
 IN_EACH_STEP = 8
 ANYWHERE = 10
-TRIES = 40
+SPARE = 40
 """Shots that may miss their step, because another was faster or slower than it was, all steps together."""
 
 
@@ -37,7 +39,7 @@ class Range:
     env: dict[str, str]
     made: dict[int, dict[str, object]] = field(default_factory=dict)
     version: int = 0
-    pace: Pace = field(default_factory=lambda: Pace({}, 0.0))
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def ground(self) -> Ground:
@@ -61,7 +63,7 @@ class Range:
             self.turn()
             run = self.start(*DOIT)
             assert run.end() == 0, run.said
-            self.pace = Pace.of(run)
+            self.pace = self.pace.least(Pace(self.ground.seconds(), time.monotonic() - run.began))
             made = self.ground.made()
             assert self.made.setdefault(self.version, made) == made
 
@@ -102,60 +104,115 @@ class Range:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.fixture
-def shooting(tmp_path: Path) -> Iterator[Range]:
-    """A yard that has seen undisturbed runs."""
+@pytest.fixture(scope="module")
+def ranges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Range]]:
+    """A yard for each of two cores, with a cache of its own; each has seen undisturbed runs."""
     need(os.geteuid() == 0 and shutil.which("runc"), "runc as root is not here")
-    with package_index(tmp_path / "index") as index:
-        yard = make_yard(tmp_path, f"target-{secrets.token_hex(3)}")
-        yard.project.write({"dodo.py": "from aac_tasks.dodo import *\n"})
-        place = Range(yard, yard.environment(index))
+    top = tmp_path_factory.mktemp("killed")
+    with package_index(top / "index") as index:
+        places = [_range(top / str(number), index) for number in range(2)]
         try:
-            place.warm()
-            yield place
+            with ThreadPoolExecutor(len(places)) as pool:
+                list(pool.map(Range.warm, places))
+            yield places
         finally:
-            place.close()
+            for place in places:
+                place.close()
+
+
+def _range(top: Path, index: str) -> Range:
+    yard = make_yard(top, f"target-{secrets.token_hex(3)}")
+    yard.project.write({"dodo.py": "from aac_tasks.dodo import *\n"})
+    return Range(yard, yard.environment(index))
+
+
+@dataclass
+class Hunt:
+    """Moments still to be tried, and where the shots landed so far. Used from several threads."""
+
+    wanted: list[Aim]
+    landed: Counter[str] = field(default_factory=Counter)
+    spare: int = SPARE
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, place: Range) -> None:
+        """Shoot until nothing is left to try."""
+        while (aim := self._next()) is not None:
+            hit = shoot(place, aim)
+            with self.lock:
+                self.landed[hit] += hit != "ended"
+                if aim.step and hit != aim.step and self.spare:
+                    self.spare -= 1
+                    self.wanted.insert(0, Aim(aim.step, random.random()))  # noqa: S311
+
+    def _next(self) -> Aim | None:
+        with self.lock:
+            while self.wanted:
+                aim = self.wanted.pop()
+                if not aim.step or self.landed[aim.step] < IN_EACH_STEP:
+                    return aim
+        return None
 
 
 @pytest.mark.real
 @pytest.mark.slow
 def test_a_run_that_is_killed_at_any_of_fifty_moments_is_finished_by_the_next(
-    shooting: Range, capsys: pytest.CaptureFixture[str]
+    ranges: list[Range], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dice = random.Random(50)  # noqa: S311  # moments, not secrets
-    wanted = [Aim(step, (n + dice.random()) / IN_EACH_STEP) for step in KILLED for n in range(IN_EACH_STEP)]
-    wanted += [Aim("", (n + dice.random()) / ANYWHERE) for n in range(ANYWHERE)]
-    dice.shuffle(wanted)
-    landed: Counter[str] = Counter()
-    spare = TRIES
+    anywhere = [Aim("", (n + random.random()) / ANYWHERE) for n in range(ANYWHERE)]  # noqa: S311
+    inside = [Aim(step, (n + random.random()) / IN_EACH_STEP) for step in KILLED for n in range(IN_EACH_STEP)]  # noqa: S311
+    random.shuffle(inside)
+    hunt = Hunt([*inside, *anywhere])  # taken from the end
     began = time.monotonic()
-    while wanted:
-        aim = wanted.pop()
-        hit = shoot(shooting, aim, group=len(wanted) % 2 == 0)
-        landed[hit] += hit != "ended"
-        if aim.step and hit != aim.step and landed[aim.step] < IN_EACH_STEP and spare:
-            spare -= 1
-            wanted.insert(0, Aim(aim.step, dice.random()))
+    with ThreadPoolExecutor(len(ranges)) as pool:
+        list(pool.map(hunt.run, ranges))
     with capsys.disabled():
-        print(f"\n{histogram(landed, shooting.pace)}{time.monotonic() - began:.0f} s")
-    assert all(landed[step] >= IN_EACH_STEP for step in KILLED), landed
-    assert sum(landed.values()) >= 50
+        print(f"\n{histogram(hunt.landed, ranges[0].pace)}{time.monotonic() - began:.0f} s")
+    assert all(hunt.landed[step] >= IN_EACH_STEP for step in KILLED), hunt.landed
+    assert sum(hunt.landed.values()) >= 50
 
 
-def shoot(place: Range, aim: Aim, *, group: bool) -> str:
+def shoot(place: Range, aim: Aim) -> str:
     """One kill and one recovery; which step was hit."""
     place.turn()
     run = place.start(*DOIT)
-    if not place.pace.wait(aim, run):
+    if not place.pace.wait(aim, run, place.ground):
         assert run.end() == 0, run.said
         return "ended"
-    hit = kill(run, place.ground, group=group)
+    hit = kill(run, place.ground, group=random.random() < 0.5)  # noqa: S311
     place.recover(run)
     return hit
 
 
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_any_step_ends_the_run_with_its_code_and_keeps_what_was_finished(
+    ranges: list[Range], number: signal.Signals, code: int
+) -> None:
+    with ThreadPoolExecutor(len(ranges)) as pool:
+        codes = pool.map(lambda place, steps: [interrupt(place, s, number) for s in steps], ranges, (KILLED[:3], KILLED[3:]))
+    assert [one for codes_of_one in codes for one in codes_of_one] == [code] * len(KILLED)
+
+
+def interrupt(place: Range, step: str, number: signal.Signals) -> int:
+    """Signal `agent` in a step, then look and recover; its exit code."""
+    while True:
+        place.turn()
+        run = place.start(*command("agent"), "push" if step == "push" else "deploy")
+        if place.pace.wait(Aim(step, 0.5 * random.random()), run, place.ground):  # noqa: S311
+            run.child.send_signal(number)
+            code = run.end()
+            if code != 0:  # else it was done before the signal came
+                break
+    found = place.ground.processes()
+    assert sorted(line.split()[0] for line in found.values()) == ["httpd", "runc"], f"{found}\n{run.said}"
+    place.recover(run)
+    return code
+
+
 def histogram(landed: Counter[str], pace: Pace) -> str:
     """A bar for each step, and how long it takes."""
-    rows = [(step, landed[step], pace.seconds(step) if step in pace.ends and step != "parse" else 0.0) for step in STEPS]
-    rows += [("between", landed[""], 0.0)]
-    return "".join(f"{name:<12}{count:>3} {'#' * count:<20} {seconds * 1000:6.0f} ms\n" for name, count, seconds in rows if count)
+    rows = [(step, landed[step], f"{pace.steps[step] * 1000:6.0f} ms") for step in STEPS]
+    rows.append(("between", landed[""], ""))
+    return "".join(f"{name:<12}{count:>3} {'#' * count:<20} {long}\n" for name, count, long in rows if count)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from aac_tasks.session import Options, Session, with_environment
 from aac_tasks.testing import Project, clean_environment, need
 
 pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow]
@@ -78,6 +79,7 @@ class Built:
     place: Place
     project: Project
     prefix: Path
+    runner: str
 
     def stamp(self, kind: str) -> dict[str, Any]:
         text = self.project.read(f".aac/agents/hello/steps/{kind}/stamp")
@@ -130,7 +132,8 @@ def _write(project: Project, *, backwards: bool) -> None:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, wheel: Path, aac_cache: Path) -> Iterator[list[Built]]:
     """The agent, tested and pushed in every place."""
-    found = []
+    found: list[Built] = []
+    runner = ""
     for place in PLACES:
         need(place.interpreter.exists(), f"{place.python} is not installed")
         top = tmp_path_factory.mktemp("place")
@@ -140,10 +143,20 @@ def built(tmp_path_factory: pytest.TempPathFactory, wheel: Path, aac_cache: Path
         user.run((*UV, "pip", "install", "--quiet", "--python", "venv/bin/python", str(wheel)), env=_uv_cache(aac_cache)).ok()
         project = Project(top / place.folder, {**user.env, **place.env})
         _write(project, backwards=place.backwards)
-        script = f"umask {place.umask}; exec '{top}/venv/bin/agent' push --allow-host"
+        runner = runner or _runner_of(project)
+        script = f"umask {place.umask}; exec '{top}/venv/bin/agent' push --allow-host --runner {runner}"
         project.run(("/bin/sh", "-c", script)).ok()
-        found.append(Built(place, project, top))
+        found.append(Built(place, project, top, runner))
     yield found
+
+
+def _runner_of(project: Project) -> str:
+    """The first that works here: all take this one, should an engine start or stop meanwhile."""
+    session = Session(with_environment(Options(project.folder, allow_host=True), project.env), lambda event: None)
+    try:
+        return session.hands.runner_choice.name
+    finally:
+        session.close()
 
 
 def _uv_cache(shared: Path) -> dict[str, str]:
@@ -208,7 +221,7 @@ def test_a_second_checkout_takes_image_and_test_from_the_action_cache(built: lis
     second = Project(first.prefix / "second checkout", first.project.env)
     _write(second, backwards=True)
     shutil.copy(first.project.folder / "agent.lock", second.folder)
-    ran = second.run((f"{first.prefix}/venv/bin/agent", "test", "--allow-host", "--json")).ok()
+    ran = second.run((f"{first.prefix}/venv/bin/agent", "test", "--allow-host", "--runner", first.runner, "--json")).ok()
     ended = {s["step"]: s["status"] for s in json.loads(ran.stdout)["steps"]}
     assert ended == {
         "parse:hello": "done",

@@ -51,7 +51,7 @@ class OciRuntime:
             return Probe(False, reason=f"{self.name} is not installed")
         if self.name == "runc" and os.geteuid() != 0:
             return Probe(False, reason="runc without root can't run an agent as its image's user")
-        version = tools.run(Process((self.name, "--version"), timeout=2.0)).stdout.partition("\n")[0]
+        version = tools.run(Process((self.name, "--version"), timeout=10.0)).stdout.partition("\n")[0]
         sweep_groups(PROBES)
         with tools.scratch() as folder:
             done = self._try(folder, tools)

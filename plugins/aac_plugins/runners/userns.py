@@ -67,13 +67,13 @@ class UsernsRunner:
         if missing:
             return Probe(False, reason=f"{missing[0]} is not installed (util-linux)")
         inner = () if _is_root() else ("unshare", "--user", "--map-user=1", "--map-group=1")
-        done = tools.run(Process((*_outer(tools), "--mount-proc", *inner, "true"), timeout=2.0))
+        done = tools.run(Process((*_outer(tools), "--mount-proc", *inner, "true"), timeout=10.0))
         if done.exit_code != 0:
             return Probe(
                 False,
                 reason=f"namespaces are refused here: {done.tail.splitlines()[-1] if done.tail else '?'}",
             )
-        version = tools.run(Process(("unshare", "--version"), timeout=2.0)).stdout.strip()
+        version = tools.run(Process(("unshare", "--version"), timeout=10.0)).stdout.strip()
         return Probe(True, "namespace", version)
 
     def start(self, request: RunRequest, tools: Tools) -> Instance:

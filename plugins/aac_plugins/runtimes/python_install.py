@@ -4,7 +4,7 @@ Everything lands below ``/opt/agent``, which the image's environment makes the u
 (https://docs.python.org/3/library/site.html): its site-packages is a real site folder, so .pth files and
 namespace packages work, and the base's own files stay as they are.
 The wheels are unpacked by ``python_wheels``, not by uv or pip: one text that runs in both places is what makes
-the two images equal, and bytes do not follow the version of a tool (docs/adr/0010).
+the two images equal, and bytes do not follow the version of a tool (docs/adr/0007).
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def test_a_deployed_agent_answers_outlives_its_tool_and_goes_when_removed(place: Place) -> None:
     deployed = place.deploy(WEB)
     assert place.says(deployed) == "one"
-    place.stage.processes.kill_children(grace=0.2)
+    place.stage.shop.processes.kill_children(grace=0.2)
     assert place.state() == "running"
     assert [a.type for a in deployed.artifacts] == ["instance"]
     place.remove()
