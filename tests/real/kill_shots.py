@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import math
 import os
@@ -153,13 +152,16 @@ class Ground:
 
     def processes(self) -> dict[int, str]:
         """Living processes that have to do with the folders: by command line, environment, place, or root (in mountinfo)."""
-        found = {}
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and int(process.name) != os.getpid():
-                with contextlib.suppress(OSError):
-                    if self._concerns(process):
-                        found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        return found
+        living = (process for process in Path("/proc").iterdir() if process.name.isdigit() and int(process.name) != os.getpid())
+        return {int(process.name): line for process in living if (line := self._line(process))}
+
+    def _line(self, process: Path) -> str:
+        """Its command line, "" when it has nothing to do with the folders or is gone."""
+        try:
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            return line if self._concerns(process) else ""
+        except OSError:
+            return ""
 
     def _concerns(self, process: Path) -> bool:
         top = str(self.project.parent)
