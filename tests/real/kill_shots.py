@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import math
 import os
@@ -153,13 +152,18 @@ class Ground:
 
     def processes(self) -> dict[int, str]:
         """Living processes that have to do with the folders: by command line, environment, place, or root (in mountinfo)."""
-        found = {}
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and int(process.name) != os.getpid():
-                with contextlib.suppress(OSError):
-                    if self._concerns(process):
-                        found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        return found
+        others = (p for p in Path("/proc").iterdir() if p.name.isdigit() and int(p.name) != os.getpid())
+        words = ((int(p.name), self._words(p)) for p in others)
+        return {number: text for number, text in words if text is not None}
+
+    def _words(self, process: Path) -> str | None:
+        """Its command line when it has to do with the folders."""
+        try:
+            if self._concerns(process):
+                return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+        except OSError:  # it ended meanwhile
+            return None
+        return None
 
     def _concerns(self, process: Path) -> bool:
         top = str(self.project.parent)
