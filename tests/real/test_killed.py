@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -186,20 +187,20 @@ def shoot(place: Range, aim: Aim) -> str:
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_any_step_ends_the_run_with_its_code_and_keeps_what_was_finished(
-    ranges: list[Range], number: signal.Signals, code: int
+    ranges: list[Range], number: signal.Signals
 ) -> None:
     with ThreadPoolExecutor(len(ranges)) as pool:
         codes = pool.map(lambda place, steps: [interrupt(place, s, number) for s in steps], ranges, (KILLED[:3], KILLED[3:]))
-    assert [one for codes_of_one in codes for one in codes_of_one] == [code] * len(KILLED)
+    assert [one for codes_of_one in codes for one in codes_of_one] == [128 + number] * len(KILLED)
 
 
 def interrupt(place: Range, step: str, number: signal.Signals) -> int:
-    """Signal `agent` in a step, then look and recover; its exit code."""
+    """Signal doit or `agent` in a step, then look and recover; its exit code."""
     while True:
         place.turn()
-        run = place.start(*command("agent"), "push" if step == "push" else "deploy")
+        run = place.start(*(DOIT if step in ("push", "test") else (*command("agent"), "deploy")))
         if place.pace.wait(Aim(step, 0.5 * random.random()), run, place.ground):  # noqa: S311
             run.child.send_signal(number)
             code = run.end()
@@ -209,6 +210,26 @@ def interrupt(place: Range, step: str, number: signal.Signals) -> int:
     assert sorted(line.split()[0] for line in found.values()) == ["httpd", "runc"], f"{found}\n{run.said}"
     place.recover(run)
     return code
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_an_instance_of_a_killed_test_is_ended_though_that_test_need_not_run_any_more(ranges: list[Range]) -> None:
+    place, hit = ranges[0], ""
+    place.turn()
+    assert place.start(*DOIT).end() == 0
+    while hit != "test":
+        place.yard.write(2)
+        run = place.start(*command("agent"), "test")
+        if place.pace.wait(Aim("test", 0.6), run, place.ground):
+            hit = kill(run, place.ground, group=True)
+    place.yard.write(place.version)
+    again = place.start(*command("agent"), "test")
+    assert again.end() == 0, again.said
+    assert re.search(r"test:\S+  from the cache", again.said), again.said
+    found = place.ground.processes()
+    assert sorted(line.split()[0] for line in found.values()) == ["httpd", "runc"], found
+    assert len(place.ground.containers()) == 1
 
 
 def histogram(landed: Counter[str], pace: Pace) -> str:

@@ -9,6 +9,7 @@ import pytest
 from aac_tasks.contracts.image import Digest
 from aac_tasks.errors import StepError
 from aac_tasks.state.blobs import Blobs
+from aac_tasks.state.root import write_atomically
 
 
 def test_a_blob_is_found_by_the_digest_of_its_bytes(tmp_path: Path) -> None:
@@ -68,3 +69,20 @@ def test_leftovers_of_killed_processes_are_swept_and_others_kept(tmp_path: Path)
     mine.mkdir(parents=True)
     Blobs(tmp_path).sweep()
     assert (dead.exists(), mine.exists()) == (False, True)
+
+
+def test_what_is_being_written_lies_in_the_state_folder_and_not_beside(tmp_path: Path) -> None:
+    tmp = tmp_path / ".aac" / "tmp"
+    (tmp_path / ".aac" / "plans").mkdir(parents=True)
+    write_atomically(tmp_path / "agent.lock", b"1", tmp)
+    tmp.rmdir()
+    write_atomically(tmp_path / ".aac/plans/x", b"2")
+    assert ((tmp_path / "agent.lock").read_bytes(), (tmp_path / ".aac/plans/x").read_bytes()) == (b"1", b"2")
+    assert [list(tmp.iterdir()), [p.name for p in (tmp_path / ".aac/plans").iterdir()]] == [[], ["x"]]
+
+
+def test_a_failed_write_leaves_the_old_text_and_no_temporary_name(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with pytest.raises(StepError, match="can't be written"):
+        write_atomically(tmp_path / "x", b"1", tmp_path / "tmp")
+    assert list((tmp_path / "tmp").iterdir()) == []

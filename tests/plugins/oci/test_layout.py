@@ -144,6 +144,22 @@ def test_writers_at_the_same_time_lose_nothing(shop: Shop) -> None:
     assert len(layout.names()) == 120
 
 
+def test_a_push_that_was_killed_leaves_nothing_once_another_is_done_alone(shop: Shop) -> None:
+    image = image_of(shop)
+    layout = Layout(shop.root / "dist", "dist")
+    layout.create()
+    left = (layout.folder / ".index.json.0.new", layout.folder / "blobs/sha256/.0.new")
+    for path in left:
+        path.write_bytes(b"half")
+    with layout.writing():
+        assert not any(path.exists() for path in left)
+        left[1].write_bytes(b"somebody is writing this")
+        REGISTRY.push(image, "oci:dist:hello:1", shop.tools)
+        assert left[1].exists()
+    REGISTRY.push(image, "oci:dist:hello:1", shop.tools)
+    assert not left[1].exists()
+
+
 def test_a_lock_that_is_never_given_back_is_an_error(shop: Shop) -> None:
     image = image_of(shop)
     layout = Layout(shop.root / "dist", "oci:dist")

@@ -28,6 +28,15 @@ def test_an_agent_answers_on_its_port_and_nothing_is_left_when_it_is_stopped(sta
     runner.stop(instance, stage.tools)
 
 
+def test_whatever_a_killed_run_left_in_the_folder_is_gone_at_the_next_start(stage: Stage, runner: Runner) -> None:
+    request = stage.request(WEB, web())
+    (request.state / "exec-0.json").write_text("it may hold secrets")
+    (request.state / "handle.new").write_text("half")
+    instance = stage.start(runner, request)
+    assert not {"exec-0.json", "handle.new"} & {path.name for path in request.state.iterdir()}
+    runner.stop(instance, stage.tools, grace=1.0)
+
+
 def test_a_probe_tells_how_strongly_it_isolates(stage: Stage, runner: Runner) -> None:
     assert runner.probe(stage.tools).isolation in ISOLATION
 
