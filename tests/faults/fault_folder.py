@@ -41,6 +41,7 @@ _VOLATILE = (
     (r" in \d+(\.\d+)? (ms|s)\b", " in <time>"),
     (r"^runner \w+ .*", "runner <runner>"),
     (r"\((runc|crun|userns|host|docker|podman)\)$", "(<runner>)"),
+    (r"bug-\d+T\d+-\d+\.log", "bug-<date>.log"),
     (r"sha256 [0-9a-f]{12}…", "sha256 <digest>"),
     (r"\b\d+ bytes", "<size> bytes"),
     (r"as it stands \(.*\)", "as it stands (<why>)"),

@@ -24,6 +24,33 @@ from aac_plugins.oci.layout import Layout
 from aac_tasks.contracts.image import Digest, Layer, Platform
 from aac_tasks.state.blobs import Blobs
 
+PLUGIN = """
+from aac_plugins.runtimes.python import PythonRuntime
+from aac_tasks.hookspecs import hookimpl
+
+class Crashing(PythonRuntime):
+    name = "crashing"
+
+    def resolve(self, request, base, tools):
+        return 1 // 0
+
+@hookimpl
+def aac_register_runtimes():
+    return (Crashing(),)
+"""
+
+
+@contextlib.contextmanager
+def crashing_plugin(place: Place) -> Iterator[Words]:
+    """A runtime that brings a bug into step lock, installed as pip does it."""
+    about = place.beside / "plugin" / "crashing-1.0.dist-info"
+    about.mkdir(parents=True, exist_ok=True)
+    (about.parent / "crashing_plugin.py").write_text(PLUGIN)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: crashing\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[aac_tasks]\ncrashing = crashing_plugin\n")
+    yield {"PLUGIN": f"{about.parent}:{place.project.env.get('PYTHONPATH', '')}"}
+
+
 # -- bases ----------------------------------------------------------------------------------------------------------
 
 
@@ -142,6 +169,7 @@ WORLDS: Mapping[str, World] = {
     "registry that lies": registries.lying_registry,
     "registry that fails": registries.failing_registry,
     "package index": package_index,
+    "plugin with a bug": crashing_plugin,
     "archive": debian_archive,
     "archive without a signature": spoilt_archive(lambda tiny: tiny.publish(key=None)),
     "archive with another InRelease": spoilt_archive(_tamper),

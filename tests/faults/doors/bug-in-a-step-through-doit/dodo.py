@@ -1,0 +1,1 @@
+from aac_tasks.dodo import *
