@@ -41,7 +41,7 @@ def error(status: int, code: str, message: str) -> Callable[[Seen], Answer]:
 def test_a_silent_registry_is_an_error_in_time(here: Bench) -> None:
     with raw_server(lambda _: time.sleep(3)) as address, pytest.raises(StepError) as caught:
         DistributionRegistry().resolve(f"{address}/x:1", here.tools)
-    assert str(caught.value) == f"GET http://{address}/v2/: did not answer within 0.5 s"
+    assert caught.value.message == f"GET http://{address}/v2/: did not answer within 0.5 s"
 
 
 def test_a_manifest_that_drips_is_an_error_in_time(here: Bench, real: str) -> None:
@@ -258,7 +258,7 @@ def test_another_host_that_asks_for_a_password_gets_none(here: Bench, real: str)
         fault = always(is_a("GET", "/blobs/"), lambda s: Answer(307, b"", {"Location": f"{second.url}{s.path}"}))
         with front(real, fault) as server:
             log_in(there, server.address, USER, PASSWORD)
-            with pytest.raises(StepError, match="not allowed to pull from"):
+            with pytest.raises(StepError, match="which answered 401"):
                 DistributionRegistry().pull(f"{server.address}/curious:1", AMD64, there.tools)
     assert {(seen.method, "authorization" in seen.headers) for seen in second.seen} == {("GET", False)}
     assert second.asked("GET", "/token") == []
