@@ -50,7 +50,8 @@ def files(tops: tuple[str, ...], suffixes: set[str]) -> list[Path]:
     for top in tops:
         for folder, names, entries in os.walk(TREE / top):
             names[:] = sorted(n for n in names if n not in NOT_OURS and not n.endswith(".egg-info"))
-            found += [p for e in sorted(entries) if (p := Path(folder, e)).suffix in suffixes and p.is_file() and not p.is_symlink()]
+            paths = (Path(folder, e) for e in sorted(entries))
+            found += [p for p in paths if p.suffix in suffixes and p.is_file() and not p.is_symlink()]
     return found
 
 
