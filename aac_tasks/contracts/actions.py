@@ -3,54 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
-from aac_tasks.contracts.codec import encode
-from aac_tasks.contracts.image import HealthProbe, Platform
-from aac_tasks.contracts.lock import BaseRequest, DependencyRequest
-from aac_tasks.contracts.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class ParseAction:
-    """Write the resolved spec (profile applied, canonical spelling) for people and tools."""
-
-    spec: JsonObject
-
-
-@dataclass(frozen=True)
-class LockAction:
-    """Resolve what depends on the day. ``builder`` empty means: the first that can build this, decided now."""
-
-    runtime: str
-    base: BaseRequest
-    dependencies: DependencyRequest
-    platforms: tuple[Platform, ...]
-    builder: str = ""
-
-    @property
-    def question(self) -> str:
-        """What a lock answers: everything asked, but not the builder, which is moved only by name, nor the platforms: a
-        lock holds those that were ever asked for, and `--platform` adds one.
-        """
-        return fingerprint(encode(replace(self, builder="", platforms=())))
-
-
-@dataclass(frozen=True)
-class DockerfileAction:
-    """Files to write into the agent's state folder: name → text."""
-
-    files: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class ImageAction:
-    """Build one image per recipe (one per platform) and name it ``name`` locally."""
-
-    builder: str
-    recipes: tuple[Recipe, ...]
-    name: str
+from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.image import HealthProbe
+from aac_tasks.contracts.making import DockerfileAction as DockerfileAction
+from aac_tasks.contracts.making import ImageAction as ImageAction
+from aac_tasks.contracts.making import LockAction as LockAction
+from aac_tasks.contracts.making import ParseAction as ParseAction
 
 
 @dataclass(frozen=True)

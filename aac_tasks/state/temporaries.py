@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 from pathlib import Path
 
 NAME = "tmp"
@@ -18,7 +16,7 @@ NAME = "tmp"
 def new_name(folder: Path) -> Path:
     """A name that nobody has, in ``folder``, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+    return folder / f"{os.getpid()}-{os.urandom(8).hex()}"
 
 
 def sweep(folder: Path) -> None:
@@ -35,6 +33,8 @@ def remove(path: Path) -> None:
         for folder, _, _ in os.walk(path):
             with contextlib.suppress(OSError):
                 Path(folder).chmod(0o700)
+        import shutil  # lazy: brings every compressor there is
+
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

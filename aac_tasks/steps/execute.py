@@ -10,20 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_tasks.catalog import Catalog
-from aac_tasks.contracts.actions import (
-    DeployAction,
-    DockerfileAction,
-    ImageAction,
-    LockAction,
-    ParseAction,
-    PushAction,
-    TestAction,
-)
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.context import Snapshot
 from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.lock import Lock
+from aac_tasks.contracts.making import DockerfileAction, ImageAction, LockAction, ParseAction
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.recipe import DependencyLayer, Recipe
 from aac_tasks.contracts.result import Artifact, Result
@@ -126,7 +118,8 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
 
 
 def _test(job: Job) -> Result:
-    from aac_tasks.steps.environment import resolve  # lazy, as below: an edit → image run needs none of it
+    from aac_tasks.contracts.actions import TestAction  # lazy, as below: an edit → image run needs none of it
+    from aac_tasks.steps.environment import resolve
     from aac_tasks.steps.test import run_tests
 
     action = decode(TestAction, job.action)
@@ -137,6 +130,8 @@ def _test(job: Job) -> Result:
 
 
 def _push(job: Job) -> Result:
+    from aac_tasks.contracts.actions import PushAction
+
     action = decode(PushAction, job.action)
     registry = job.catalog.registries.get(action.registry)
     if job.output("test", "isolation") == "process" and action.registry != "layout" and not job.allow_host:
@@ -152,6 +147,7 @@ def _push(job: Job) -> Result:
 
 
 def _deploy(job: Job) -> Result:
+    from aac_tasks.contracts.actions import DeployAction
     from aac_tasks.contracts.running import DeployRequest
     from aac_tasks.steps.environment import resolve, secrets_of
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faults.worlds import WORLDS, Place
+from faults.place import Place
+from faults.worlds import WORLDS
 
 from aac_tasks.testing import Project, Ran, command
 
@@ -37,6 +38,12 @@ _VOLATILE = (
     (r" in \d+(\.\d+)? (ms|s)\b", " in <time>"),
     (r"^runner \w+ .*", "runner <runner>"),
     (r"\((runc|crun|userns|host|docker|podman)\)$", "(<runner>)"),
+    (r"sha256 [0-9a-f]{12}…", "sha256 <digest>"),
+    (r"\b\d+ bytes", "<size> bytes"),
+    (r"as it stands \(.*\)", "as it stands (<why>)"),
+    (r"\(installed: [^;)]*", "(installed: <plugins>"),
+    (r"^( +\| )(error: |  cause: |hint: |$).*\n(\1.*\n)*", r"\1<what uv says>\n"),
+    (r" with exit code \d+ before", " before"),
     (r"\d{4}-\d\d-\d\dT?[ ]?\d\d:?\d\d:?\d\dZ?", "<date>"),
     (r", key [0-9a-f]{12}", ", key <key>"),
 )

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faults.worlds import Place, busybox_base
+from faults.place import Place
+from faults.worlds import busybox_base
 
 from aac_tasks.testing import Project, command
 

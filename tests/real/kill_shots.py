@@ -152,18 +152,16 @@ class Ground:
 
     def processes(self) -> dict[int, str]:
         """Living processes that have to do with the folders: by command line, environment, place, or root (in mountinfo)."""
-        others = (p for p in Path("/proc").iterdir() if p.name.isdigit() and int(p.name) != os.getpid())
-        words = ((int(p.name), self._words(p)) for p in others)
-        return {number: text for number, text in words if text is not None}
+        living = (process for process in Path("/proc").iterdir() if process.name.isdigit() and int(process.name) != os.getpid())
+        return {int(process.name): line for process in living if (line := self._line(process))}
 
-    def _words(self, process: Path) -> str | None:
-        """Its command line when it has to do with the folders."""
+    def _line(self, process: Path) -> str:
+        """Its command line, "" when it has nothing to do with the folders or is gone."""
         try:
-            if self._concerns(process):
-                return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-        except OSError:  # it ended meanwhile
-            return None
-        return None
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            return line if self._concerns(process) else ""
+        except OSError:
+            return ""
 
     def _concerns(self, process: Path) -> bool:
         top = str(self.project.parent)

@@ -143,7 +143,7 @@ class _Tree:
     def _parts(self, name: str, what: str = "its path") -> list[str]:
         """A member's path in parts; StepError for an absolute one and for ``..``, which calls it ``what``."""
         if name.startswith("/"):
-            raise self._refuse(f"{what} is an absolute path")
+            raise self._refuse(f"{what} is absolute")
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if ".." in parts:
             raise self._refuse(f"{what} leads out of the image")

@@ -16,6 +16,7 @@ from typing import TypedDict, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from aac_plugins.runtimes.python_cache import uv_cache
+from aac_plugins.runtimes.python_refusals import refused
 from aac_plugins.runtimes.python_requirements import HASH, UV_LOCK, logical_lines
 from aac_tasks.contracts.lock import DependencyRequest, LockedBase, LockedDependencies, LockedFile
 from aac_tasks.contracts.tools import Process, Tools
@@ -38,7 +39,6 @@ PASSED_ON = (
     "UV_EXCLUDE_NEWER",
 )  # fmt: skip
 
-UNREACHABLE = re.compile(r"Failed to fetch|error sending request|client error|dns error|timed out|Request failed", re.I)
 
 
 class Wheel(TypedDict, total=False):
@@ -177,7 +177,7 @@ def _uv(argv: list[str], folder: Path, tools: Tools) -> None:
         command = (uv.find_uv_bin(), *argv, *common)
         done = tools.run(Process(command, cwd=folder, env=environment(tools), timeout=300.0))
     if done.exit_code != 0:
-        raise _refused(redact(done.tail), tools)
+        raise refused(redact(done.tail), offline=tools.offline)
 
 
 def environment(tools: Tools) -> dict[str, str]:
@@ -189,32 +189,6 @@ def environment(tools: Tools) -> dict[str, str]:
         if value and name not in env and not (name == "UV_DEFAULT_INDEX" and "UV_INDEX_URL" in env):
             env[name] = value
     return env
-
-
-def _refused(tail: str, tools: Tools) -> StepError:
-    wheels = re.search(r"Wheels are required for `([^`]+)`", tail)
-    if wheels:
-        return StepError(
-            f"no wheel of {wheels.group(1)} fits this image, and source distributions are not built",
-            tail=tail,
-            hint="take a version that has a wheel, publish one, or write your own image with build.dockerfile",
-        )
-    if "network was disabled" in tail or (tools.offline and UNREACHABLE.search(tail)):
-        return StepError(
-            "the Python dependencies can't be resolved offline: the index was never read", tail=tail,
-            hint="run `agent lock` once without --offline",
-        )  # fmt: skip
-    if UNREACHABLE.search(tail):
-        return StepError(
-            "the Python package index can't be reached", tail=tail,
-            hint="look at the network, HTTPS_PROXY and SSL_CERT_FILE; another index goes into UV_DEFAULT_INDEX",
-        )  # fmt: skip
-    if "uv.lock" in tail or "lockfile" in tail:
-        return StepError("uv.lock can't be used", tail=tail, hint="write it anew with `uv lock` beside pyproject.toml")
-    return StepError(
-        "the Python dependencies can't be resolved", tail=tail,
-        hint="change spec.dependencies or requirements.txt so that one set of versions satisfies all of them",
-    )  # fmt: skip
 
 
 def redact(text: str) -> str:
