@@ -73,6 +73,9 @@ class StageSession:
     def hands(self) -> Any:
         return self.answers["hands"]
 
+    def kill(self) -> None:
+        self.cancelled.set()
+
     def close(self) -> None:
         self.closed = True
 

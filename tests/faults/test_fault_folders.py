@@ -29,7 +29,7 @@ def test_a_fault_is_told_well_and_the_next_run_goes_on(
     beside = project.folder.parent / "beside"
     with scene(fault, project, beside, facts) as now:
         for before in facts.get("before", ()):
-            now.run(before).ok()
+            now.do(before)
         ran = now.run(facts["command"])
         check_golden(fault, now.seen(ran))
         ran.exits(facts["exit"])
@@ -56,9 +56,9 @@ def _check_mended(fault: Fault, project: Project, beside: Path) -> None:
     facts["environment"] = {**RUNS, **fault.mended.get("environment", fault.facts.get("environment", {}))}
     with scene(fault, project, beside, facts) as now:
         mend(now)
-        now.run(facts["command"]).exits(fault.mended.get("exit", 0))
+        now.do(facts["command"])
         for after in fault.mended.get("after", ()):
-            now.run(after).ok()
+            now.do(after)
 
 
 def check_told_well(said: str) -> None:

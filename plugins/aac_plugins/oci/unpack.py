@@ -63,7 +63,7 @@ class _Tree:
         """Lay one layer over what is there."""
         self._fresh = {self._root}
         for member in archive:
-            self._where = f"{layer}: member {member.name!r}:"
+            self._where = f"{layer}: {member.name}"
             try:
                 self._place(member, archive)
             except OSError as error:
@@ -125,7 +125,7 @@ class _Tree:
             os.close(handle)
 
     def _hard_link(self, path: str, member: tarfile.TarInfo) -> None:
-        parts = self._parts(member.linkname, f"its hard link to {member.linkname!r}")
+        parts = self._parts(member.linkname, f"is a hard link to {member.linkname!r}, which ")
         source = f"{self._resolve(parts[:-1])}/{parts[-1]}" if parts else self._root
         kind = _kind(source)
         if kind is None or not (stat.S_ISREG(kind) or stat.S_ISLNK(kind)):
@@ -140,13 +140,13 @@ class _Tree:
         self._known.add(path)
         self._folders[path] = _mode(member), _date(member)
 
-    def _parts(self, name: str, what: str = "its path") -> list[str]:
-        """A member's path in parts; StepError for an absolute one and for ``..``, which calls it ``what``."""
+    def _parts(self, name: str, what: str = "") -> list[str]:
+        """A member's path in parts; StepError for an absolute one and for ``..``, said after ``what``."""
         if name.startswith("/"):
-            raise self._refuse(f"{what} is absolute")
+            raise self._refuse(f"{what}is an absolute path")
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if ".." in parts:
-            raise self._refuse(f"{what} leads out of the image")
+            raise self._refuse(f"{what}leads out of the image")
         return parts
 
     def _resolve(self, parts: list[str]) -> str:

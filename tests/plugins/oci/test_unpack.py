@@ -24,32 +24,32 @@ def unpacked(shop: Shop, *tars: bytes) -> Path:
 
 
 FAULTS = {
-    "a parent": (tar_of(("../outside", b"x")), "layer evil: member '../outside': its path leads out of the image"),
+    "a parent": (tar_of(("../outside", b"x")), "layer evil: ../outside leads out of the image"),
     "a parent inside": (tar_of(("a/../../outside", b"x")), "leads out of the image"),
-    "an absolute path": (tar_of(("/outside", b"x")), "layer evil: member '/outside': its path is absolute"),
+    "an absolute path": (tar_of(("/outside", b"x")), "layer evil: /outside is an absolute path"),
     "a character device": (
         tar_of(special("dev/null", tarfile.CHRTYPE)),
-        "member 'dev/null': is a device node or a fifo",
+        "dev/null is a device node or a fifo",
     ),
-    "a block device": (tar_of(special("sda", tarfile.BLKTYPE)), "member 'sda': is a device node or a fifo"),
-    "a fifo": (tar_of(special("pipe", tarfile.FIFOTYPE)), "member 'pipe': is a device node or a fifo"),
-    "a hard link out": (tar_of(special("h", LNK, "../secret")), "hard link to '../secret' leads out of the image"),
-    "an absolute hard link": (tar_of(special("h", LNK, "/secret")), "hard link to '/secret' is absolute"),
-    "a hard link to nothing": (tar_of(special("h", LNK, "no")), "'h': is a hard link to 'no', which is no file"),
+    "a block device": (tar_of(special("sda", tarfile.BLKTYPE)), "sda is a device node or a fifo"),
+    "a fifo": (tar_of(special("pipe", tarfile.FIFOTYPE)), "pipe is a device node or a fifo"),
+    "a hard link out": (tar_of(special("h", LNK, "../secret")), "h is a hard link to '../secret', which leads out of the image"),
+    "an absolute hard link": (tar_of(special("h", LNK, "/secret")), "h is a hard link to '/secret', which is an absolute path"),
+    "a hard link to nothing": (tar_of(special("h", LNK, "no")), "h is a hard link to 'no', which is no file"),
     "a hard link to a folder": (tar_of(special("d", DIR), special("h", LNK, "d")), "which is no file"),
     "a link out, written through": (
         tar_of(special("way", SYM, "../.."), ("way/outside", b"x")),
-        "layer evil: member 'way/outside': lies below a symbolic link that leads out of the image",
+        "layer evil: way/outside lies below a symbolic link that leads out of the image",
     ),
     "a hard link through a link out": (
         tar_of(special("way", SYM, "../.."), special("h", LNK, "way/secret")),
-        "member 'h': lies below a symbolic link that leads out of the image",
+        "h lies below a symbolic link that leads out of the image",
     ),
     "links in a circle": (
         tar_of(special("a", SYM, "b"), special("b", SYM, "a"), ("a/x", b"")),
         "in a circle",
     ),
-    "a file as a folder": (tar_of(("a", b""), ("a/b", b"")), "member 'a/b': lies below a, which is no folder"),
+    "a file as a folder": (tar_of(("a", b""), ("a/b", b"")), "a/b lies below a, which is no folder"),
     "a whiteout of the parent": (tar_of((".wh...", b"")), "is a whiteout of nothing"),
     "a whiteout without a name": (tar_of((".wh.", b"")), "is a whiteout of nothing"),
     "a cut file": (tar_of(("a", b"x" * 5000))[:3000], "broken archive"),

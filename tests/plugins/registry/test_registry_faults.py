@@ -258,7 +258,7 @@ def test_another_host_that_asks_for_a_password_gets_none(here: Bench, real: str)
         fault = always(is_a("GET", "/blobs/"), lambda s: Answer(307, b"", {"Location": f"{second.url}{s.path}"}))
         with front(real, fault) as server:
             log_in(there, server.address, USER, PASSWORD)
-            with pytest.raises(StepError, match="which answered 401"):
+            with pytest.raises(StepError, match=f"sent us on to {second.address}, which answered 401"):
                 DistributionRegistry().pull(f"{server.address}/curious:1", AMD64, there.tools)
     assert {(seen.method, "authorization" in seen.headers) for seen in second.seen} == {("GET", False)}
     assert second.asked("GET", "/token") == []
