@@ -49,9 +49,6 @@ class StageSession:
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         return Plan(tuple(a for a in self.agents if not names or a.agent in names))
 
-    def kill(self) -> None:
-        """Nothing of a stage runs in the background."""
-
     def why(self, step: str) -> Any:
         return self.answers[step]
 
