@@ -185,6 +185,8 @@ def test_what_looks_like_a_key_is_shown_nowhere(stage: Stage) -> None:
     assert KEY not in log.read_text()
 
 
+KEPT = "what was finished is kept, and the next run goes on from there"
+
 INTERRUPTIBLE = """
 import os, sys, threading, time
 from pathlib import Path
@@ -192,7 +194,7 @@ from types import SimpleNamespace
 from aac_tasks.cli import main
 from aac_tasks.cli.world import World
 
-session = SimpleNamespace(cancelled=threading.Event(), kill=lambda: None, settings=SimpleNamespace(jobs=0))
+session = SimpleNamespace(cancelled=threading.Event(), settings=SimpleNamespace(jobs=0), kill=lambda: None)
 
 def drive(session, selection, **how):
     try:
@@ -217,8 +219,4 @@ def test_a_signal_cancels_the_run_and_is_the_exit_code(tmp_path: Path, number: i
         assert process.stdout.readline() == "driving\n"
         process.send_signal(number)
         out, err = process.communicate(timeout=20)
-    assert (process.returncode, out, err) == (
-        code,
-        "cancelled True\n",
-        f"error: {word}; what was finished is kept, and the next run goes on from there\n",
-    )
+    assert (process.returncode, out, err) == (code, "cancelled True\n", f"error: {word}; {KEPT}\n")
