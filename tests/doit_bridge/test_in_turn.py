@@ -48,8 +48,9 @@ def told(text: str) -> list[str]:
 
 @pytest.mark.network
 def test_one_job_and_doit_tell_the_same(project: Project) -> None:
+    new = f"{time.time_ns()}\n"  # the same for both: sizes are told too
     one, two = (
-        project.sub(name).write({"agent.yaml": AGENT.replace("NAME", name), "main.py": f"{time.time_ns()}\n", ".git/HEAD": ""})
+        project.sub(name).write({"agent.yaml": AGENT.replace("NAME", name), "main.py": new, ".git/HEAD": ""})
         for name in ("one", "two")
     )
     for run in range(2):
