@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_DROPPED = ("PYTHON", "AAC_", "DOIT", "GIT_DIR", "VIRTUAL_ENV")
+_DROPPED = ("CI", "PYTHON", "AAC_", "DOIT", "GIT_DIR", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)

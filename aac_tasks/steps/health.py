@@ -138,7 +138,8 @@ def _failed(watch: Watch, message: str, hint: str) -> StepError:
 
 def _hint(watch: Watch, answer: str) -> str:
     instance = watch.instance
-    deaf = "does not accept" in answer  # else it is reached, and ports are not the matter
+    # else it is reached, and ports are not the matter; an engine's proxy accepts for an agent that does not, and breaks off
+    deaf = "does not accept" in answer or "broke before an answer" in answer or bool(watch.probe and watch.probe.type == "tcp")
     if deaf and instance.handle.get("moved"):
         return "it was told by PORT to listen on another port than its own, which was taken; does it look at PORT?"
     if deaf and any(name.partition("/")[0] != str(port) for name, port in instance.ports.items()):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from real.dockerd import Engine
 
 from aac_tasks.contracts.image import HealthProbe, Platform
 from aac_tasks.contracts.lock import LockedBase
 from aac_tasks.contracts.recipe import ApplicationLayer, FileLayer, Recipe
 from aac_tasks.plan.dockerfile import render, render_ignore
-from aac_tasks.testing import need
 
 pytestmark = pytest.mark.real
 
@@ -32,14 +31,11 @@ TEXT = 'EOF\n"EOF"\n$HOME ${x} \\\n\\\n`id`\n# comment\nRUN evil\n\ttab\n\nend\\
 
 
 @pytest.fixture(scope="module")
-def docker() -> str:
-    program = shutil.which("docker")
-    need(program, "no docker client is here")
-    assert program is not None
-    asked = subprocess.run([program, "version", "-f", "{{.Server.Version}}"], capture_output=True, text=True, timeout=20)
-    major = asked.stdout.split(".")[0]
-    need(major.isdigit() and int(major) >= 24, f"no Docker of version 24 or later answers: {asked.stderr.strip()}")
-    return program
+def docker(docker_engine: Engine) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in docker_engine.env.items():
+            patch.setenv(name, value)
+        yield str(docker_engine.binaries / "bin" / "docker")
 
 
 def run(*argv: str, **options: object) -> bytes:

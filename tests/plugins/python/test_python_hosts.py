@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from python_workbench import DEBIAN_BASE, make_tools, tree_of
 
+import aac_plugins
+import aac_tasks
 from aac_plugins.runtimes.python_install import install
 from aac_plugins.runtimes.python_resolve import resolve
 from aac_tasks.contracts.codec import encode
@@ -72,7 +74,8 @@ def test_hosts_of_other_pythons_umasks_zones_and_languages_make_the_same_tree(
     need(others, "no other Python than this one is here")
     for python in others:
         target = tmp_path / f"other-{len(list(tmp_path.iterdir()))}"
-        env = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if "site-packages" not in p and "lib/python" not in p),
+        ours = {str(Path(m.__file__ or "").parents[1]) for m in (aac_plugins, aac_tasks)}
+        env = {"PYTHONPATH": os.pathsep.join(sorted(ours)),
                "TZ": "Asia/Kolkata", "LANG": "tr_TR.UTF-8", "PYTHONHASHSEED": "7"}  # fmt: skip
         argv = [python, "-B", "-c", CHILD, str(target), "3.13", json.dumps(blobs), "077"]
         done = subprocess.run(argv, env=env, capture_output=True, text=True)
