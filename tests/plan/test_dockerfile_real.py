@@ -18,7 +18,7 @@ from aac_tasks.contracts.lock import LockedBase
 from aac_tasks.contracts.recipe import ApplicationLayer, FileLayer, Recipe
 from aac_tasks.plan.dockerfile import render, render_ignore
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docker")]
 
 HOSTILE = (
     "", " ", "  lead and trail  ", "a\tb",
