@@ -5,11 +5,7 @@ their stamps. Of the user's own tasks it keeps what doit wants, in one JSON file
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 TYPE_CHECKING = False  # typing alone would be a tenth of what a `doit` without work may take
@@ -100,10 +96,11 @@ class StampDB:
         """Write what changed, task by task, over what other runs wrote meanwhile."""
         if not self._dirty:
             return
-        from aac_tasks.state.root import write_atomically  # lazy: most runs have nothing to write
+        from aac_tasks.state.root import write_atomically  # lazy, both: most runs have nothing to write
+        from aac_tasks.state.stamps import exclusively
 
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self._path.parent):
+        with exclusively(self._path.parent):
             merged = self._load()
             for task_id in self._dirty:
                 if task_id in self._db:
@@ -123,13 +120,3 @@ class StampDB:
     @staticmethod
     def _is_step(task_id: str) -> bool:
         return StampDB.stamps is not None and StampDB.stamps.is_step(task_id)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

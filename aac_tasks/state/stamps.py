@@ -90,7 +90,7 @@ class StampFile:
 
 @contextlib.contextmanager
 def exclusively(folder: Path) -> Iterator[None]:
-    """Hold a step's folder against other processes (flock: the kernel frees it when its holder dies)."""
+    """Hold a folder (a step's, or doit's state) against other processes (flock: the kernel frees it when its holder dies)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
