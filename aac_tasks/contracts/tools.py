@@ -184,6 +184,14 @@ class Tools(Protocol):
         """A TCP port of the loopback interface that was free a moment ago."""
         ...
 
+    def hold_port(self, port: int) -> bool:
+        """Keep a port from everybody else of ours on this network until it is let go of; False when it is kept already."""
+        ...
+
+    def let_go_of_port(self, port: int) -> None:
+        """Give a held port back; nothing happens when it is not ours."""
+        ...
+
     def scratch(self) -> AbstractContextManager[Path]:
         """An empty folder on the blob store's disk, gone at the end whatever happens."""
         ...

@@ -127,6 +127,14 @@ class StepTools:
         """A free loopback port."""
         return self.shop.network.free_port()
 
+    def hold_port(self, port: int) -> bool:
+        """Keep it from others of ours."""
+        return self.shop.network.hold_port(port)
+
+    def let_go_of_port(self, port: int) -> None:
+        """Give it back."""
+        self.shop.network.let_go_of_port(port)
+
     def scratch(self) -> AbstractContextManager[Path]:
         """An empty folder, gone at the end."""
         return self.shop.scratch()

@@ -116,10 +116,10 @@ class Ground:
         }
 
     def _files(self, top: Path) -> Iterator[str]:
-        """Without what has other names each time: instances, slots, earlier logs, uv's own cache and ports."""
+        """Without what has other names each time: instances, slots, earlier logs and uv's own cache."""
         for path in top.rglob("*"):
             name = path.relative_to(top).as_posix()
-            if not re.search(r"/process/[ab]/|/logs/|^uv/|^ports/|\.lock$", name) and not path.is_dir():
+            if not re.search(r"/process/[ab]/|/logs/|^uv/|\.lock$", name) and not path.is_dir():
                 yield name
 
     def torn(self) -> list[str]:
@@ -136,8 +136,8 @@ class Ground:
 
     def held(self) -> list[str]:
         """Locks that somebody holds."""
-        steps, ports = self.project.glob(".aac/agents/*/steps/*"), self.cache.glob("ports/*")
-        places = (*steps, *ports, *self.project.glob("*/index.json.lock"), self.project / "dist/blobs")
+        steps = self.project.glob(".aac/agents/*/steps/*")
+        places = (*steps, *self.project.glob("*/index.json.lock"), self.project / "dist/blobs")
         return [str(place) for place in (self.project / ".aac", *places) if not _free(place)]
 
     def mounted(self) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.tools import HttpRequest, HttpResponse
+from aac_tasks.steps.http.holding import hold, let_go
 from aac_tasks.steps.http.proxies import ca_sources, proxies_of
 from aac_tasks.steps.http.watch import Watchdog
 
@@ -77,3 +78,11 @@ class Http:
             probe.bind(("127.0.0.1", 0))
             port: int = probe.getsockname()[1]
             return port
+
+    def hold_port(self, port: int) -> bool:
+        """Keep a port from others of ours; see `holding`."""
+        return hold(port)
+
+    def let_go_of_port(self, port: int) -> None:
+        """Give it back."""
+        let_go(port)

@@ -78,7 +78,7 @@ class HostRunner:
             simple.settle(instance, lambda pid: is_inside(pid, "exe", root), tools)
             return instance
         except BaseException:
-            release(ports.published)
+            release(ports.published, tools)
             simple.clear(request.state, tools)
             raise
 

@@ -8,15 +8,12 @@ Such a runner can't translate ports: the agent listens where it listens.
 * ``PORT`` is set only when the port moved. An agent that does not look at it can't be moved: its second port,
   or a fixed one, that is taken is an error that names who has it.
 
-A port that was given out stays reserved (flock(2) on a small file) until it is released or this process ends, so
-agents that are tested at the same time do not get the same one.
+A port that was given out stays held until it is released or this process ends, so agents that are tested at the same
+time do not get the same one.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +24,6 @@ from aac_tasks.errors import StepError
 
 LOOPBACK = "127.0.0.1"
 TRIES = 20
-
-_held: dict[int, int] = {}
-_guard = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -56,18 +50,15 @@ def assign(mappings: tuple[PortMapping, ...], name: str, tools: Tools) -> Ports:
             if port != mapping.container:
                 env["PORT"] = str(port)
     except StepError:
-        release(published)
+        release(published, tools)
         raise
     return Ports(published, env)
 
 
-def release(published: Mapping[str, int]) -> None:
-    """Give reserved ports back."""
-    with _guard:
-        for port in published.values():
-            descriptor = _held.pop(port, None)
-            if descriptor is not None:
-                os.close(descriptor)
+def release(published: Mapping[str, int], tools: Tools) -> None:
+    """Give held ports back."""
+    for port in published.values():
+        tools.let_go_of_port(port)
 
 
 def _choose(mapping: PortMapping, movable: bool, name: str, tools: Tools) -> int:
@@ -94,19 +85,11 @@ def _choose(mapping: PortMapping, movable: bool, name: str, tools: Tools) -> int
 
 
 def _reserve(port: int, tools: Tools) -> bool:
-    folder = tools.cache / "ports"
-    folder.mkdir(parents=True, exist_ok=True)
-    with _guard:
-        descriptor = os.open(folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            return False
-        if tools.connects(LOOPBACK, port, 0.2):
-            os.close(descriptor)
-            return False
-        _held[port] = descriptor
+    if not tools.hold_port(port):
+        return False
+    if tools.connects(LOOPBACK, port, 0.2):
+        tools.let_go_of_port(port)
+        return False
     return True
 
 

@@ -99,7 +99,7 @@ class OciRuntime:
             simple.settle(instance, lambda _: environment_of(_agent(request.state)).get("HOSTNAME") == name, tools)
             return instance
         except BaseException:
-            release(ports.published)
+            release(ports.published, tools)
             self._clear(request.state, tools)
             raise
         finally:
@@ -141,7 +141,7 @@ class OciRuntime:
             self._end(instance, grace, tools)
         finally:  # also when the run was cancelled meanwhile
             self._clear(state, tools)
-            release(instance.ports)
+            release(instance.ports, tools)
 
     def _end(self, instance: Instance, grace: float, tools: Tools) -> None:
         if not _alive(instance, tools):

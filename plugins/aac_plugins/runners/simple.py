@@ -89,7 +89,7 @@ def stop(instance: Instance, tools: Tools, *, grace: float) -> None:
     if spawned is not None:
         tools.kill(spawned, grace=grace)
     clear(Path(text_of(instance, "state")), tools)
-    release(instance.ports)
+    release(instance.ports, tools)
 
 
 def heeds(pid: int, number: int) -> bool:

@@ -99,7 +99,7 @@ class UsernsRunner:
             simple.settle(instance, lambda pid: any(is_inside(p, "root", root) for p in children(pid)), tools)
             return instance
         except BaseException:
-            release(ports.published)
+            release(ports.published, tools)
             simple.clear(request.state, tools)
             raise
 

@@ -69,6 +69,10 @@ class Place:
                     found.append(int(process.name))
         return sorted(set(found))
 
+    def only_one_runs(self) -> bool:
+        """In a moment: the child that answered a request ends after its answer."""
+        return self.stage.tools.wait_until(lambda: len(self.agents()) == 1, timeout=5.0)
+
     def state(self) -> str:
         return self.deployer.status(self.data, self.stage.tools, lambda name: self.runner).state  # type: ignore[arg-type]
 
@@ -109,10 +113,10 @@ def test_a_new_image_takes_over_and_exactly_one_agent_runs(place: Place) -> None
     place.deploy(WEB, "one")
     deployed = place.deploy(WEB, "two")
     assert place.says(deployed) == "two"
-    assert len(place.agents()) == 1
+    assert place.only_one_runs()
     deployed = place.deploy(WEB, "three")
     assert place.says(deployed) == "three"
-    assert len(place.agents()) == 1
+    assert place.only_one_runs()
 
 
 def test_an_image_that_never_becomes_well_leaves_the_old_one_running(place: Place) -> None:
@@ -121,7 +125,7 @@ def test_an_image_that_never_becomes_well_leaves_the_old_one_running(place: Plac
     with pytest.raises(StepError, match="was not well within"):
         place.deploy(shell("sleep 60"), "two")
     place.timeout = 10.0
-    assert len(place.agents()) == 1
+    assert place.only_one_runs()
     running = next(x for s in ("a", "b") if (x := _record(place, s)) is not None)
     assert place.says(replace(before, url=running)) == "one"
 
@@ -138,7 +142,7 @@ def test_a_fixed_port_is_handed_over(place: Place) -> None:
     deployed = place.deploy(WEB, "two", port)
     assert deployed.url == f"http://127.0.0.1:{port}"
     assert place.says(deployed) == "two"
-    assert len(place.agents()) == 1
+    assert place.only_one_runs()
 
 
 def test_a_fixed_port_goes_back_to_the_old_image_when_the_new_one_fails(place: Place) -> None:
@@ -147,7 +151,7 @@ def test_a_fixed_port_goes_back_to_the_old_image_when_the_new_one_fails(place: P
     with pytest.raises(StepError, match=r"ended .*; what ran before \([0-9a-f]{12}\) runs again"):
         place.deploy(shell("echo broken; exit 1"), "two", port)
     assert place.says(before) == "one"
-    assert place.stage.tools.wait_until(lambda: len(place.agents()) == 1, timeout=5.0)  # httpd's child of that answer ends
+    assert place.only_one_runs()
 
 
 def test_an_agent_that_does_not_look_at_port_is_still_replaced(place: Place) -> None:
@@ -175,7 +179,7 @@ def test_an_agent_that_does_not_look_at_port_is_still_replaced(place: Place) -> 
         place.data = dict(deployed.data)
     assert place.says(deployed) == "two"
     assert deployed.url.endswith(f":{port}")
-    assert len(place.agents()) == 1
+    assert place.only_one_runs()
 
 
 def test_a_deploy_that_was_killed_leaves_no_stranger_after_the_next_one(place: Place) -> None:
@@ -195,7 +199,7 @@ def test_a_deploy_that_was_killed_leaves_no_stranger_after_the_next_one(place: P
     os.waitpid(child, 0)
     deployed = place.deploy(WEB, "three")
     assert place.says(deployed) == "three"
-    assert len(place.agents()) == 1
+    assert place.only_one_runs()
 
 
 def test_logs_are_kept_and_rotated(place: Place) -> None:

@@ -78,11 +78,14 @@ def test_memory_beyond_the_limit_is_refused(stage: Stage, runner: Runner) -> Non
 
 
 def test_a_port_that_is_taken_moves_and_the_agent_is_told(stage: Stage, runner: Runner) -> None:
-    first = stage.start(runner, stage.request(WEB, web("first")))
-    assert stage.answers(first)
-    second = stage.start(runner, stage.request(WEB, web("second")))
-    assert stage.answers(second)
-    assert second.ports["8080/tcp"] != first.ports["8080/tcp"]
+    port = stage.tools.free_port()  # one that only this test has: nobody else frees it between the two
+    image = shell(f'exec httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h "$WWW"')
+    first, second = (
+        stage.start(runner, stage.request(image, InstanceSpec(name, ports=(PortMapping(port),)))) for name in ("first", "second")
+    )
+    assert all(stage.answers(instance, f"{port}/tcp") for instance in (first, second))
+    assert first.ports[f"{port}/tcp"] == port
+    assert second.ports[f"{port}/tcp"] != port
     assert any("second is told PORT=" in note for note in stage.notes)
     for instance in (first, second):
         runner.stop(instance, stage.tools, grace=0.5)
