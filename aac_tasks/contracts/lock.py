@@ -66,18 +66,25 @@ class DependencyRequest:
 
 @dataclass(frozen=True)
 class LockedDependencies:
-    """The resolved set for one platform and runtime version; installing it twice gives the same files."""
+    """The resolved set for one platform and runtime version; installing it twice gives the same files.
+
+    ``files`` are fetched by us. ``texts`` are the language's own lock files (``go.sum``, ``Cargo.lock`` …) as resolved, by
+    name, where its tool fetches. ``tools`` names the host's tools that compile, and their versions (``go`` → ``1.26.8``).
+    """
 
     files: tuple[LockedFile, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class LockedPlatform:
-    """Everything locked for one platform."""
+    """Everything locked for one platform. ``toolchain`` is the image that an engine compiles in."""
 
     platform: Platform
     base: LockedBase
     dependencies: LockedDependencies = LockedDependencies()
+    toolchain: LockedBase | None = None
 
 
 @dataclass(frozen=True)

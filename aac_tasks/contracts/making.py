@@ -23,13 +23,18 @@ class ParseAction:
 
 @dataclass(frozen=True)
 class LockAction:
-    """Resolve what depends on the day. ``builder`` empty means: the first that can build this, decided now."""
+    """Resolve what depends on the day. ``builder`` empty means: the first that can build this, decided now.
+
+    ``needs`` says what a builder must be able to do (see `Builder.can_build`); ``toolchain`` is where an engine compiles.
+    """
 
     runtime: str
     base: BaseRequest
     dependencies: DependencyRequest
     platforms: tuple[Platform, ...]
     builder: str = ""
+    needs: tuple[str, ...] = ()
+    toolchain: BaseRequest | None = None
 
     @property
     def question(self) -> str:

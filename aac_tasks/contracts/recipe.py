@@ -46,12 +46,26 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Context:
+    """Copy the build context's files (after the ignore rules) to ``target`` of a build stage."""
+
+    kind: ClassVar[str] = "context"
+    target: str
+
+
+Instruction = Add | Write | Run | Context
+
+
+@dataclass(frozen=True)
 class Stage:
-    """A build stage: starts from the recipe's base (or ``image``) and does its instructions in order."""
+    """A build stage: starts from ``base``, else from ``image`` (a name), else from the recipe's base; does its instructions
+    in order.
+    """
 
     name: str
-    instructions: tuple[Add | Write | Run, ...]
+    instructions: tuple[Instruction, ...]
     image: str = ""
+    base: LockedBase | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,24 @@ class DependencyLayer:
     locked: LockedDependencies
     paths: tuple[str, ...]
     stage: Stage
+
+
+@dataclass(frozen=True)
+class CompiledLayer:
+    """What the runtime compiles out of the build context, as one layer owned by root.
+
+    The embedded builder asks the runtime named ``runtime`` to compile into an empty folder that becomes the image's root
+    for this layer; a builder with an engine runs ``stage`` and takes each of ``paths`` out of it. ``settings`` are the
+    runtime's own (which package, which name), part of the key.
+    """
+
+    kind: ClassVar[str] = "compiled"
+    runtime: str
+    runtime_version: str
+    locked: LockedDependencies
+    paths: tuple[str, ...]
+    stage: Stage
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,7 +126,7 @@ class CommandLayer:
     commands: tuple[Run, ...]
 
 
-RecipeLayer = DependencyLayer | ApplicationLayer | FileLayer | CommandLayer
+RecipeLayer = DependencyLayer | CompiledLayer | ApplicationLayer | FileLayer | CommandLayer
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from aac_tasks.contracts.lock import (
     LockedDependencies,
     LockedPlatform,
 )
-from aac_tasks.contracts.recipe import Recipe
+from aac_tasks.contracts.recipe import CompiledLayer, Recipe
 
 if TYPE_CHECKING:  # a build knows neither the spec nor running images; making their classes takes longer than a layer
     from aac_tasks.contracts.plan import Facts
@@ -49,13 +49,16 @@ def __getattr__(name: str) -> object:
 class RuntimePlan:
     """A runtime's answer before anything is locked: which base, which dependencies, how it starts.
 
-    ``problems`` are what stands in the way of an image: (spec path, message) pairs.
+    ``problems`` are what stands in the way of an image: (spec path, message) pairs. ``needs`` are what a builder must be
+    able to do, see `Builder.can_build`. ``toolchain`` is the image that an engine compiles in, for languages that compile.
     """
 
     base: BaseRequest
     dependencies: DependencyRequest = DependencyRequest()
     entrypoint: tuple[str, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
+    needs: tuple[str, ...] = ()
+    toolchain: BaseRequest | None = None
 
 
 class Runtime(Protocol):
@@ -99,6 +102,30 @@ class Runtime(Protocol):
 
 
 @dataclass(frozen=True)
+class Compilation:
+    """What to compile. ``sources`` is a copy of the build context that belongs to this agent and is kept between builds:
+    files that did not change keep their times, and what a tool left there last time (``target/``) is still there.
+    """
+
+    layer: CompiledLayer
+    base: LockedBase
+    platform: Platform
+    sources: Path
+
+
+class Compiler(Runtime, Protocol):
+    """A runtime whose recipes have a `CompiledLayer`."""
+
+    def compile(self, compilation: Compilation, into: Path, tools: Tools) -> None:
+        """Compile with the host's tools into ``into``, the image's root for this layer: same input, same bytes, everywhere.
+
+        Raises:
+            StepError: a tool is missing or has another version than the lock says, or the code does not compile.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class BaseImage:
     """The first layers, as blobs that are in the store, with the configuration they bring."""
 
@@ -135,8 +162,8 @@ class Base(Protocol):
 class BuildRequest:
     """Everything a builder needs. ``base`` and ``install`` are lent by the step, so builders know no other plugin.
 
-    ``install(into)`` fills a folder with the dependency layer; ``context`` is sorted by path;
-    ``dockerfile`` is the rendered text and ``folder`` the context's root, for builders with an engine.
+    ``install(into)`` fills a folder with the dependency layer, ``compile(layer, into)`` with a compiled one; ``context``
+    is sorted by path; ``dockerfile`` is the rendered text and ``folder`` the context's root, for builders with an engine.
     """
 
     recipe: Recipe
@@ -145,6 +172,7 @@ class BuildRequest:
     dockerfile: str
     base: Callable[[], BaseImage]
     install: Callable[[Path], None]
+    compile: Callable[[CompiledLayer, Path], None]
     no_cache: bool = False
 
 
@@ -161,8 +189,17 @@ class Builder(Protocol):
         """Raised when the same input would give other bytes."""
         ...
 
+    @property
+    def uses_toolchain(self) -> bool:
+        """Whether it compiles in a toolchain image, and not with the host's tools."""
+        ...
+
     def can_build(self, recipe_needs: frozenset[str], tools: Tools) -> str:
-        """Empty when it can, else the reason why not. Needs: ``commands``, ``dockerfile``, ``system-packages`` …."""
+        """Empty when it can, else the reason why not.
+
+        Needs: ``commands`` (RUN in the image), ``dockerfile`` (the author's own), ``system-packages`` (on a base without
+        Debian's index), ``tool:NAME`` (a program that compiles: the host's, or the toolchain image's).
+        """
         ...
 
     def build(self, request: BuildRequest, tools: Tools) -> StoredImage:

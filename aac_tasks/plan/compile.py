@@ -24,7 +24,7 @@ from aac_tasks.contracts.actions import (
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import ImageRef, Platform
-from aac_tasks.contracts.lock import Lock
+from aac_tasks.contracts.lock import Lock, LockedBase
 from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Consumed, Facts, Step, TreeRequest
 from aac_tasks.contracts.recipe import Recipe
 from aac_tasks.contracts.roles import RuntimePlan
@@ -97,6 +97,8 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         dependencies=answer.dependencies,
         platforms=platforms,
         builder=request.builder or spec.build.builder,
+        needs=answer.needs,
+        toolchain=answer.toolchain,
     )
     lock = request.facts.lock if is_current(request.facts.lock, lock_action) else None
     draft = _Draft(request, catalog, answer, lock_action, lock)
@@ -117,14 +119,7 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         _push(draft),
         _deploy(draft),
     )
-    plan = AgentPlan(
-        spec.name,
-        request.folder,
-        request.file,
-        steps,
-        request.warnings,
-        lock_inputs=lock_action.question,
-    )
+    plan = AgentPlan(spec.name, request.folder, request.file, steps, request.warnings, lock_action.question)
     return Compiled(plan, answer.problems)
 
 
@@ -172,11 +167,13 @@ def _dockerfile(draft: _Draft) -> Step:
 
 
 def _rendered(draft: _Draft) -> dict[str, str]:
+    def name_of(base: LockedBase) -> str:
+        return draft.catalog.bases.get(base.base).dockerfile_from(base)
+
     files = {"Dockerfile.dockerignore": render_ignore(_ignore(draft))}
     for recipe in draft.recipes:
-        base = draft.catalog.bases.get(recipe.base.base).dockerfile_from(recipe.base)
         name = "Dockerfile" if len(draft.recipes) == 1 else f"Dockerfile.{str(recipe.platform).replace('/', '-')}"
-        files[name] = render(recipe, base)
+        files[name] = render(recipe, name_of)
     return files
 
 

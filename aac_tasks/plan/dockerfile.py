@@ -19,15 +19,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from aac_tasks.contracts.image import HealthProbe
+from aac_tasks.contracts.lock import LockedBase
 from aac_tasks.contracts.recipe import (
     Add,
     ApplicationLayer,
     CommandLayer,
+    CompiledLayer,
+    Context,
     DependencyLayer,
     FileLayer,
+    Instruction,
     Recipe,
     RecipeLayer,
     Run,
@@ -52,29 +56,30 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIGNAL = re.compile(r"[A-Z0-9+-]+")
 
 
-def render(recipe: Recipe, base_from: str) -> str:
-    """The Dockerfile of ``recipe``; ``base_from`` is what its base says after FROM.
+def render(recipe: Recipe, name_of: Callable[[LockedBase], str]) -> str:
+    """The Dockerfile of ``recipe``; ``name_of`` says what a base is called after FROM.
 
     Raises:
         PlanError: a value can't be written in a Dockerfile; the message names the field.
     """
-    base = _held(base_from, _IMAGE, "base image", "a name with optional tag and digest")
+    base = _held(name_of(recipe.base), _IMAGE, "base image", "a name with optional tag and digest")
     lines = ["# Rendered from agent.yaml and agent.lock; `agent build` writes it anew."]
     for layer in recipe.layers:
-        if isinstance(layer, DependencyLayer):
-            lines += ["", *_stage(layer.stage, base)]
+        if isinstance(layer, DependencyLayer | CompiledLayer):
+            named = name_of(layer.stage.base) if layer.stage.base else layer.stage.image
+            lines += ["", *_stage(layer.stage, named or base)]
     lines += ["", f"FROM {base}", "USER 0:0"]
     last: list[str] = []
     for layer in recipe.layers:
         # The configuration comes before the files that change most, so that an edit invalidates one layer only.
-        (last if isinstance(layer, ApplicationLayer) else lines).extend(_layer(layer))
+        (last if isinstance(layer, ApplicationLayer | CompiledLayer) else lines).extend(_layer(layer))
     lines += [*_configuration(recipe), *last, f"USER {_held(recipe.user, _USER, 'user', 'UID:GID')}"]
     lines += list(_start(recipe))
     return "\n".join(lines) + "\n"
 
 
-def _stage(stage: Stage, base: str) -> Iterator[str]:
-    """A build stage. Many ADDs are spread over stages of their own, whose files are copied in one piece."""
+def _stage(stage: Stage, named: str) -> Iterator[str]:
+    """A build stage from ``named``. Many ADDs are spread over stages of their own, whose files are copied in one piece."""
     name = _held(stage.name, _STAGE, "stage name", "lower-case letters, digits, '.', '_' and '-'")
     adds = [i for i in stage.instructions if isinstance(i, Add)]
     chunks = [adds[i : i + ADDS_PER_STAGE] for i in range(0, len(adds), ADDS_PER_STAGE)] if len(adds) > ADDS_PER_STAGE else []
@@ -83,8 +88,7 @@ def _stage(stage: Stage, base: str) -> Iterator[str]:
         for add in chunk:
             yield _add(add)
         yield ""
-    image = _held(stage.image, _IMAGE, f"image of stage {name}", "a name with optional tag and digest") if stage.image else base
-    yield f"FROM {image} AS {name}"
+    yield f"FROM {_held(named, _IMAGE, f'image of stage {name}', 'a name with optional tag and digest')} AS {name}"
     yield "USER 0:0"
     for number in range(1, len(chunks) + 1):
         yield f"COPY --from={name}-files-{number} / /"
@@ -93,9 +97,11 @@ def _stage(stage: Stage, base: str) -> Iterator[str]:
             yield from _instruction(instruction)
 
 
-def _instruction(instruction: Add | Write | Run) -> Iterator[str]:
+def _instruction(instruction: Instruction) -> Iterator[str]:
     if isinstance(instruction, Add):
         yield _add(instruction)
+    elif isinstance(instruction, Context):
+        yield f"COPY --chown=0:0 . {_path(instruction.target).rstrip('/')}/"
     elif isinstance(instruction, Write):
         yield from _write(instruction.target, instruction.text)
     else:
@@ -132,7 +138,7 @@ def _run(run: Run) -> Iterator[str]:
 
 
 def _layer(layer: RecipeLayer) -> Iterator[str]:
-    if isinstance(layer, DependencyLayer):
+    if isinstance(layer, DependencyLayer | CompiledLayer):
         for path in layer.paths:
             yield f"COPY --from={layer.stage.name} {_path(path)} {_path(path)}"
     elif isinstance(layer, FileLayer):

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aac_tasks.catalog import Catalog
 from aac_tasks.contracts.canonical import Json, JsonObject
@@ -17,13 +17,13 @@ from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.lock import Lock
 from aac_tasks.contracts.making import DockerfileAction, ImageAction, LockAction, ParseAction
 from aac_tasks.contracts.plan import Step
-from aac_tasks.contracts.recipe import DependencyLayer, Recipe
+from aac_tasks.contracts.recipe import CompiledLayer, DependencyLayer, Recipe
 from aac_tasks.contracts.result import Artifact, Result
-from aac_tasks.contracts.roles import BuildRequest
+from aac_tasks.contracts.roles import BuildRequest, Compilation
 from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.roles import BaseImage, Instance, Runner
+    from aac_tasks.contracts.roles import BaseImage, Compiler, Instance, Runner
     from aac_tasks.contracts.tools import Tools
 
 
@@ -114,7 +114,15 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
             runtime.install(dependencies.locked, recipe.base, into, job.tools)
 
     files = job.snapshot.files if job.snapshot else ()
-    return BuildRequest(recipe, files, job.folder, "", fetch, install)
+
+    def compile_(layer: CompiledLayer, into: Path) -> None:
+        from aac_tasks.steps.sources import kept_sources  # lazy: only languages that compile
+
+        compiler = cast("Compiler", job.catalog.runtimes.get(layer.runtime))
+        sources = kept_sources(job.step.agent, files, job.tools)
+        compiler.compile(Compilation(layer, recipe.base, recipe.platform, sources), into, job.tools)
+
+    return BuildRequest(recipe, files, job.folder, "", fetch, install, compile_)
 
 
 def _test(job: Job) -> Result:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aac_tasks.catalog import Catalog
 from aac_tasks.contracts.actions import LockAction
-from aac_tasks.contracts.canonical import fingerprint
+from aac_tasks.contracts.canonical import Json, fingerprint
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import Lock, LockedPlatform
@@ -21,12 +23,15 @@ def make_lock(action: LockAction, catalog: Catalog, tools: Tools, *, previous: L
     Raises:
         StepError: something can't be resolved, or no builder can build it.
     """
+    question = action.question
     builder, reason = choose_builder(action, catalog, tools, previous)
+    if not catalog.builders.get(builder).uses_toolchain:
+        action = replace(action, toolchain=None)
     locked = tuple(_platform(action, p, catalog, tools, previous) for p in action.platforms)
-    others = previous.platforms if previous is not None and previous.inputs == action.question else ()
+    others = previous.platforms if previous is not None and previous.inputs == question else ()
     kept = tuple(p for p in others if p.platform not in action.platforms)
     every = tuple(sorted((*locked, *kept), key=lambda p: str(p.platform)))
-    return Lock(action.question, builder, every, reason=reason, questions=_questions(action))
+    return Lock(question, builder, every, reason=reason, questions=_questions(action))
 
 
 def choose_builder(action: LockAction, catalog: Catalog, tools: Tools, previous: Lock | None) -> tuple[str, str]:
@@ -51,7 +56,7 @@ def choose_builder(action: LockAction, catalog: Catalog, tools: Tools, previous:
 
 def needs_of(action: LockAction) -> frozenset[str]:
     """What a builder must be able to do."""
-    needs = set()
+    needs = set(action.needs)
     if action.base.packages and action.base.base != "debian":
         needs.add("system-packages")
     return frozenset(needs)
@@ -62,15 +67,19 @@ def _platform(
 ) -> LockedPlatform:
     kept = previous.of(platform) if previous else None
     same = _same_questions(action, previous)
-    if kept is not None and "base" in same and "dependencies" in same:
+    if kept is not None and same.issuperset(_questions(action)):
         return kept
     base = kept.base if kept is not None and "base" in same else None
     if base is None:
         tools.progress(f"resolving base {action.base.reference} for {platform}")
         base = catalog.bases.get(action.base.base).resolve(action.base, platform, tools)
+    toolchain = kept.toolchain if kept is not None and "toolchain" in same else None
+    if toolchain is None and action.toolchain is not None:
+        tools.progress(f"resolving toolchain {action.toolchain.reference} for {platform}")
+        toolchain = catalog.bases.get(action.toolchain.base).resolve(action.toolchain, platform, tools)
     tools.progress(f"resolving dependencies for {platform}")
     runtime = catalog.runtimes.get(action.runtime)
-    return LockedPlatform(platform, base, runtime.resolve(action.dependencies, base, tools))
+    return LockedPlatform(platform, base, runtime.resolve(action.dependencies, base, tools), toolchain)
 
 
 def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]:
@@ -80,4 +89,8 @@ def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]
 
 
 def _questions(action: LockAction) -> dict[str, str]:
-    return {"base": fingerprint(encode(action.base)), "dependencies": fingerprint([action.runtime, encode(action.dependencies)])}
+    """The parts that are resolved apart from each other; a toolchain only where there is one."""
+    parts: dict[str, Json] = {"base": encode(action.base), "dependencies": [action.runtime, encode(action.dependencies)]}
+    if action.toolchain is not None:
+        parts["toolchain"] = encode(action.toolchain)
+    return {name: fingerprint(question) for name, question in parts.items()}

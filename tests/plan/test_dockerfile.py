@@ -14,6 +14,8 @@ from aac_tasks.contracts.recipe import (
     Add,
     ApplicationLayer,
     CommandLayer,
+    CompiledLayer,
+    Context,
     DependencyLayer,
     FileLayer,
     Recipe,
@@ -102,7 +104,7 @@ HOSTILE = st.one_of(
 @example("# escape=`")
 @example('<<"EOF"')
 def test_no_value_of_the_environment_or_a_label_changes_or_adds_an_instruction(value: str) -> None:
-    text = render(replace(PLAIN, env={"VALUE": value, "LAST": "end"}, labels={"org.label": value}), BASE)
+    text = render(replace(PLAIN, env={"VALUE": value, "LAST": "end"}, labels={"org.label": value}), lambda _: BASE)
     assert values(text, "ENV") == {"VALUE": value, "LAST": "end"}
     assert values(text, "LABEL") == {"org.label": value}
     assert words(text) == ["FROM", "USER", "ENV", "ENV", "LABEL", "COPY", "USER", "WORKDIR"]
@@ -115,7 +117,7 @@ def test_no_word_of_a_command_changes_or_adds_an_instruction(given_words: list[s
     probe = HealthProbe("command", command=tuple(given_words))
     text = render(
         replace(PLAIN, entrypoint=tuple(given_words), command=tuple(given_words), probe=probe,
-                layers=(CommandLayer((Run(tuple(given_words)),)), ApplicationLayer())), BASE,
+                layers=(CommandLayer((Run(tuple(given_words)),)), ApplicationLayer())), lambda _: BASE,
     )  # fmt: skip
     for word in ("ENTRYPOINT", "CMD", "HEALTHCHECK", "RUN"):
         assert argv(text, word) == given_words
@@ -125,7 +127,8 @@ def test_no_word_of_a_command_changes_or_adds_an_instruction(given_words: list[s
 @given(st.text(alphabet=st.sampled_from("EOF_\n \\$\"'#ab<"), max_size=60))
 @example("EOF\nEOF_\nRUN evil")
 def test_a_written_file_holds_exactly_its_text(text: str) -> None:
-    rendered = render(replace(PLAIN, layers=(FileLayer({"/etc/agent/config.json": f"{text}\n"}), ApplicationLayer())), BASE)
+    layers = (FileLayer({"/etc/agent/config.json": f"{text}\n"}), ApplicationLayer())
+    rendered = render(replace(PLAIN, layers=layers), lambda _: BASE)
     documents = [i.document for i in read(rendered) if i.document is not None]
     assert documents == [f"{text}\n"]
 
@@ -134,7 +137,7 @@ def test_a_written_file_holds_exactly_its_text(text: str) -> None:
 def test_a_name_that_is_no_name_is_refused_or_harmless(value: str, field: str) -> None:
     changed = replace(PLAIN, **{field: (value,) if field == "ports" else value})  # type: ignore[arg-type]
     try:
-        text = render(changed, BASE)
+        text = render(changed, lambda _: BASE)
     except PlanError:
         return
     assert set(words(text)) <= {"FROM", "USER", "COPY", "WORKDIR", "EXPOSE", "STOPSIGNAL"}
@@ -145,37 +148,37 @@ def test_a_name_that_is_no_name_is_refused_or_harmless(value: str, field: str) -
 @pytest.mark.parametrize("field", ["env", "labels"])
 def test_a_character_that_can_not_be_written_is_refused_naming_the_field(bad: str, field: str) -> None:
     with pytest.raises(PlanError, match="NAME: the value holds") as caught:
-        render(replace(PLAIN, **{field: {"NAME": bad}}), BASE)  # type: ignore[arg-type]
+        render(replace(PLAIN, **{field: {"NAME": bad}}), lambda _: BASE)  # type: ignore[arg-type]
     assert ("environment" if field == "env" else "label") in str(caught.value)
 
 
 @pytest.mark.parametrize("bad", ["a\nb", "a\0b"])
 def test_a_newline_in_a_command_is_refused_naming_the_command(bad: str) -> None:
     with pytest.raises(PlanError, match="entrypoint"):
-        render(replace(PLAIN, entrypoint=("python3", bad)), BASE)
+        render(replace(PLAIN, entrypoint=("python3", bad)), lambda _: BASE)
 
 
 @pytest.mark.parametrize("key", ["a b", "a=b", 'a"b', "a\nb", "$a", "a\\", ""])
 def test_a_label_whose_name_would_be_read_otherwise_is_refused(key: str) -> None:
     with pytest.raises(PlanError, match="label"):
-        render(replace(PLAIN, labels={key: "x"}), BASE)
+        render(replace(PLAIN, labels={key: "x"}), lambda _: BASE)
 
 
 @pytest.mark.parametrize("base", ["", "--platform=x y", "a b", "a\nRUN x", "$BASE", "-x"])
 def test_a_base_that_is_no_image_is_refused(base: str) -> None:
     with pytest.raises(PlanError, match="base image"):
-        render(PLAIN, base)
+        render(PLAIN, lambda _: base)
 
 
 @pytest.mark.parametrize("url", ["https://x/a b", "file:///etc/passwd", "https://x/$HOME", "https://x/'", "git@x:y"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(PlanError, match="address"):
-        render(replace(PLAIN, layers=(dependencies(Add(url, "0" * 64, "/wheels/x")),)), BASE)
+        render(replace(PLAIN, layers=(dependencies(Add(url, "0" * 64, "/wheels/x")),)), lambda _: BASE)
 
 
 def test_a_file_without_final_newline_is_refused_because_it_would_gain_one() -> None:
     with pytest.raises(PlanError, match="does not end with a newline"):
-        render(replace(PLAIN, layers=(FileLayer({"/x": "text"}),)), BASE)
+        render(replace(PLAIN, layers=(FileLayer({"/x": "text"}),)), lambda _: BASE)
 
 
 def dependencies(*instructions: Add | Write | Run) -> DependencyLayer:
@@ -194,7 +197,7 @@ def test_layers_go_from_least_to_most_often_changed() -> None:
         PLAIN, layers=layers, env={"A": "1"}, labels={"l": "v"}, ports=("8080/tcp",), probe=probe,
         entrypoint=("python3", "main.py"), command=("--fast",), stop_signal="SIGINT",
     )  # fmt: skip
-    assert render(recipe, BASE).splitlines() == [
+    assert render(recipe, lambda _: BASE).splitlines() == [
         "# Rendered from agent.yaml and agent.lock; `agent build` writes it anew.",
         "",
         f"FROM {BASE} AS dependencies",
@@ -223,9 +226,36 @@ def test_layers_go_from_least_to_most_often_changed() -> None:
     ]
 
 
+def test_what_is_compiled_comes_from_a_stage_of_its_toolchain_and_after_the_configuration() -> None:
+    toolchain = LockedBase("registry", "golang", Platform(), digest="sha256:" + "2" * 64)
+    fetch, compile_ = Run(("go", "mod", "download"), cache=("/go/pkg/mod",)), Run(("go", "build"))
+    stage = Stage("build", (Write("/src/go.mod", "module x\n"), fetch, Context("/src"), compile_), base=toolchain)
+    layer = CompiledLayer("go", "1.26", LockedDependencies(), ("/app/agent",), stage)
+    recipe = replace(PLAIN, layers=(layer,), env={"A": "1"}, entrypoint=("/app/agent",))
+    assert render(recipe, lambda base: f"{base.reference.partition('@')[0]}@here").splitlines()[1:] == [
+        "",
+        "FROM golang@here AS build",
+        "USER 0:0",
+        'COPY --chmod=644 <<"EOF" /src/go.mod',
+        "module x",
+        "EOF",
+        'RUN --mount=type=cache,sharing=locked,target=/go/pkg/mod ["go", "mod", "download"]',
+        "COPY --chown=0:0 . /src/",
+        'RUN ["go", "build"]',
+        "",
+        "FROM docker.io/library/python@here",
+        "USER 0:0",
+        'ENV A="1"',
+        "COPY --from=build /app/agent /app/agent",
+        "USER 10001:10001",
+        "WORKDIR /app",
+        'ENTRYPOINT ["/app/agent"]',
+    ]
+
+
 def test_many_files_never_make_more_layers_than_a_storage_driver_takes() -> None:
     adds = [Add(f"https://x/{i}.whl", "0" * 64, f"/wheels/{i}.whl") for i in range(2 * ADDS_PER_STAGE + 1)]
-    text = render(replace(PLAIN, layers=(dependencies(*adds, Run(("true",))),)), BASE)
+    text = render(replace(PLAIN, layers=(dependencies(*adds, Run(("true",))),)), lambda _: BASE)
     stages = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
     assert max(s.count("\nADD ") for s in stages) == ADDS_PER_STAGE
     assert text.count("\nADD ") == len(adds)

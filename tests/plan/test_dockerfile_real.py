@@ -64,7 +64,7 @@ def test_buildkit_reads_back_every_value_and_every_byte(docker: str, tag: str, t
     context.mkdir()
     for name in ("kept", "#left-out", "left-out "):
         (context / name).write_text(name)
-    (tmp_path / "Dockerfile").write_text(render(recipe, "scratch"), "utf-8")
+    (tmp_path / "Dockerfile").write_text(render(recipe, lambda _: "scratch"), "utf-8")
     (tmp_path / "Dockerfile.dockerignore").write_text(render_ignore(("#left-out", "left-out ")), "utf-8")
     run(docker, "build", "--provenance=false", "-q", "-t", tag, "-f", str(tmp_path / "Dockerfile"), str(context))
     config = json.loads(run(docker, "image", "inspect", tag))[0]["Config"]

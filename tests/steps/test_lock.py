@@ -21,11 +21,12 @@ class Day:
 
     number: int = 1
     name: str = "ground"
+    uses_toolchain: bool = True
     asked: list[str] = field(default_factory=list)
 
     def resolve(self, request: BaseRequest | DependencyRequest, where: object, tools: Tools) -> LockedBase | LockedDependencies:
         if isinstance(request, BaseRequest):
-            self.asked.append("base")
+            self.asked.append("base" if request.reference.startswith("ground") else request.reference)
             return LockedBase("ground", f"day {self.number}", cast("Platform", where))
         self.asked.append("dependencies")
         return LockedDependencies((LockedFile("a", f"{self.number}", "https://example.org/a", "0" * 64),))
@@ -38,8 +39,10 @@ class Quiet:
     def progress(self, text: str) -> None: ...
 
 
-def lock_again(action: LockAction, previous: Lock | None, number: int) -> tuple[Lock, list[str]]:
-    day: Any = Day(number)
+def lock_again(
+    action: LockAction, previous: Lock | None, number: int, *, uses_toolchain: bool = True
+) -> tuple[Lock, list[str]]:
+    day: Any = Day(number, uses_toolchain=uses_toolchain)
     empty: Any = Table("nothing")
     one: Any = Table("thing", {"ground": day, "lang": day})
     catalog = Catalog(one, one, one, empty, empty, empty, empty)
@@ -70,3 +73,23 @@ def test_to_ask_for_an_update_is_to_forget_the_lock_before() -> None:
     second, asked = lock_again(ASKED, None, 2)
     assert asked == ["base", "dependencies"]
     assert second.platforms[0].base.reference == "day 2"
+
+
+COMPILED = replace(ASKED, toolchain=BaseRequest("ground", "toolchain:1"), needs=("tool:make",))
+
+
+def test_a_toolchain_is_pinned_where_the_builder_compiles_in_one_and_when_the_builder_is_moved_to_such_a_one() -> None:
+    first, asked = lock_again(COMPILED, None, 1, uses_toolchain=False)
+    assert (asked, first.platforms[0].toolchain) == (["base", "dependencies"], None)
+    second, asked = lock_again(COMPILED, first, 2)
+    assert asked == ["toolchain:1", "dependencies"]
+    assert second.platforms[0].base == first.platforms[0].base
+    third, asked = lock_again(COMPILED, second, 3)
+    assert (asked, third.platforms) == ([], second.platforms)
+
+
+def test_a_toolchain_that_is_pinned_is_kept_when_dependencies_change() -> None:
+    first, _ = lock_again(COMPILED, None, 1)
+    second, asked = lock_again(replace(COMPILED, dependencies=DependencyRequest(("b",))), first, 2)
+    assert asked == ["dependencies"]
+    assert second.platforms[0].toolchain == first.platforms[0].toolchain

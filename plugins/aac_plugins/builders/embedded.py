@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aac_plugins.oci.documents import About, History, write_image
@@ -25,10 +26,12 @@ from aac_tasks.contracts.image import ImageConfig, Layer, StoredImage
 from aac_tasks.contracts.recipe import (
     ApplicationLayer,
     CommandLayer,
+    CompiledLayer,
     DependencyLayer,
     FileLayer,
     Recipe,
     RecipeLayer,
+    Stage,
 )
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
@@ -55,11 +58,16 @@ class EmbeddedBuilder:
 
     name: str = "embedded"
     format: int = FORMAT
+    uses_toolchain: bool = False
 
     def can_build(self, recipe_needs: frozenset[str], tools: Tools) -> str:
-        """Everything that runs no command inside the image."""
+        """Everything that runs no command inside the image, with the host's tools for what is compiled."""
         for need in sorted(recipe_needs):
-            return _REASONS.get(need, f"the recipe needs {need}; use --builder docker")
+            kind, _, program = need.partition(":")
+            if kind != "tool":
+                return _REASONS.get(need, f"the recipe needs {need}; use --builder docker")
+            if tools.which(program) is None:
+                return f"{program} is not installed; install it, or use --builder docker"
         return ""
 
     def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
@@ -101,6 +109,8 @@ def configure(recipe: Recipe, base: ImageConfig) -> ImageConfig:
 def _make(layer: RecipeLayer, request: BuildRequest, tools: Tools) -> Layer:
     if isinstance(layer, DependencyLayer):
         return _dependencies(layer, request, tools)
+    if isinstance(layer, CompiledLayer):
+        return _compiled(layer, request, tools)
     if isinstance(layer, ApplicationLayer):
         return _application(layer, request, tools)
     if isinstance(layer, FileLayer):
@@ -121,13 +131,36 @@ def _dependencies(layer: DependencyLayer, request: BuildRequest, tools: Tools) -
 
     def make() -> Layer:
         tools.progress("installing dependencies")
-        with tools.scratch() as folder:
-            root = folder / "root"
-            root.mkdir()
-            request.install(root)
-            return _write("dependencies", installed_entries(root), tools)
+        return _filled("dependencies", request.install, tools)
 
     return _remembered(key, make, tools, again=request.no_cache)
+
+
+def _compiled(layer: CompiledLayer, request: BuildRequest, tools: Tools) -> Layer:
+    """Remembered under everything that is compiled: the sources, what they need, and the tools that do it."""
+    key: JsonObject = {
+        "what": "compiled",
+        "format": [FORMAT, LAYER_FORMAT],
+        "layer": encode(replace(layer, stage=Stage("", ()))),  # how an engine would do it is not how it is done here
+        "base": encode(request.recipe.base),
+        "platform": str(request.recipe.platform),
+        "tree": context_fingerprint(request.context),
+    }
+
+    def make() -> Layer:
+        tools.progress("compiling")
+        return _filled("compiled", lambda root: request.compile(layer, root), tools)
+
+    return _remembered(key, make, tools, again=request.no_cache)
+
+
+def _filled(name: str, fill: Callable[[Path], None], tools: Tools) -> Layer:
+    """A layer of what ``fill`` puts into an empty folder."""
+    with tools.scratch() as folder:
+        root = folder / "root"
+        root.mkdir()
+        fill(root)
+        return _write(name, installed_entries(root), tools)
 
 
 def _application(layer: ApplicationLayer, request: BuildRequest, tools: Tools) -> Layer:

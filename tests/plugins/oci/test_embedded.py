@@ -9,6 +9,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from plugins.oci import tiny_image
@@ -19,7 +21,9 @@ from aac_plugins.builders.embedded import FORMAT, EmbeddedBuilder
 from aac_plugins.oci.layer import LAYER_FORMAT
 from aac_plugins.oci.unpack import open_image, unpack
 from aac_tasks.contracts.image import Digest
-from aac_tasks.contracts.recipe import CommandLayer, DependencyLayer, Run
+from aac_tasks.contracts.lock import LockedDependencies
+from aac_tasks.contracts.recipe import CommandLayer, CompiledLayer, Context, DependencyLayer, Run, Stage
+from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
 GOLDEN = {(1, 1): "sha256:e7e1fb3396f83d5b63cc77997bd9388ea42e0772120e971c756a7d1b1c80014b"}
@@ -168,6 +172,36 @@ def test_a_remembered_layer_whose_blob_is_gone_is_made_again(yard: Yard) -> None
     assert build(yard) == image
     assert yard.installs == 2
     assert all(yard.blobs.has(layer.blob.digest) for layer in image.layers)
+
+
+def compiled(yard: Yard, **settings: str) -> CompiledLayer:
+    stage = Stage("build", (Context("/src"), Run(("make",))), image="docker.io/library/gcc")
+    return CompiledLayer("lang", "1.2", LockedDependencies(), ("/app",), stage, {"name": "agent", **settings})
+
+
+def test_what_is_compiled_is_compiled_again_when_its_sources_or_settings_change_and_not_otherwise(yard: Yard) -> None:
+    recipe = replace(RECIPE, layers=(compiled(yard),))
+    first = build(yard, recipe)
+    assert (first.layers[1].name, yard.compiled) == ("compiled", 1)
+    assert build(yard, recipe) == first
+    elsewhere = replace(compiled(yard), stage=Stage("build", (Context("/elsewhere"),)))
+    assert build(yard, replace(RECIPE, layers=(elsewhere,))) == first
+    assert yard.compiled == 1, "how an engine would compile it is nothing to this builder"
+    (yard.folder / "context" / "main.py").write_text("print('edited')\n")
+    build(yard, recipe)
+    build(yard, replace(RECIPE, layers=(compiled(yard, name="other"),)))
+    assert yard.compiled == 3
+
+
+def test_a_program_that_compiles_must_be_on_the_host(yard: Yard) -> None:
+    assert EmbeddedBuilder().can_build(frozenset({"tool:make"}), having("make")) == ""
+    refused = EmbeddedBuilder().can_build(frozenset({"tool:make"}), having())
+    assert refused == "make is not installed; install it, or use --builder docker"
+
+
+def having(*programs: str) -> Tools:
+    """Tools that find these programs and can do nothing else."""
+    return cast("Tools", SimpleNamespace(which=lambda name: Path(f"/usr/bin/{name}") if name in programs else None))
 
 
 def test_no_cache_makes_every_layer_again(yard: Yard) -> None:

@@ -17,7 +17,7 @@ from aac_plugins.builders.embedded import EmbeddedBuilder
 from aac_plugins.oci.layer import Entry, write_layer
 from aac_tasks.contracts.image import HealthProbe, ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedFile
-from aac_tasks.contracts.recipe import ApplicationLayer, DependencyLayer, FileLayer, Recipe, Stage
+from aac_tasks.contracts.recipe import ApplicationLayer, CompiledLayer, DependencyLayer, FileLayer, Recipe, Stage
 from aac_tasks.contracts.roles import BaseImage, BuildRequest, ContextFile
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.state.blobs import Blobs
@@ -73,6 +73,7 @@ class Yard:
     def __post_init__(self) -> None:
         self.blobs = Blobs(self.folder / "store")
         self.installs = 0
+        self.compiled = 0
 
     @property
     def tools(self) -> Tools:
@@ -99,9 +100,13 @@ class Yard:
         (into / "opt/agent/python").symlink_to("/usr/bin/python3")
         (into / "opt/agent/same").symlink_to("lib/a.py")
 
+    def compile(self, layer: CompiledLayer, into: Path) -> None:
+        self.compiled += 1
+        write_files(into, {f"app/{layer.settings['name']}": "program"}, (f"app/{layer.settings['name']}",), sorted)
+
     def request(self, recipe: Recipe = RECIPE, context: Sequence[ContextFile] | None = None) -> BuildRequest:
         files = self.context(sorted) if context is None else tuple(context)
-        return BuildRequest(recipe, files, self.folder / "context", "", self.base, self.install)
+        return BuildRequest(recipe, files, self.folder / "context", "", self.base, self.install, self.compile)
 
     def context(self, order: Callable[[Iterator[str]], list[str]]) -> tuple[ContextFile, ...]:
         root = self.folder / "context"

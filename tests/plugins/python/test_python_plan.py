@@ -255,7 +255,7 @@ def test_the_interpreter_is_where_the_base_has_it(base: str, reference: str, kno
 
 
 def test_the_recipe_renders_as_a_dockerfile() -> None:
-    text = render(recipe(spec(ports=(Port(8080),)), DEBIAN_BASE, WHEEL), "localhost/aac/debian:trixie-1")
+    text = render(recipe(spec(ports=(Port(8080),)), DEBIAN_BASE, WHEEL), lambda _: "localhost/aac/debian:trixie-1")
     assert f"ADD --checksum=sha256:{'0' * 64} https://x/one-1-py3-none-any.whl /wheels/one-1-py3-none-any.whl" in text
     assert 'RUN ["/usr/bin/python3", "/install.py", "/wheels", "/opt/agent", "3.13", "/usr/bin/python3"]' in text
     assert 'ENV PYTHONUSERBASE="/opt/agent"' in text

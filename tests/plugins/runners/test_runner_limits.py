@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from runner_stage import WEB, Stage, left_behind, shell, web
+from runner_stage import WEB, Stage, left_behind, shell
 
 from aac_plugins.runners.host import HostRunner
 from aac_tasks.contracts.actions import InstanceSpec, Isolation, Limits, Mount, PortMapping
 from aac_tasks.contracts.image import ImageConfig
-from aac_tasks.contracts.roles import Runner
+from aac_tasks.contracts.roles import Runner, RunRequest
 from aac_tasks.errors import StepError
 from aac_tasks.testing import need
 
@@ -77,12 +77,15 @@ def test_memory_beyond_the_limit_is_refused(stage: Stage, runner: Runner) -> Non
     runner.stop(instance, stage.tools)
 
 
-def test_a_port_that_is_taken_moves_and_the_agent_is_told(stage: Stage, runner: Runner) -> None:
-    port = stage.tools.free_port()  # one that only this test has: nobody else frees it between the two
+def own_port(stage: Stage, name: str, port: int, host: int = 0) -> RunRequest:
+    """An agent on a port that no other test has, so that nobody else takes or frees it meanwhile."""
     image = shell(f'exec httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h "$WWW"')
-    first, second = (
-        stage.start(runner, stage.request(image, InstanceSpec(name, ports=(PortMapping(port),)))) for name in ("first", "second")
-    )
+    return stage.request(image, InstanceSpec(name, ports=(PortMapping(port, host),)))
+
+
+def test_a_port_that_is_taken_moves_and_the_agent_is_told(stage: Stage, runner: Runner) -> None:
+    port = stage.tools.free_port()
+    first, second = (stage.start(runner, own_port(stage, name, port)) for name in ("first", "second"))
     assert all(stage.answers(instance, f"{port}/tcp") for instance in (first, second))
     assert first.ports[f"{port}/tcp"] == port
     assert second.ports[f"{port}/tcp"] != port
@@ -92,11 +95,11 @@ def test_a_port_that_is_taken_moves_and_the_agent_is_told(stage: Stage, runner: 
 
 
 def test_a_fixed_port_that_is_taken_is_an_error_that_names_who_has_it(stage: Stage, runner: Runner) -> None:
-    first = stage.start(runner, stage.request(WEB, web("first")))
-    assert stage.answers(first)
-    taken = first.ports["8080/tcp"]
-    with pytest.raises(StepError, match=rf"second: port {taken} is taken by .*(busybox|httpd).* \(pid \d+\)"):
-        stage.start(runner, stage.request(WEB, web("second", host=taken)))
+    port = stage.tools.free_port()
+    first = stage.start(runner, own_port(stage, "first", port))
+    assert stage.answers(first, f"{port}/tcp")
+    with pytest.raises(StepError, match=rf"second: port {port} is taken by .*(busybox|httpd).* \(pid \d+\)"):
+        stage.start(runner, own_port(stage, "second", port, host=port))
     runner.stop(first, stage.tools, grace=0.5)
 
 
