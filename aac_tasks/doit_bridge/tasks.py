@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from doit.exceptions import TaskFailed
 
@@ -26,14 +26,6 @@ GROUP_DOCS = {
 }
 
 TaskDict = dict[str, Any]  # doit's own shape of a task
-
-
-class Cleans(Protocol):
-    """What `doit clean` calls."""
-
-    def __call__(self, dryrun: bool) -> None:
-        """Remove what the step left."""
-        ...
 
 
 class StepKey:
@@ -111,6 +103,22 @@ class LateAction(StepAction):
             self._session.tell(Event("fresh", step_id, verdict.reason))
 
 
+class CleanAction:
+    """What `doit clean` does for one step: removes what the step left."""
+
+    def __init__(self, session: Session, step_id: str) -> None:
+        self._session = session
+        self._step_id = step_id
+
+    def __call__(self, dryrun: bool) -> None:
+        for line in clean(self._session, self._step_id, dry_run=dryrun):
+            print(f"{self._step_id} - {line}")  # noqa: T201  # doit writes what a clean action prints
+
+    def __str__(self) -> str:
+        """doit shows it without the first character."""
+        return f"<clean {self._step_id}"
+
+
 def tasks_of(session: Session, plan: Plan) -> Iterator[TaskDict]:
     """doit's task dictionaries: a group per step kind, a member per agent."""
     kinds = [*STEP_KINDS, *sorted({s.kind for s in plan.steps} - set(STEP_KINDS))]
@@ -132,19 +140,11 @@ def _task(session: Session, agent: AgentPlan, kind: str) -> TaskDict:
         "actions": [StepAction(session, step.id)],
         "uptodate": [StepKey(session, step.id)],
         "task_dep": list(step.needs),
-        "clean": [_cleaner(session, step.id)],
+        "clean": [CleanAction(session, step.id)],
         "io": {"capture": False},  # under threads, doit's capture would mix the output of steps
         "meta": {"agent": agent.agent, "file": agent.file, "folder": agent.folder or "."},
         "verbosity": 2,
     }
-
-
-def _cleaner(session: Session, step_id: str) -> Cleans:
-    def clean_step(dryrun: bool) -> None:
-        for line in clean(session, step_id, dry_run=dryrun):
-            print(f"{step_id} - {line}")  # noqa: T201  # doit writes what a clean action prints
-
-    return clean_step
 
 
 def translated(make: Callable[[], Iterator[TaskDict]], refusal: type[Exception]) -> Iterator[TaskDict]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -9,6 +10,9 @@ from itertools import zip_longest
 from aac_tasks.contracts.canonical import Json
 
 ABSENT = "(absent)"
+
+_DIGEST = re.compile(r"\b((?:sha256:)?[0-9a-f]{12})[0-9a-f]{52}\b")
+"""Nobody compares 64 digits by eye; JSON has them whole."""
 
 
 @dataclass(frozen=True)
@@ -80,5 +84,5 @@ def _is_list(value: Json) -> bool:
 def _show(value: Json) -> str:
     if value == ABSENT:
         return ABSENT
-    text = value if isinstance(value, str) else repr(value)
+    text = _DIGEST.sub(r"\1…", value if isinstance(value, str) else repr(value))
     return text if len(text) <= 120 else f"{text[:117]}..."
