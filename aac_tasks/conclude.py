@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 KINDS = {"build": "image", "test": "test", "lock": "lock", "doit": "test"}
 """The last step of what a command line runs; ``doit`` alone is its default tasks."""
 
+UNIX = "unix://"
+
 
 def conclude(session: Session, arguments: Sequence[str]) -> bool:
     """Write the manifest of ``arguments`` when files alone can vouch for the outcome; whether it was written."""
@@ -27,21 +29,27 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
     plan = session.plan()
     steps = [s for s in plan.steps if s.id in session.results]
     wanted = {s.kind for s in steps}
-    if not session.workspace.settled or last not in wanted or _has_other_artifacts(session, steps):
-        return False
+    artifacts = [a for s in steps for a in session.results[s.id].artifacts]
+    images = tuple(_in_engines(artifacts))
+    vouched = sum(1 for a in artifacts if a.type in ("file", "blob")) + len(images)
+    if not session.workspace.settled or last not in wanted or vouched != len(artifacts):
+        return False  # tags, instances and engines elsewhere can be seen neither with a stat nor at a socket
     evidence = Evidence(
         inputs=dict(session.workspace.seen),
         outputs=tuple(_outputs(session, steps)),
         started_ns=session.started_ns,
         said=_said(session, plan, last),
+        images=images,
         steps="\x1e".join(s.id if s.id in session.results else f"{UNKNOWN}{s.id}" for s in plan.steps),
     )
     return write_manifest(session.state, list(arguments), evidence)
 
 
-def _has_other_artifacts(session: Session, steps: Sequence[Step]) -> bool:
-    """Tags, instances and images in a daemon can't be seen with a stat."""
-    return any(a.type not in ("file", "blob") for s in steps for a in session.results[s.id].artifacts)
+def _in_engines(artifacts: Sequence[Artifact]) -> Iterator[tuple[str, str, str]]:
+    """Socket, name and id of each image in an engine of this machine."""
+    for artifact in artifacts:
+        if artifact.type == "loaded" and artifact.where.startswith(UNIX):
+            yield artifact.where.removeprefix(UNIX), artifact.name, artifact.digest
 
 
 def _outputs(session: Session, steps: Sequence[Step]) -> Iterator[Path]:
@@ -49,7 +57,8 @@ def _outputs(session: Session, steps: Sequence[Step]) -> Iterator[Path]:
     for step in steps:
         yield session.state.step(step.agent, step.kind) / "stamp"
         for artifact in session.results[step.id].artifacts:
-            yield _place(session, artifact)
+            if artifact.type != "loaded":
+                yield _place(session, artifact)
 
 
 def _place(session: Session, artifact: Artifact) -> Path:

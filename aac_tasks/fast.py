@@ -27,6 +27,12 @@ SAID = {"build", "test", "lock"}
 UNKNOWN = "?"
 """Before a step that the run did not judge: the manifest says nothing of it."""
 
+IN_ENGINE = "!"
+"""Before the name and id of an image in a container engine; its line begins with the engine's socket instead of a file."""
+
+ENGINE_SECONDS = 0.2
+"""How long an engine may take to answer; a silent one counts as one that lacks the image."""
+
 SAYS_PER_AGENT = 20
 """With more agents than this, one line speaks for all."""
 
@@ -67,8 +73,12 @@ def unchanged(arguments: list[str]) -> "tuple[str, str, str] | None":
     if not lines or lines[0] != HEAD or lines[-1] != "end" or lines[1] != identity_line().replace("\n", " "):
         return None
     stat = os.stat
+    images = []
     for line in lines[4:-1]:
         path, _, ident = line.partition("\0")
+        if ident[:1] == IN_ENGINE:
+            images.append((path, *ident[1:].split(" ")))
+            continue
         try:
             s = stat(path)
         except OSError:
@@ -79,7 +89,32 @@ def unchanged(arguments: list[str]) -> "tuple[str, str, str] | None":
             continue
         if f"{s.st_mtime_ns}:{s.st_ctime_ns}:{s.st_size}:{s.st_ino}" != ident:
             return None
+    if not all(_engine_has(*image) for image in images):  # last: a file that changed spares the question
+        return None
     return lines[2].replace("\x1e", "\n"), lines[3], folder
+
+
+def _engine_has(place: str, name: str, image: str) -> bool:
+    """Whether the engine behind a unix socket knows ``name`` as ``image``: one inspect by reference, never a list.
+
+    Asked by hand, for `http.client` and even `socket` take longer to import than the engine takes to answer. With
+    HTTP/1.0 it closes the connection behind its answer.
+    """
+    from _socket import AF_UNIX, SOCK_STREAM, socket  # lazy: most images are in no engine
+
+    engine = socket(AF_UNIX, SOCK_STREAM)
+    engine.settimeout(ENGINE_SECONDS)
+    answer = b""
+    try:
+        engine.connect(place)
+        engine.sendall(f"GET /images/{name}/json HTTP/1.0\r\nHost: engine\r\n\r\n".encode())
+        while piece := engine.recv(65536):
+            answer += piece
+    except OSError:
+        return False
+    finally:
+        engine.close()
+    return answer[9:12] == b"200" and f'"Id":"{image}"'.encode() in answer
 
 
 def _read(name: str) -> "tuple[str, list[str]]":

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aac_tasks.fast import HEAD, identity_line, manifest_name
+from aac_tasks.fast import HEAD, IN_ENGINE, identity_line, manifest_name
 from aac_tasks.state.digests import RACY_NS
 from aac_tasks.state.root import StateFolder, write_atomically
 from aac_tasks.state.watch import ABSENT, PRESENT, describe
@@ -22,7 +22,8 @@ class Evidence:
     """What a successful run looked at and left.
 
     ``inputs`` maps a path to its identity as it was *when it was read*; ``outputs`` are files of ours.
-    ``started_ns`` is the time before the run's first look. ``said`` is printed next time; ``steps`` is for doit's door.
+    ``images`` are (socket, name, id) of images in container engines. ``started_ns`` is the time before the run's first
+    look. ``said`` is printed next time; ``steps`` is for doit's door.
     """
 
     inputs: Mapping[str, str]
@@ -30,6 +31,7 @@ class Evidence:
     started_ns: int
     said: str
     steps: str = ""
+    images: tuple[tuple[str, str, str], ...] = ()
 
 
 def write_manifest(state: StateFolder, arguments: list[str], evidence: Evidence) -> bool:
@@ -43,6 +45,7 @@ def write_manifest(state: StateFolder, arguments: list[str], evidence: Evidence)
         return False
     lines = [f"{p}\0{i}" for p, i in evidence.inputs.items()]
     lines += list(_described(p for p in evidence.outputs if str(p) not in evidence.inputs))
+    lines += [f"{socket}\0{IN_ENGINE}{name} {image}" for socket, name, image in evidence.images]
     if any("\n" in line for line in lines):
         return False
     said = evidence.said.replace("\n", "\x1e")
