@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from conformance.strangers import load
 
 from aac_plugins.oci.documents import About, write_image
 from aac_tasks.contracts.image import MEDIA_LAYER_GZIP, Digest, ImageConfig, Layer, Platform, StoredImage
@@ -18,7 +17,6 @@ from aac_tasks.contracts.spec import AgentSpec, Metadata, Port
 from aac_tasks.errors import StepError
 from aac_tasks.state.blobs import Blobs
 
-PLUGINS = Path(__file__).resolve().parents[2] / "examples/plugins"
 REFERENCE = "folder:out:team/hello:1.0"
 
 
@@ -28,16 +26,6 @@ class Lent:
 
     blobs: Blobs
     root: Path
-
-
-def load(name: str) -> ModuleType:
-    (path,) = (PLUGINS / name).glob("*.py")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def image(blobs: Blobs) -> StoredImage:

@@ -28,7 +28,8 @@ class Folder:
         new = [b for b in every if not (blobs / b.digest.hex).exists()]
         blobs.mkdir(parents=True, exist_ok=True)
         for blob in new:
-            (os.link if (settings or {}).get("link") else shutil.copyfile)(tools.blobs.path(blob.digest), blobs / "part")
+            with tools.blobs.open(blob.digest) as data:
+                (os.link if (settings or {}).get("link") else shutil.copyfile)(data.name, blobs / "part")
             (blobs / "part").replace(blobs / blob.digest.hex)
         tag.parent.mkdir(parents=True, exist_ok=True)
         tag.write_text(image.manifest.digest)
@@ -42,8 +43,7 @@ class Folder:
         blobs, digest = _where(reference, tools)[0], self.resolve(reference, tools)
         if digest is None:
             raise StepError(f"{reference} is not there", hint="push it first")
-        manifest = (blobs / digest.hex).read_bytes()
-        parsed = manifests.parse_manifest(manifest, digest)
+        parsed = manifests.parse_manifest(manifest := (blobs / digest.hex).read_bytes(), digest)
         for blob in (parsed.config, *parsed.layers):
             tools.blobs.put((blobs / blob.digest.hex).read_bytes(), media_type=blob.media_type, expect=blob.digest)
         return documents.read_image(tools.blobs.put(manifest, media_type=MEDIA_MANIFEST, expect=digest), tools.blobs)
