@@ -7,17 +7,17 @@ import hashlib
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aac_plugins.oci.documents import About, write_image
 from aac_plugins.oci.layer import Entry, write_layer
+from aac_tasks.conformance.lending import lend
 from aac_tasks.contracts.image import ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.tools import HttpRequest
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.tools import StepTools, Workshop
+from aac_tasks.steps.tools import StepTools
 
 AMD64 = Platform()
 
@@ -36,20 +36,8 @@ def bench(folder: Path, environment: Mapping[str, str] | None = None, *, offline
     home = folder / "home"
     home.mkdir(parents=True, exist_ok=True)
     seen = {"HOME": str(home), "PATH": os.environ["PATH"], **(environment or {})}
-    cancelled = threading.Event()
-    blobs = Blobs(folder / "store")
-    shop = Workshop(
-        tell_output=lambda line: None,
-        blobs=blobs,
-        scratch=blobs.scratch,
-        cache=folder / "cache",
-        environment=seen,
-        cancelled=cancelled,
-        resolve_secret=lambda reference: None,
-        offline=offline,
-    )
-    tools = StepTools(shop, folder, folder, lambda text, done, total: None, lambda text: None)
-    return Bench(tools, blobs, seen)
+    lent = lend(folder, seen, offline=offline)
+    return Bench(lent.tools, lent.blobs, seen)
 
 
 def log_in(at: Bench, registry: str, user: str, password: str) -> None:

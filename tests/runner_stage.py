@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aac_plugins.oci.documents import About, write_image
 from aac_plugins.oci.layer import Entry, write_layer
+from aac_tasks.conformance.lending import lend
 from aac_tasks.contracts.actions import InstanceSpec, PortMapping
 from aac_tasks.contracts.image import ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.roles import Instance, Runner, RunRequest
-from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.tools import StepTools, Workshop
+from aac_tasks.steps.tools import StepTools
 from aac_tasks.testing import need
 
 APPLETS = (
@@ -45,36 +44,16 @@ class Stage:
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    notes: list[str] = field(default_factory=list)
     started: list[tuple[Runner, Instance]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.blobs = Blobs(self.folder / "store")
-        self.shop = Workshop(
-            tell_output=self.said.append,
-            blobs=self.blobs,
-            scratch=self.blobs.scratch,
-            cache=self.folder / "cache",
-            environment=self.environment,
-            cancelled=self.cancelled,
-            resolve_secret=lambda reference: None,
-        )
-        self.tools = self.tools_of("agent")
+        self.lent = lend(self.folder, self.environment)
+        self.tools, self.shop, self.blobs = self.lent.tools, self.lent.shop, self.lent.blobs
+        self.notes, self.cancelled = self.lent.notes, self.lent.cancelled
 
     def tools_of(self, agent: str) -> StepTools:
         """The tools of one agent's step."""
-        state = self.folder / "workspace" / ".aac" / agent
-        state.mkdir(parents=True, exist_ok=True)
-        (self.folder / "cache").mkdir(exist_ok=True)
-        return StepTools(
-            shop=self.shop,
-            root=self.folder / "workspace",
-            state=state,
-            tell_progress=lambda text, done, total: None,
-            tell_note=self.notes.append,
-        )
+        return self.lent.of(agent)
 
     def image(self, config: ImageConfig, files: Mapping[str, bytes] = {}) -> StoredImage:
         """Busybox, a web page, and ``files``; ``config`` says how it runs."""

@@ -30,12 +30,14 @@ class Lent:
         return _tools(self.folder, self.shop, self.notes, agent)
 
 
-def lend(folder: Path, environment: Mapping[str, str] | None = None, *, offline: bool = False) -> Lent:
+def lend(
+    folder: Path, environment: Mapping[str, str] | None = None, *, offline: bool = False, notes: list[str] | None = None
+) -> Lent:
     """Tools that keep everything below ``folder``; the state root is ``folder/workspace``.
 
-    ``environment`` is the user's (default: this process's).
+    ``environment`` is the user's (default: this process's); ``notes`` collects what people are told.
     """
-    notes: list[str] = []
+    notes = [] if notes is None else notes
     cancelled = threading.Event()
     blobs = Blobs(folder / "store")
     shop = Workshop(

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from aac_plugins.bases.debian import DebianBase
-from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.tools import StepTools, Workshop
+from aac_tasks.conformance.lending import lend
+from aac_tasks.steps.tools import StepTools
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -92,23 +92,8 @@ def make_tools(tmp_path: Path) -> MakeTools:
         offline: bool = False,
         notes: list[str] | None = None,
     ) -> StepTools:
-        said = notes if notes is not None else []
         full = {"PATH": "/usr/bin:/bin", **(environment or {})}
-        blobs = Blobs(tmp_path / store)
-        cache = tmp_path / store / "cache"
-        cache.mkdir(parents=True, exist_ok=True)
-        cancelled = threading.Event()
-        shop = Workshop(
-            tell_output=said.append,
-            blobs=blobs,
-            scratch=blobs.scratch,
-            cache=cache,
-            environment=full,
-            cancelled=cancelled,
-            resolve_secret=lambda reference: None,
-            offline=offline,
-        )
-        return StepTools(shop, tmp_path, tmp_path, lambda text, done, total: None, said.append)
+        return lend(tmp_path / store, full, offline=offline, notes=notes).tools
 
     return make
 

@@ -249,7 +249,7 @@ def test_a_package_that_is_refused_leaves_no_scratch_behind(
     archive.publish()
     with pytest.raises(StepError, match=r"package evil: ./dev/sda is a device"):
         root(base, tools, "evil")
-    assert not list((tmp_path / "store" / "tmp").iterdir())
+    assert not list((tmp_path / "store" / "store" / "tmp").iterdir())
 
 
 def test_the_bytes_of_a_root_change_only_when_its_format_is_raised(

@@ -12,32 +12,18 @@ from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from aac_tasks.conformance.lending import lend
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase
-from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.tools import StepTools, Workshop
+from aac_tasks.steps.tools import StepTools
 
 DEBIAN_BASE = LockedBase("debian", "debian:trixie", Platform(), runtime_version="3.13")
 
 
 def make_tools(folder: Path, *, offline: bool = False, **environment: str) -> StepTools:
     """Tools as a session lends them, with everything they keep below ``folder``."""
-    for name in ("cache", "state"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("UV_", "PIP_"))} | environment
-    cancelled = threading.Event()
-    blobs = Blobs(folder / "store")
-    shop = Workshop(
-        tell_output=lambda line: None,
-        blobs=blobs,
-        scratch=blobs.scratch,
-        cache=folder / "cache",
-        environment=env,
-        cancelled=cancelled,
-        resolve_secret=lambda reference: None,
-        offline=offline,
-    )
-    return StepTools(shop, folder, folder / "state", lambda *a: None, lambda text: None)
+    return lend(folder, env, offline=offline).tools
 
 
 def make_wheel(
