@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.context import Snapshot
-from aac_tasks.contracts.plan import PENDING_LOCK, Step, TreeRequest
+from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Step, TreeRequest
 from aac_tasks.contracts.result import Artifact, Verdict
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.run import Run
@@ -86,12 +86,14 @@ class Judging:
     def _judge_lock(self, step: Step) -> Verdict:
         """The lock file itself says what it answers; no stamp is needed, so a fresh clone is up to date."""
         agent = self.run.agent_of(step.id)
-        waiting = any(s.pending == PENDING_LOCK for s in agent.steps)
+        written = (self.run.folder(agent) / "agent.lock").exists()
+        if _waits(agent) and written:
+            agent = self.run.plan_again(agent)  # another run may have written it since this one planned
         if self.run.options.update and step.id not in self.run.results:
             return Verdict(False, "asked to resolve again")
-        if not waiting:
+        if not _waits(agent):
             return Verdict(True, "agent.lock answers agent.yaml", agent.lock_inputs, agent.lock_inputs)
-        if not (self.run.folder(agent) / "agent.lock").exists():
+        if not written:
             return Verdict(False, "there is no agent.lock", agent.lock_inputs, agent.lock_inputs)
         stamp = self.stamps(step).read()
         case = Case(step, step.action or {})
@@ -130,3 +132,8 @@ class Judging:
         answer["changes"] = [{"path": c.path, "spec": spec_path(step, c.path), "old": c.old, "new": c.new} for c in values]
         answer["files"] = [{"path": c.path, "old": c.old, "new": c.new} for c in files]
         return answer
+
+
+def _waits(agent: AgentPlan) -> bool:
+    """Whether no agent.lock answers what agent.yaml asks now."""
+    return any(s.pending == PENDING_LOCK for s in agent.steps)

@@ -137,12 +137,15 @@ class Run:
         agent = self.agent_of(step_id)
         step = next(s for s in agent.steps if s.id == step_id)
         if step.pending and step.kind != "lock" and f"lock:{agent.agent}" in self.results:
-            with self._guard:
-                if self._plans[agent.agent] is agent:
-                    self._plans[agent.agent] = self.workspace.compile(self.folder(agent))
-                agent = self._plans[agent.agent]
-            step = next(s for s in agent.steps if s.id == step_id)
+            step = next(s for s in self.plan_again(agent).steps if s.id == step_id)
         return step
+
+    def plan_again(self, agent: AgentPlan) -> AgentPlan:
+        """The agent's plan, compiled with the agent.lock that there is now; once, whoever asks first."""
+        with self._guard:
+            if self._plans[agent.agent] is agent:
+                self._plans[agent.agent] = self.workspace.compile(self.folder(agent))
+            return self._plans[agent.agent]
 
     def folder(self, agent: AgentPlan) -> Path:
         """The agent's folder on disk."""

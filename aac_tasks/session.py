@@ -58,9 +58,9 @@ class Session(Run):
         step = self.step(step_id)
         with exclusively(self.state.step(step.agent, step.kind)):
             verdict = self.judge(step_id)
-            if verdict.fresh and step_id in self.results:
+            if verdict.fresh:  # another run did it while this one waited
                 self.tell(Event("fresh", step_id, verdict.reason))
-                return self.results[step_id]
+                return self.results.get(step_id, Result())
             self.tell(Event("start", step_id, verdict.reason))
             try:
                 self.hands.end_left_over(step)

@@ -16,6 +16,9 @@ from faults.fault_folder import in_process
 from faults.place import Place
 from faults.worlds import busybox_base
 
+from aac_tasks.contracts.result import Event
+from aac_tasks.doit_bridge import run
+from aac_tasks.session import Options, Session, with_environment
 from aac_tasks.testing import Project, command
 
 AGENT = """
@@ -144,6 +147,18 @@ def test_two_runs_at_once_both_succeed_and_the_work_is_done_once(tiny: Project) 
         assert sum(text.count(f"✓ {step}:tiny") for text in said) <= 1, said
     digests = {line.split()[2] for text in said for line in text.splitlines() if line.strip().startswith("→ image:")}
     assert len(digests) == 1
+
+
+def test_a_lock_that_another_run_wrote_since_this_one_planned_is_not_made_again(tiny: Project) -> None:
+    events: list[Event] = []
+    options = with_environment(Options(cwd=tiny.folder), tiny.env)
+    late, early = Session(options, events.append), Session(options, lambda event: None)
+    late.plan()
+    assert run(early, ("image",)) == 0
+    assert run(late, ("image",)) == 0
+    assert {e.step: e.type for e in events if e.type in ("fresh", "done")} == {
+        "parse:tiny": "fresh", "lock:tiny": "fresh", "dockerfile:tiny": "fresh", "image:tiny": "fresh",
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from aac_tasks.doit_bridge import run
 from aac_tasks.session import Options, Session, with_environment
 from aac_tasks.testing import Project, clean_environment
 
-pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("edit-table")]
 
 AGENT = """
 apiVersion: agent.dev/v1

@@ -24,6 +24,8 @@ from real.kill_yard import Yard, make_yard, package_index
 
 from aac_tasks.testing import command, need
 
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("killed")]
+
 KILLED = ("lock", "image", "test", "push", "deploy")
 DOIT = (sys.executable, "-m", "doit", "push", "deploy")
 IN_EACH_STEP = 8
@@ -155,8 +157,6 @@ class Hunt:
         return None
 
 
-@pytest.mark.real
-@pytest.mark.slow
 def test_a_run_that_is_killed_at_any_of_fifty_moments_is_finished_by_the_next(
     ranges: list[Range], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -185,8 +185,6 @@ def shoot(place: Range, aim: Aim) -> str:
     return hit
 
 
-@pytest.mark.real
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_in_any_step_ends_the_run_with_its_code_and_keeps_what_was_finished(
     ranges: list[Range], number: signal.Signals
@@ -212,8 +210,6 @@ def interrupt(place: Range, step: str, number: signal.Signals) -> int:
     return code
 
 
-@pytest.mark.real
-@pytest.mark.slow
 def test_an_instance_of_a_killed_test_is_ended_though_that_test_need_not_run_any_more(ranges: list[Range]) -> None:
     place, hit = ranges[0], ""
     place.turn()

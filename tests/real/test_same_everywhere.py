@@ -18,7 +18,7 @@ import pytest
 from aac_tasks.session import Options, Session, with_environment
 from aac_tasks.testing import Project, clean_environment, need
 
-pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("same-everywhere")]
 
 TREE = Path(__file__).resolve().parents[2]
 PACKAGED = ("aac_tasks", "aac_agent", "plugins", "schemas", "pyproject.toml", "README.md")
