@@ -32,6 +32,8 @@ BUILT_INS = (
     "aac_plugins.bases.scratch",
     "aac_plugins.bases.registry",
     "aac_plugins.builders.embedded",
+    "aac_plugins.builders.docker",
+    "aac_plugins.builders.podman",
     "aac_plugins.runners.docker",
     "aac_plugins.runners.runc",
     "aac_plugins.runners.userns",

@@ -23,7 +23,8 @@ from aac_tasks.contracts.roles import BuildRequest, Compilation
 from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.roles import BaseImage, Compiler, Instance, Runner
+    from aac_tasks.contracts.lock import LockedDependencies
+    from aac_tasks.contracts.roles import BaseImage, Compiler, Fetcher, Instance, Runner
     from aac_tasks.contracts.tools import Tools
 
 
@@ -45,6 +46,7 @@ class Job:
     previous: JsonObject | None = None
     lock: Lock | None = None
     allow_host: bool = False
+    no_cache: bool = False
 
     def output(self, kind: str, name: str) -> Json:
         """One output of an upstream step."""
@@ -122,7 +124,23 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
         sources = kept_sources(job.step.agent, files, job.tools)
         compiler.compile(Compilation(layer, recipe.base, recipe.platform, sources), into, job.tools)
 
-    return BuildRequest(recipe, files, job.folder, "", fetch, install, compile_)
+    def fetch_locked(name: str, locked: LockedDependencies) -> None:
+        runtime = job.catalog.runtimes.get(name)
+        if hasattr(runtime, "fetch"):
+            cast("Fetcher", runtime).fetch(locked, job.tools)
+
+    return BuildRequest(
+        recipe,
+        files,
+        job.tools.root / job.step.tree.root if job.step.tree else job.folder,
+        "",
+        fetch,
+        install,
+        compile_,
+        no_cache=job.no_cache,
+        fetch_base=lambda locked: job.catalog.bases.get(locked.base).fetch(locked, job.tools),
+        fetch=fetch_locked,
+    )
 
 
 def _test(job: Job) -> Result:

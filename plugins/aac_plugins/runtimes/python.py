@@ -87,6 +87,10 @@ class PythonRuntime:
         """Unpacked wheels below /opt/agent; see ``python_install``."""
         python_install.install(locked, base, into, tools)
 
+    def fetch(self, locked: LockedDependencies, tools: Tools) -> None:
+        """Wheels in the store, to be lent to an engine."""
+        python_install.fetch(locked, tools)
+
 
 def argv_of(spec: AgentSpec, script: str) -> tuple[str, ...]:
     """What starts the agent: ``entrypoint``, else ``command``, else Python with ``script``.

@@ -40,11 +40,11 @@ def install(locked: LockedDependencies, base: LockedBase, into: Path, tools: Too
     Raises:
         StepError: a wheel can't be fetched, is not what was locked, or is broken.
     """
-    from aac_plugins.runtimes import python_wheels  # lazy, as in _fetch and layer: a plan needs none of it
+    from aac_plugins.runtimes import python_wheels  # lazy, as in fetch and layer: a plan needs none of it
 
     if not locked.files:
         return
-    _fetch(locked, tools)
+    fetch(locked, tools)
     wheels = {file_name(f.url): tools.blobs.path(_digest(f)) for f in locked.files}
     prefix = into / PREFIX.lstrip("/")
     for folder in (prefix.parent, prefix):
@@ -60,7 +60,8 @@ def _digest(file: LockedFile) -> Digest:
     return Digest(f"sha256:{file.sha256}")
 
 
-def _fetch(locked: LockedDependencies, tools: Tools) -> None:
+def fetch(locked: LockedDependencies, tools: Tools) -> None:
+    """Bring every wheel into the store; StepError when one can't be had or is not what was locked."""
     from concurrent.futures import ThreadPoolExecutor
 
     missing = [f for f in locked.files if not tools.blobs.has(_digest(f))]
