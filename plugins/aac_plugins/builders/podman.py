@@ -35,8 +35,8 @@ _VARIABLES = (
 OLDEST = (4, 2)
 """The first Podman with named build contexts."""
 
-_STAGE_IMAGE = re.compile(r"^--> ([0-9a-f]{11,64})\n\[2/2\] STEP 1/", re.MULTILINE)
-"""What the first of two stages became."""
+_MADE = re.compile(r"^--> ([0-9a-f]{11,64})$", re.MULTILINE)
+"""What each step became; the last but one is the whole first stage."""
 
 
 class PodmanBuilder:
@@ -107,7 +107,7 @@ class Podman:
         """Build the last stage, which holds the paths, into a tar; Podman makes images of both stages, which go away."""
         made = work.folder / "image.id"
         said = self._build(work, f"--output=type=tar,dest={archive}", f"--iidfile={made}")
-        self._forget(made.read_text(encoding="utf-8").strip(), *_STAGE_IMAGE.findall(said)[-1:])
+        self._forget(made.read_text(encoding="utf-8").strip(), *_MADE.findall(said)[-2:-1])
 
     def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
         """Build into the storage under a name that is taken away again."""
