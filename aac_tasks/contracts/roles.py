@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.context import ContextFile as ContextFile
-from aac_tasks.contracts.image import Digest, ImageConfig, Layer, Platform, StoredImage
+from aac_tasks.contracts.image import Descriptor, Digest, ImageConfig, Layer, Platform, StoredImage
 from aac_tasks.contracts.lock import (
     BaseRequest,
     DependencyRequest,
@@ -257,4 +257,12 @@ class Registry(Protocol):
 
     def pull(self, reference: str, platform: Platform, tools: Tools) -> StoredImage:
         """Bring an image's blobs into the blob store, each verified."""
+        ...
+
+
+class IndexRegistry(Registry, Protocol):
+    """A registry that also takes images of several platforms behind one name."""
+
+    def push_index(self, index: Descriptor, images: Sequence[StoredImage], reference: str, tools: Tools) -> Pushed:
+        """Send each image and then the index (its bytes are in the blob store), set the tag, read its digest back."""
         ...
