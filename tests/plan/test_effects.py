@@ -113,7 +113,8 @@ def read(document: object, profile: str = "") -> ReadSpec:
 def compiled(document: object, profile: str = "") -> AgentPlan:
     """The plan with a lock that answers it."""
     answer = read(document, profile)
-    request = Request(answer.spec, answer.canonical, Facts(Path("hello"), {k: v for k, v in FILES.items() if v}, frozenset(FILES)), "hello", "hello/agent.yaml")
+    facts = Facts(Path("hello"), {name: text for name, text in FILES.items() if text}, frozenset(FILES))
+    request = Request(answer.spec, answer.canonical, facts, "hello", "hello/agent.yaml")
     first = compile_agent(request, catalog())
     assert first.problems == ()
     action = first.plan.step("lock")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from aac_plugins.builders.commandline import TIMEOUT, Steps, failure
-from aac_plugins.builders.docker import forget, taken
+from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.stages import DOCKERFILE, LENT, ONE_CONTEXT, Dialect, Work
 from aac_plugins.oci.docker_api import Engine
 from aac_plugins.oci.docker_load import inspect, load_image
@@ -77,15 +77,19 @@ class Classic:
         network = self.tools.environment("AAC_BUILD_NETWORK")
         query |= {"networkmode": network} if network else {}
         seen, said = Steps(work.what), [""]
-        with _context(work).open("rb") as body:
-            answer = self.engine.open(self.tools, "POST", "/build", body, timeout=str(TIMEOUT), **query)
-            with answer as response:
-                for line in _lines(response.stream()):
-                    said.append(str(line.get("stream") or line.get("error") or "").rstrip("\n"))
-                    if told := seen.see(said[-1]):
-                        self.tools.progress(told)
-                    if line.get("error"):
-                        raise failure(work, "\n".join(said[-200:]), "docker")
+        for line in self._answers(_context(work), query):
+            said.append(str(line.get("stream") or line.get("error") or "").rstrip("\n"))
+            if told := seen.see(said[-1]):
+                self.tools.progress(told)
+            if line.get("error"):
+                raise failure(work, "\n".join(said[-200:]), "docker")
+
+    def _answers(self, context: Path, query: dict[str, str]) -> Iterator[dict[str, object]]:
+        with (
+            context.open("rb") as body,
+            self.engine.open(self.tools, "POST", "/build", body, timeout=str(TIMEOUT), **query) as response,
+        ):
+            yield from _lines(response.stream())
 
     def _read(self, name: str, paths: Sequence[str], archive: Path) -> None:
         made = self.engine.table(self.tools, "POST", "/containers/create", {"Image": name, "Cmd": ["-"]})

@@ -150,8 +150,9 @@ def _line_of(work: Work, said: str) -> str:
         return ""
     if found:
         return f"{work.own}:{found[1]}"
-    step = re.search(r"building at STEP \"(.*?)\":", said)  # Podman names the instruction, not its line
-    number = _number_of(step[1], work.dockerfile) if step else 0
+    # Podman and the classic endpoint name the instruction, not its line
+    steps = re.findall(r"building at STEP \"(.*?)\":|^Step \d+/\d+ : (.*)$", said, re.MULTILINE)
+    number = _number_of(steps[-1][0] or steps[-1][1], work.dockerfile) if steps else 0
     return f"{work.own}:{number}" if number else ""
 
 
@@ -163,7 +164,8 @@ def _number_of(instruction: str, dockerfile: Path) -> int:
 
 def _command(said: str) -> str:
     """The command that failed and its exit code, in few words."""
-    found = re.search(r'process "(.*)" did not complete successfully: (?:exit code: )?(.*)', said)
+    ended = r"process \"(.*)\" did not complete successfully: (?:exit code: )?(.*)"
+    found = re.search(ended, said) or re.search(r"The command '(.*)' returned a non-zero code: (\d+)", said)
     if found:
         return f"`{found[1][:120]}` ended with {found[2]}"
     found = re.search(r'building at STEP "(.*)": (.*)', said) or re.search(r"failed to solve: ()(.*)", said)

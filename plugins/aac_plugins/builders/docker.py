@@ -6,18 +6,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
 from aac_plugins.builders.commandline import arguments, environment, lend_context, run_build, secret_arguments
+from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
 from aac_plugins.oci.docker_api import Engine, answering, context_name
-from aac_plugins.oci.docker_load import inspect, load_image
-from aac_plugins.oci.engine_images import import_image
+from aac_plugins.oci.docker_load import load_image
 from aac_tasks.contracts.tools import Process
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
@@ -32,8 +31,6 @@ _VARIABLES = (
 )  # fmt: skip
 OLDEST = (1, 41)
 """The engine API that an engine must speak: Docker 20.10."""
-
-SAVE_SECONDS = "600"
 
 
 class DockerBuilder:
@@ -112,26 +109,6 @@ class BuildKit:
     def _caches(self) -> list[str]:
         flags = (("--cache-from", "AAC_BUILD_CACHE_FROM"), ("--cache-to", "AAC_BUILD_CACHE_TO"))
         return [f"{flag}={value}" for flag, name in flags for value in (self.tools.environment(name) or "").split()]
-
-
-def taken(engine: Engine, name: str, known: Sequence[Layer], work: Work, tools: Tools) -> BaseImage:
-    """The image that the engine has under ``name``, brought into the store."""
-    shown = inspect(engine, name, tools)
-    if not shown:
-        raise StepError(f"{work.what}: the engine built it and does not have it")
-
-    def save(archive: Path) -> None:
-        with engine.open(tools, "GET", f"/images/{name}/get", timeout=SAVE_SECONDS) as response, archive.open("wb") as file:
-            for piece in response.stream():
-                file.write(piece)
-
-    return import_image(shown, known, save, "dockerfile" if work.own else "commands", tools)
-
-
-def forget(engine: Engine, name: str, tools: Tools) -> None:
-    """Take an image of ours away; what cleans up must not hide what went wrong."""
-    with suppress(StepError):
-        engine.call(tools, "DELETE", f"/images/{name}")
 
 
 @hookimpl
