@@ -24,7 +24,7 @@ UNIX = "unix://"
 def conclude(session: Session, arguments: Sequence[str]) -> bool:
     """Write the manifest of ``arguments`` when files alone can vouch for the outcome; whether it was written."""
     last = KINDS.get(arguments[0], "") if arguments else ""
-    if not last or (arguments[0] not in SAID and list(arguments) != ["doit"]):
+    if session.options.no_cache or not last or (arguments[0] not in SAID and list(arguments) != ["doit"]):
         return False
     plan = session.plan()
     steps = [s for s in plan.steps if s.id in session.results]

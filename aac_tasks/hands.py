@@ -81,6 +81,7 @@ class Hands:
             previous=_object(previous.result.outputs.get("data")) if previous else None,
             lock=lock,
             allow_host=self.allow_host,
+            no_cache=run.options.no_cache,
         )
         result = execute(job)
         if step.kind == "lock":

@@ -74,6 +74,8 @@ class Judging:
             return self._judge_lock(step)
         if step.action is None or step.pending:
             return Verdict(False, step.pending)
+        if self.run.options.no_cache and step.kind == "image" and step.id not in self.run.results:
+            return Verdict(False, "asked to build anew")
         try:
             case = self.case(step)
         except StepError as error:

@@ -27,11 +27,14 @@ ENTRY_POINT_GROUP = "aac_tasks"
 
 BUILT_INS = (
     "aac_plugins.runtimes.python",
+    "aac_plugins.runtimes.custom",
     "aac_plugins.bases.debian",
     "aac_plugins.bases.layout",
     "aac_plugins.bases.scratch",
     "aac_plugins.bases.registry",
     "aac_plugins.builders.embedded",
+    "aac_plugins.builders.docker",
+    "aac_plugins.builders.podman",
     "aac_plugins.runners.docker",
     "aac_plugins.runners.runc",
     "aac_plugins.runners.userns",

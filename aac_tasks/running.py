@@ -10,12 +10,12 @@ from typing import IO
 from aac_tasks.contracts.actions import DeployAction, InstanceSpec, TestAction
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import decode
-from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.roles import Instance, Status
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import AacError, StepError, UsageError
 from aac_tasks.session import Session
+from aac_tasks.steps.built import image_here
 from aac_tasks.steps.environment import resolve
 from aac_tasks.steps.instances import Running, Start, kept, start, status, stop
 
@@ -42,7 +42,7 @@ class Instances:
             raise StepError(f"{agent} has no image yet", hint=f"`agent build {agent}` makes it")
         hands, runners = self._session.hands, self._session.catalog.runners
         tools = hands.tools(f"run:{agent}", agent)
-        image = decode(StoredImage, outputs["image"])
+        image = image_here(outputs)
         with tools.blobs.open(image.config.digest) as file:
             config = config_from_oci(json.load(file))
         instance = self._instance_spec(agent)

@@ -23,8 +23,8 @@ def count(text: str) -> int:
 
 
 def platform(text: str) -> str:
-    """``os/architecture``, checked."""
-    return str(Platform.parse(text))
+    """``os/architecture``, or several with commas, checked."""
+    return ",".join(str(Platform.parse(one)) for one in text.split(","))
 
 
 AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents when there is none", "many")
@@ -32,7 +32,7 @@ AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents
 FOLDER = Flag(("-C", "--directory"), "work as if started in DIR", "DIR")
 PROFILE = Flag(("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default="")
 PLATFORM = Flag(
-    ("--platform",), "plan for this platform, not build.platforms; may be given again", "OS/ARCH", platform,
+    ("--platform",), "plan for this platform, not build.platforms; several with commas, or given again", "OS/ARCH", platform,
     default=(), repeat=True,
 )  # fmt: skip
 OFFLINE = Flag(("--offline",), "use no network")
@@ -42,6 +42,7 @@ RUNNER = Flag(("--runner",), "test and run with this runner instead of the first
 ALLOW_HOST = Flag(("--allow-host",), "accept the runner `host`: a process with limits, not a container")
 JOBS = Flag(("-n", "--jobs"), "run up to N steps at once ([tool.aac] jobs, else 1)", "N", count)
 KEEP_GOING = Flag(("-k", "--keep-going"), "after a failure, still run what does not depend on it")
+NO_CACHE = Flag(("--no-cache",), "build every layer anew, and have the engine do so too")
 DRY_RUN = Flag(("--dry-run",), "say what would run and why, and run nothing")
 JSON = Flag(("--json",), "print one JSON document")
 QUIET = Flag(("-q", "--quiet"), "say failures only")
@@ -75,11 +76,12 @@ def options(args: Arguments, world: World) -> Options:
     chosen = Options(
         cwd=folder(args, world),
         profile=getattr(args, "profile", ""),
-        platforms=tuple(getattr(args, "platform", ())),
+        platforms=tuple(one for text in getattr(args, "platform", ()) for one in text.split(",")),
         offline=getattr(args, "offline", False),
         locked=getattr(args, "locked", False),
         builder=getattr(args, "builder", ""),
         runner=getattr(args, "runner", ""),
         allow_host=getattr(args, "allow_host", False),
+        no_cache=getattr(args, "no_cache", False),
     )
     return with_environment(chosen, world.environment)

@@ -126,7 +126,34 @@ class CommandLayer:
     commands: tuple[Run, ...]
 
 
-RecipeLayer = DependencyLayer | CompiledLayer | ApplicationLayer | FileLayer | CommandLayer
+@dataclass(frozen=True)
+class DockerfileLayers:
+    """All that the author's own Dockerfile makes; only builders with an engine can do this. It says its own FROM.
+
+    ``text`` is the file's, ``file`` its name for messages. ``target`` is the stage to take (empty: the last), ``args`` are
+    build arguments.
+    """
+
+    kind: ClassVar[str] = "dockerfile"
+    text: str
+    file: str = "Dockerfile"
+    target: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
+
+
+RecipeLayer = DependencyLayer | CompiledLayer | ApplicationLayer | FileLayer | CommandLayer | DockerfileLayers
+
+
+@dataclass(frozen=True)
+class BuildSecret:
+    """A secret that commands of a build may read, as the file ``target`` (empty: ``/run/secrets/NAME``), never in a layer.
+
+    ``reference`` says where its value is looked up when an engine builds (``env:TOKEN``); no key holds the value.
+    """
+
+    name: str
+    reference: str
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,7 +163,7 @@ class Recipe:
     ``env`` adds to the base's environment (``{name}`` of the base is kept unless named here); values are literal.
     ``user`` is ``uid:gid``. ``labels`` end in the config, ``annotations`` in the manifest.
     ``created`` is the ``SOURCE_DATE_EPOCH`` in seconds: the image's date. Files have a constant one, so that a
-    date changes neither layers nor content digest.
+    date changes neither layers nor content digest. ``secrets`` and ``ssh`` (the user's agent) are lent to its commands.
     """
 
     name: str
@@ -154,3 +181,5 @@ class Recipe:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     created: int = 0
+    secrets: tuple[BuildSecret, ...] = ()
+    ssh: bool = False

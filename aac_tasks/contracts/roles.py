@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.context import ContextFile as ContextFile
-from aac_tasks.contracts.image import Digest, ImageConfig, Layer, Platform, StoredImage
+from aac_tasks.contracts.image import Descriptor, Digest, ImageConfig, Layer, Platform, StoredImage
 from aac_tasks.contracts.lock import (
     BaseRequest,
     DependencyRequest,
@@ -125,6 +125,14 @@ class Compiler(Runtime, Protocol):
         ...
 
 
+class Fetcher(Runtime, Protocol):
+    """A runtime whose locked files may be lent to an engine: it knows the credentials of their servers."""
+
+    def fetch(self, locked: LockedDependencies, tools: Tools) -> None:
+        """Bring every locked file into the blob store, verified; what is there is not fetched again."""
+        ...
+
+
 @dataclass(frozen=True)
 class BaseImage:
     """The first layers, as blobs that are in the store, with the configuration they bring."""
@@ -163,7 +171,8 @@ class BuildRequest:
     """Everything a builder needs. ``base`` and ``install`` are lent by the step, so builders know no other plugin.
 
     ``install(into)`` fills a folder with the dependency layer, ``compile(layer, into)`` with a compiled one; ``context``
-    is sorted by path; ``dockerfile`` is the rendered text and ``folder`` the context's root, for builders with an engine.
+    is sorted by path. The rest is for builders with an engine: ``folder`` is the context's root, ``dockerfile`` the rendered
+    text, ``fetch_base`` brings the base that a stage starts from, ``fetch(runtime, locked)`` brings locked files into the store.
     """
 
     recipe: Recipe
@@ -174,6 +183,8 @@ class BuildRequest:
     install: Callable[[Path], None]
     compile: Callable[[CompiledLayer, Path], None]
     no_cache: bool = False
+    fetch_base: Callable[[LockedBase], BaseImage] | None = None
+    fetch: Callable[[str, LockedDependencies], None] | None = None
 
 
 class Builder(Protocol):
@@ -246,4 +257,12 @@ class Registry(Protocol):
 
     def pull(self, reference: str, platform: Platform, tools: Tools) -> StoredImage:
         """Bring an image's blobs into the blob store, each verified."""
+        ...
+
+
+class IndexRegistry(Registry, Protocol):
+    """A registry that also takes images of several platforms behind one name."""
+
+    def push_index(self, index: Descriptor, images: Sequence[StoredImage], reference: str, tools: Tools) -> Pushed:
+        """Send each image and then the index (its bytes are in the blob store), set the tag, read its digest back."""
         ...

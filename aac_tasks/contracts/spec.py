@@ -104,18 +104,29 @@ class Resources:
 
 
 @dataclass(frozen=True)
+class SecretFile:
+    """A secret that commands of a build may read: a name of ``spec.secrets`` or of a variable, and the file it is in."""
+
+    name: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
 class Build:
     """How the image is made."""
 
     base_image: str = ""
     platforms: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     args: Mapping[str, str] = field(default_factory=dict)
     target: str = ""
     dockerfile: str = ""
     context: str = ""
     optimization: JsonObject = field(default_factory=dict)
     builder: str = ""
+    secrets: tuple[SecretFile, ...] = ()
+    ssh: bool = False
 
 
 @dataclass(frozen=True)

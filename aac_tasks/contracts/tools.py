@@ -17,7 +17,7 @@ class Process:
 
     ``env`` None means a minimal environment (PATH, HOME, locale, proxy and CA variables).
     ``timeout`` in seconds. ``quiet`` keeps its output off the screen (it is still in the error when it fails).
-    ``secrets`` are values that must never be shown.
+    ``secrets`` are values that must never be shown. ``watch`` gets each line as it comes, redacted, in place of the screen.
     """
 
     argv: tuple[str, ...]
@@ -27,6 +27,7 @@ class Process:
     timeout: float = 600.0
     quiet: bool = True
     secrets: tuple[str, ...] = ()
+    watch: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True)

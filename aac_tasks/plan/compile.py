@@ -97,7 +97,7 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         dependencies=answer.dependencies,
         platforms=platforms,
         builder=request.builder or spec.build.builder,
-        needs=answer.needs,
+        needs=(*answer.needs, *(("commands",) if spec.build.commands else ())),
         toolchain=answer.toolchain,
     )
     lock = request.facts.lock if is_current(request.facts.lock, lock_action) else None

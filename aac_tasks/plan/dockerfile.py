@@ -17,10 +17,18 @@ would fetch a frontend from Docker Hub.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from aac_tasks.contracts.dockerfile_text import IMAGE as _IMAGE
+from aac_tasks.contracts.dockerfile_text import NAME as _NAME
+from aac_tasks.contracts.dockerfile_text import STAGE as _STAGE
+from aac_tasks.contracts.dockerfile_text import access_mounts
+from aac_tasks.contracts.dockerfile_text import exec_form as _exec
+from aac_tasks.contracts.dockerfile_text import held as _held
+from aac_tasks.contracts.dockerfile_text import path as _path
+from aac_tasks.contracts.dockerfile_text import quoted as _quoted
+from aac_tasks.contracts.dockerfile_text import run_lines as _run
 from aac_tasks.contracts.image import HealthProbe
 from aac_tasks.contracts.lock import LockedBase
 from aac_tasks.contracts.recipe import (
@@ -30,11 +38,11 @@ from aac_tasks.contracts.recipe import (
     CompiledLayer,
     Context,
     DependencyLayer,
+    DockerfileLayers,
     FileLayer,
     Instruction,
     Recipe,
     RecipeLayer,
-    Run,
     Stage,
     Write,
 )
@@ -43,15 +51,10 @@ from aac_tasks.errors import PlanError
 ADDS_PER_STAGE = 60
 """An image on overlay storage has at most 125 layers, build stages included; each ADD is one."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_PATH = re.compile(r"/(?:[A-Za-z0-9._+@-]+/?)*")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!&()*+,;=%-]+")
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 _PORT = re.compile(r"[0-9]{1,5}/(?:tcp|udp|sctp)")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _KEY = re.compile(r"[^\s\"'\\$=#`\x00-\x1f\x7f]+")
-_STAGE = re.compile(r"[a-z][a-z0-9_.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIGNAL = re.compile(r"[A-Z0-9+-]+")
 
@@ -62,23 +65,36 @@ def render(recipe: Recipe, name_of: Callable[[LockedBase], str]) -> str:
     Raises:
         PlanError: a value can't be written in a Dockerfile; the message names the field.
     """
+    mounts = access_mounts(recipe)
     base = _held(name_of(recipe.base), _IMAGE, "base image", "a name with optional tag and digest")
     lines = ["# Rendered from agent.yaml and agent.lock; `agent build` writes it anew."]
     for layer in recipe.layers:
         if isinstance(layer, DependencyLayer | CompiledLayer):
             named = name_of(layer.stage.base) if layer.stage.base else layer.stage.image
-            lines += ["", *_stage(layer.stage, named or base)]
-    lines += ["", f"FROM {base}", "USER 0:0"]
+            lines += ["", *_stage(layer.stage, named or base, mounts)]
+    own = next((layer for layer in recipe.layers if isinstance(layer, DockerfileLayers)), None)
+    lines += ["", *(_own(own) if own else (f"FROM {base}", "USER 0:0"))]
     last: list[str] = []
     for layer in recipe.layers:
         # The configuration comes before the files that change most, so that an edit invalidates one layer only.
-        (last if isinstance(layer, ApplicationLayer | CompiledLayer) else lines).extend(_layer(layer))
-    lines += [*_configuration(recipe), *last, f"USER {_held(recipe.user, _USER, 'user', 'UID:GID')}"]
+        (last if isinstance(layer, ApplicationLayer | CompiledLayer) else lines).extend(_layer(layer, mounts))
+    user = [f"USER {_held(recipe.user, _USER, 'user', 'UID:GID')}"] if recipe.user else []
+    lines += [*_configuration(recipe), *last, *user]
     lines += list(_start(recipe))
     return "\n".join(lines) + "\n"
 
 
-def _stage(stage: Stage, named: str) -> Iterator[str]:
+def _own(layer: DockerfileLayers) -> Iterator[str]:
+    """The author's Dockerfile as it is; what agent.yaml adds follows in its last stage, or in one made of ``target``."""
+    for name in layer.args:
+        yield f"# needs --build-arg {_held(name, _NAME, 'build argument', 'letters, digits and _')}"
+    yield from layer.text.rstrip("\n").split("\n")
+    yield ""
+    if layer.target:
+        yield f"FROM {_held(layer.target, _STAGE, 'build.target', 'the name of a stage')}"
+
+
+def _stage(stage: Stage, named: str, mounts: str) -> Iterator[str]:
     """A build stage from ``named``. Many ADDs are spread over stages of their own, whose files are copied in one piece."""
     name = _held(stage.name, _STAGE, "stage name", "lower-case letters, digits, '.', '_' and '-'")
     adds = [i for i in stage.instructions if isinstance(i, Add)]
@@ -94,10 +110,10 @@ def _stage(stage: Stage, named: str) -> Iterator[str]:
         yield f"COPY --from={name}-files-{number} / /"
     for instruction in stage.instructions:
         if not (chunks and isinstance(instruction, Add)):
-            yield from _instruction(instruction)
+            yield from _instruction(instruction, mounts)
 
 
-def _instruction(instruction: Instruction) -> Iterator[str]:
+def _instruction(instruction: Instruction, mounts: str) -> Iterator[str]:
     if isinstance(instruction, Add):
         yield _add(instruction)
     elif isinstance(instruction, Context):
@@ -105,7 +121,7 @@ def _instruction(instruction: Instruction) -> Iterator[str]:
     elif isinstance(instruction, Write):
         yield from _write(instruction.target, instruction.text)
     else:
-        yield from _run(instruction)
+        yield from _run(instruction, mounts)
 
 
 def _add(add: Add) -> str:
@@ -129,15 +145,7 @@ def _write(target: str, text: str) -> Iterator[str]:
     yield mark
 
 
-def _run(run: Run) -> Iterator[str]:
-    """``ARG``, not ENV: a variable for this command, absent from the image's configuration."""
-    for name, value in run.env.items():
-        yield f"ARG {_held(name, _NAME, 'variable of a command', 'letters, digits and _')}={_quoted(value, f'variable {name}')}"
-    caches = "".join(f"--mount=type=cache,sharing=locked,target={_path(c)} " for c in run.cache)
-    yield f"RUN {caches}{_exec(run.argv, 'command')}"
-
-
-def _layer(layer: RecipeLayer) -> Iterator[str]:
+def _layer(layer: RecipeLayer, mounts: str) -> Iterator[str]:
     if isinstance(layer, DependencyLayer | CompiledLayer):
         for path in layer.paths:
             yield f"COPY --from={layer.stage.name} {_path(path)} {_path(path)}"
@@ -146,8 +154,8 @@ def _layer(layer: RecipeLayer) -> Iterator[str]:
             yield from _write(target, text)
     elif isinstance(layer, CommandLayer):
         for command in layer.commands:
-            yield from _run(command)
-    else:
+            yield from _run(command, mounts)
+    elif isinstance(layer, ApplicationLayer):
         yield from _application(layer)
 
 
@@ -173,7 +181,8 @@ def _configuration(recipe: Recipe) -> Iterator[str]:
 
 
 def _start(recipe: Recipe) -> Iterator[str]:
-    yield f"WORKDIR {_path(recipe.workdir)}"
+    if recipe.workdir:
+        yield f"WORKDIR {_path(recipe.workdir)}"
     if recipe.stop_signal:
         yield f"STOPSIGNAL {_held(recipe.stop_signal, _SIGNAL, 'stop signal', 'as in SIGTERM')}"
     if recipe.probe is not None and recipe.probe.command:
@@ -192,34 +201,6 @@ def _healthcheck(probe: HealthProbe) -> str:
 
 def _duration(seconds: float) -> str:
     return f"{int(seconds)}s" if seconds == int(seconds) else f"{max(1, round(seconds * 1000))}ms"
-
-
-def _exec(argv: Iterable[str], field: str) -> str:
-    words = list(argv)
-    for word in words:
-        bad = re.search(r"[\x00\ud800-\udfff]", word)
-        if bad or "\n" in word:
-            what = "a newline" if not bad else repr(bad.group(0))
-            raise PlanError(f"{field} {word!r} holds {what}, which a Dockerfile can't say; put the text into a file and run that")
-    return json.dumps(words, ensure_ascii=True).replace("<", "\\u003c")
-
-
-def _quoted(value: str, field: str) -> str:
-    bad = _CONTROL.search(value)
-    if bad:
-        what = {"\n": "a newline", "\0": "NUL"}.get(bad.group(0), repr(bad.group(0)))
-        raise PlanError(f"{field}: the value holds {what}, which a Dockerfile can't say; put the text into a file, or encode it")
-    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
-
-
-def _path(path: str) -> str:
-    return _held(path, _PATH, "path", "an absolute path of letters, digits and . _ + @ -")
-
-
-def _held(value: str, grammar: re.Pattern[str], field: str, accepted: str) -> str:
-    if not grammar.fullmatch(value) or "\n" in value:
-        raise PlanError(f"{field} {value!r} can't be written in a Dockerfile; expected {accepted}")
-    return value
 
 
 def render_ignore(patterns: Iterable[str]) -> str:

@@ -100,12 +100,15 @@ def _environment(spec: AgentSpec) -> Iterator[EnvValue]:
 
 
 def _secret(spec: AgentSpec, variable: EnvVar) -> str:
+    return secret_reference(spec, variable.secret_name or variable.name, variable.secret_key)
+
+
+def secret_reference(spec: AgentSpec, name: str, key: str = "") -> str:
     """``provider:key`` of the declared secret; an undeclared one is looked up in the environment."""
-    name = variable.secret_name or variable.name
     for secret in spec.secrets:
         if secret.name == name:
-            return f"{secret.provider}:{variable.secret_key or secret.key or secret.name}"
-    return f"env:{variable.secret_key or name}"
+            return f"{secret.provider}:{key or secret.key or secret.name}"
+    return f"env:{key or name}"
 
 
 def _configured(spec: AgentSpec, variable: EnvVar) -> str:

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aac_tasks.contracts.canonical import Json, JsonObject
-from aac_tasks.contracts.recipe import APP_UID, ApplicationLayer, FileLayer, Recipe
+from aac_tasks.contracts.recipe import (
+    APP_UID,
+    ApplicationLayer,
+    BuildSecret,
+    CommandLayer,
+    FileLayer,
+    Recipe,
+    RecipeLayer,
+    Run,
+)
 from aac_tasks.contracts.spec import AgentSpec, Model
-from aac_tasks.plan.instance import is_literal
+from aac_tasks.plan.instance import is_literal, secret_reference
 
 CONFIG_FILE = "/etc/agent/config.json"
 """Where an agent finds its model, capabilities and ``spec.config`` ($AGENT_CONFIG)."""
@@ -31,7 +40,10 @@ class Identity:
 
 
 def complete(recipe: Recipe, spec: AgentSpec, created: int) -> Recipe:
-    """Labels, annotations, environment, user, ports, date and the config file."""
+    """Labels, annotations, environment, user, ports, date, the config file, commands and what they may see.
+
+    A recipe without a user keeps that of its base, unless agent.yaml says one.
+    """
     identity = identity_of(spec)
     config = FileLayer({CONFIG_FILE: identity.config})
     first = next(
@@ -40,14 +52,25 @@ def complete(recipe: Recipe, spec: AgentSpec, created: int) -> Recipe:
     )
     return replace(
         recipe,
-        layers=(*recipe.layers[:first], config, *recipe.layers[first:]),
+        layers=(*_with_commands(recipe.layers[:first], spec.build.commands), config, *recipe.layers[first:]),
         env={**recipe.env, **identity.env},
         labels={**recipe.labels, **identity.labels},
         annotations=identity.annotations,
-        user=identity.user,
+        user=identity.user if recipe.user or spec.security.run_as_user is not None else "",
         ports=identity.ports,
         created=created,
+        secrets=tuple(BuildSecret(s.name, secret_reference(spec, s.name), s.target) for s in spec.build.secrets),
+        ssh=spec.build.ssh,
     )
+
+
+def _with_commands(layers: tuple[RecipeLayer, ...], commands: tuple[str, ...]) -> tuple[RecipeLayer, ...]:
+    """``build.commands`` come behind system packages and before what changes more often."""
+    if not commands:
+        return layers
+    first = next((i for i, layer in enumerate(layers) if not isinstance(layer, CommandLayer)), len(layers))
+    own = CommandLayer(tuple(Run(("/bin/sh", "-c", command)) for command in commands))
+    return (*layers[:first], own, *layers[first:])
 
 
 def identity_of(spec: AgentSpec) -> Identity:

@@ -193,7 +193,8 @@ def _plugin_keys(spec: Doc) -> Iterator[Finding]:
 
 
 def _start(spec: Doc) -> Iterator[Finding]:
-    if str(spec.get("runtime", "")).partition(":")[0] == "custom" and not spec.get("entrypoint"):
+    own = _at(spec, "build").get("dockerfile")  # says itself how it starts
+    if str(spec.get("runtime", "")).partition(":")[0] == "custom" and not (spec.get("entrypoint") or own):
         message = 'runtime custom has no default entrypoint; add one, as in `entrypoint: ["./agent"]`'
         yield ("spec", "entrypoint"), message, "build-error"
 

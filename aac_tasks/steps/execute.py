@@ -21,9 +21,20 @@ from aac_tasks.contracts.recipe import CompiledLayer, DependencyLayer, Recipe
 from aac_tasks.contracts.result import Artifact, Result
 from aac_tasks.contracts.roles import BuildRequest, Compilation
 from aac_tasks.errors import StepError
+from aac_tasks.steps.built import built, image_here, index_of
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.roles import BaseImage, Compiler, Instance, Runner
+    from aac_tasks.contracts.lock import LockedDependencies
+    from aac_tasks.contracts.roles import (
+        BaseImage,
+        Compiler,
+        Fetcher,
+        IndexRegistry,
+        Instance,
+        Pushed,
+        Registry,
+        Runner,
+    )
     from aac_tasks.contracts.tools import Tools
 
 
@@ -45,6 +56,7 @@ class Job:
     previous: JsonObject | None = None
     lock: Lock | None = None
     allow_host: bool = False
+    no_cache: bool = False
 
     def output(self, kind: str, name: str) -> Json:
         """One output of an upstream step."""
@@ -85,20 +97,7 @@ def _image(job: Job) -> Result:
         raise TypeError("an image step has an input tree")
     builder = job.catalog.builders.get(action.builder)
     images = [builder.build(_build_request(job, recipe), job.tools) for recipe in action.recipes]
-    image = images[0]
-    layers: list[Json] = [{"name": x.name, "digest": x.blob.digest, "size": x.blob.size} for x in image.layers]
-    blobs = (image.manifest, image.config, *(x.blob for x in image.layers))
-    return Result(
-        outputs={
-            "digest": image.manifest.digest,
-            "content_digest": image.content_digest,
-            "image": encode(image),
-            "layers": layers,
-            "size": sum(b.size for b in blobs),
-            "builder": action.builder,
-        },
-        artifacts=tuple(Artifact("blob", digest=b.digest, size=b.size) for b in blobs),
-    )
+    return built(images, action.builder, job.tools.blobs)
 
 
 def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
@@ -122,7 +121,23 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
         sources = kept_sources(job.step.agent, files, job.tools)
         compiler.compile(Compilation(layer, recipe.base, recipe.platform, sources), into, job.tools)
 
-    return BuildRequest(recipe, files, job.folder, "", fetch, install, compile_)
+    def fetch_locked(name: str, locked: LockedDependencies) -> None:
+        runtime = job.catalog.runtimes.get(name)
+        if hasattr(runtime, "fetch"):
+            cast("Fetcher", runtime).fetch(locked, job.tools)
+
+    return BuildRequest(
+        recipe,
+        files,
+        job.tools.root / job.step.tree.root if job.step.tree else job.folder,
+        "",
+        fetch,
+        install,
+        compile_,
+        no_cache=job.no_cache,
+        fetch_base=lambda locked: job.catalog.bases.get(locked.base).fetch(locked, job.tools),
+        fetch=fetch_locked,
+    )
 
 
 def _test(job: Job) -> Result:
@@ -147,11 +162,20 @@ def _push(job: Job) -> Result:
             "the tests ran without isolation (runner host), which does not vouch for a push to a registry",
             hint="test with docker, runc, crun or a user namespace, or say --allow-host",
         )
-    image, _ = stored_image(job)
-    pushed = [registry.push(image, ref, job.tools, action.settings) for ref in action.refs]
+    pushed = [_pushed(job, registry, ref, action.settings) for ref in action.refs]
     artifacts = tuple(Artifact("tag", name=p.ref, digest=p.digest, where=action.registry) for p in pushed)
     outputs: dict[str, Json] = {"digest": pushed[0].digest, "refs": [p.ref for p in pushed], "sent": sum(p.sent for p in pushed)}
     return Result(outputs, artifacts, tuple(f"{p.ref}@{p.digest}" for p in pushed))
+
+
+def _pushed(job: Job, registry: Registry, ref: str, settings: JsonObject) -> Pushed:
+    """One reference to one image, or to the index of all platforms."""
+    several = index_of((job.upstream or {}).get("image", {}))
+    if several is None:
+        return registry.push(stored_image(job)[0], ref, job.tools, settings)
+    if not hasattr(registry, "push_index"):
+        raise StepError(f"registry {registry.name} takes images of one platform", hint="build for one: --platform linux/amd64")
+    return cast("IndexRegistry", registry).push_index(*several, ref, job.tools)
 
 
 def _deploy(job: Job) -> Result:
@@ -201,7 +225,7 @@ def stored_image(job: Job) -> tuple[StoredImage, ImageConfig]:
     """The image that this run is about, and how it wants to be run."""
     from aac_tasks.contracts.oci_config import config_from_oci  # lazy: only for steps that run an image
 
-    image = decode(StoredImage, job.output("image", "image"))
+    image = image_here((job.upstream or {}).get("image", {}))
     with job.tools.blobs.open(image.config.digest) as file:
         return image, config_from_oci(json.load(file))
 

@@ -99,14 +99,14 @@ class Processes:
 
     def _attend(self, process: Process, child: subprocess.Popen[bytes]) -> Completed:
         def tell_line(line: str) -> None:
-            self._tell(redact(line, process.secrets))
+            (process.watch or self._tell)(redact(line, process.secrets))
 
         assert child.stdout is not None and child.stderr is not None  # noqa: S101  # asked for by run()
         capture = Capture(
             (child.stdin, child.stdout, child.stderr),
             process.stdin or b"",
             lambda: child.poll() is not None,
-            None if process.quiet else tell_line,
+            None if process.quiet and process.watch is None else tell_line,
         )
         try:
             reason = self._pump(capture, process.timeout)

@@ -38,18 +38,34 @@ BEFORE: Mapping[str, Any] = {
 }
 
 
+OWN: Mapping[str, Any] = {
+    **BEFORE,
+    "spec": {
+        "runtime": "custom",
+        "model": {"provider": "openai", "name": "gpt-4o-mini"},
+        "entrypoint": ["/agent"],
+        "image": {"registry": "oci:dist"},
+        "build": {"dockerfile": "Dockerfile"},
+    },
+}
+"""An agent with a Dockerfile of its own."""
+
+
 @dataclass(frozen=True)
 class Edit:
-    """``at`` (dotted, numbers for items) becomes ``to``; ``steps`` are those that change, None: all that the leaf lists."""
+    """``at`` (dotted, numbers for items) becomes ``to``; ``steps`` are those that change, None: all that the leaf lists.
+    ``own``: in the agent with a Dockerfile of its own.
+    """
 
     at: str
     to: object
     steps: frozenset[str] | None = None
+    own: bool = False
 
 
-def edit(at: str, to: object, *steps: str) -> Edit:
+def edit(at: str, to: object, *steps: str, own: bool = False) -> Edit:
     """An `Edit` that changes only ``steps`` of what its leaf lists."""
-    return Edit(at, to, frozenset(steps) if steps else None)
+    return Edit(at, to, frozenset(steps) if steps else None, own)
 
 
 PROBE_TCP = {"type": "tcp", "port": 8080}
@@ -139,9 +155,16 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     ),
     "spec.build.platforms": (edit("spec.build.platforms", ["linux/amd64", "linux/arm64"]),),
     "spec.build.systemPackages": (edit("spec.build.systemPackages", ["libpq5"]),),
-    "spec.build.args": (edit("spec.build.args", {"MODE": "release"}),),
-    "spec.build.target": (edit("spec.build.target", "runtime"),),
-    "spec.build.dockerfile": (edit("spec.build.dockerfile", "Dockerfile"),),
+    "spec.build.commands": (edit("spec.build.commands", ["useradd agent"]),),
+    "spec.build.args": (edit("spec.build.args", {"MODE": "release"}, own=True),),
+    "spec.build.target": (edit("spec.build.target", "runtime", own=True),),
+    "spec.build.dockerfile": (
+        edit("spec.build.dockerfile", "docker/Dockerfile", "dockerfile", "image", own=True),
+        edit("spec.build.dockerfile", None, own=True),
+    ),
+    "spec.build.secrets[].name": (edit("spec.build.secrets", [{"name": "TOKEN"}]),),
+    "spec.build.secrets[].target": (edit("spec.build.secrets", [{"name": "TOKEN", "target": "/root/.npmrc"}]),),
+    "spec.build.ssh": (edit("spec.build.ssh", True),),
     "spec.build.context": (edit("spec.build.context", "src"),),
     "spec.build.optimization": (edit("spec.build.optimization", {"multiStage": True}),),
     "spec.build.builder": (edit("spec.build.builder", "embedded", "lock"), edit("spec.build.builder", "other")),

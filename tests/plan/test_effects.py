@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from plan.samples import BEFORE, EDITS, Edit
+from plan.samples import BEFORE, EDITS, OWN, Edit
 
 from aac_tasks.catalog import Catalog, Table
 from aac_tasks.contracts.actions import LockAction
@@ -29,7 +29,7 @@ from aac_tasks.state.differences import compare
 from aac_tasks.state.judge import spec_path
 
 SCHEMA: dict[str, Any] = dict(schema({}))
-FILES = {"main.py": None, "app.py": None}
+FILES = {"main.py": None, "app.py": None, "Dockerfile": "FROM scratch\n", "docker/Dockerfile": "FROM scratch AS runtime\n"}
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,7 +113,8 @@ def read(document: object, profile: str = "") -> ReadSpec:
 def compiled(document: object, profile: str = "") -> AgentPlan:
     """The plan with a lock that answers it."""
     answer = read(document, profile)
-    request = Request(answer.spec, answer.canonical, Facts(Path("hello"), {}, frozenset(FILES)), "hello", "hello/agent.yaml")
+    facts = Facts(Path("hello"), {name: text for name, text in FILES.items() if text}, frozenset(FILES))
+    request = Request(answer.spec, answer.canonical, facts, "hello", "hello/agent.yaml")
     first = compile_agent(request, catalog())
     assert first.problems == ()
     action = first.plan.step("lock")
@@ -124,7 +125,7 @@ def compiled(document: object, profile: str = "") -> AgentPlan:
 
 def edited(change: Edit) -> dict[str, Any]:
     """A copy of the document with one edit."""
-    document = copy.deepcopy(dict(BEFORE))
+    document = copy.deepcopy(dict(OWN if change.own else BEFORE))
     holder: Any = document
     *way, last = change.at.split(".")
     for part in way:
@@ -144,13 +145,13 @@ def by_kind(plan: AgentPlan) -> dict[str, Step]:
 
 
 @functools.cache
-def unedited() -> dict[str, Step]:
-    return by_kind(compiled(BEFORE))
+def unedited(own: bool = False) -> dict[str, Step]:
+    return by_kind(compiled(OWN if own else BEFORE))
 
 
 def changed(change: Edit) -> set[str]:
     """Steps whose work an edit changes, but `parse`, which holds all that is written."""
-    before, after = unedited(), by_kind(compiled(edited(change)))
+    before, after = unedited(change.own), by_kind(compiled(edited(change)))
     assert before.keys() == after.keys()
     found = {kind for kind in before if work(before[kind]) != work(after[kind])}
     assert "parse" in found
@@ -189,7 +190,7 @@ def test_the_edits_of_a_leaf_change_together_all_that_it_lists(leaf: str) -> Non
 
 @pytest.mark.parametrize("case", [c for c in CASES if LEAVES[c.leaf]["x-effect"]], ids=str)
 def test_every_value_that_an_edit_changes_is_traced_to_where_it_was_written(case: Case) -> None:
-    before, after = unedited(), by_kind(compiled(edited(case.change)))
+    before, after = unedited(case.change.own), by_kind(compiled(edited(case.change)))
     for kind in changed(case.change):
         paths = {c.path for c in compare(before[kind].action, after[kind].action)}
         assert [p for p in paths if spec_path(after[kind], p) == p] == []
@@ -198,7 +199,7 @@ def test_every_value_that_an_edit_changes_is_traced_to_where_it_was_written(case
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_leaf_without_effect_says_so_when_it_is_used(case: Case) -> None:
     said = [w for w in read(edited(case.change)).warnings if w.message == "accepted, no effect yet"]
-    known = [w for w in read(BEFORE).warnings if w.message == "accepted, no effect yet"]
+    known = [w for w in read(OWN if case.change.own else BEFORE).warnings if w.message == "accepted, no effect yet"]
     assert (len(said) > len(known)) == (LEAVES[case.leaf]["x-effect"] == [])
 
 

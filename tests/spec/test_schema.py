@@ -87,6 +87,7 @@ def objects() -> Iterator[tuple[type, dict[str, Any], set[str]]]:
     yield nouns.Resources, spec["resources"], set()
     yield nouns.Quantities, spec["resources"]["properties"]["limits"], set()
     yield nouns.Build, spec["build"], set()
+    yield nouns.SecretFile, defs["buildSecret"], set()
     yield nouns.Image, spec["image"], set()
     yield nouns.Security, spec["security"], set()
     yield nouns.Capabilities, spec["security"]["properties"]["capabilities"], set()

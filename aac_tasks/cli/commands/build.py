@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import AGENTS, WORK
+from aac_tasks.cli.flags import AGENTS, NO_CACHE, WORK
 from aac_tasks.cli.stepping import run_kind
 from aac_tasks.cli.world import Arguments, World
 
@@ -19,10 +19,12 @@ COMMAND = Command(
     description="Locks what is not locked, renders the Dockerfile, builds; what is up to date stays.",
     handle=handle,
     arguments=(AGENTS,),
-    flags=WORK,
+    flags=(NO_CACHE, *WORK),
     examples=(
         "agent build",
         "agent build hello --platform linux/arm64",
+        "agent build hello --platform linux/amd64 --platform linux/arm64",
+        "agent build hello --no-cache",
         "agent build -n 4 'team-*'",
     ),
 )

@@ -35,7 +35,7 @@ def handle(args: Arguments, world: World) -> int:
 def _show(agent: str, facts: JsonObject, world: World) -> None:
     show.line(world, f"{'agent':<14} {agent}")
     for name, value in facts.items():
-        if name not in ("layers", "image") and value not in (None, "", [], {}):
+        if name not in ("layers", "image", "images", "index") and value not in (None, "", [], {}):
             shown = size(value) if name == "size" and isinstance(value, int) else _text(value)
             show.line(world, f"{name.replace('_', ' '):<14} {shown}")
     layers = [layer for layer in _list(facts.get("layers")) if isinstance(layer, Mapping)]

@@ -104,11 +104,50 @@ def engine_of(tools: Tools) -> Engine:
     )
 
 
+PROBE_SECONDS = 0.2
+
+
+def answering(tools: Tools, oldest: tuple[int, int] = (1, 24)) -> Engine:
+    """The engine, after a ping.
+
+    Raises:
+        StepError: it does not answer within `PROBE_SECONDS`, runs no Linux containers, or speaks no API as new as ``oldest``.
+    """
+    engine = engine_of(tools)
+    if engine.socket and not Path(engine.socket).exists():
+        raise StepError(f"no engine at {engine.socket}", hint="start Docker, or set DOCKER_HOST")
+    ping = HttpRequest("GET", f"{engine.url}/_ping", timeout=PROBE_SECONDS, retries=0, unix=engine.socket)
+    with tools.http(ping) as response:
+        if response.status != 200:
+            raise StepError(f"the engine at {engine.host} answers {response.status}")
+        system, spoken = response.headers.get("ostype", "linux"), response.headers.get("api-version", "")
+    if system != "linux":
+        raise StepError(f"the engine runs {system} containers")
+    if spoken and _version(spoken) < oldest:
+        wanted = ".".join(str(n) for n in oldest)
+        raise StepError(f"the engine at {engine.host} speaks API {spoken}; {wanted} or newer is needed", hint="update Docker")
+    return engine
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".") if part.isdigit())
+
+
+def context_name(tools: Tools) -> str:
+    """The docker context that is in force, "" for the default one."""
+    if tools.environment("DOCKER_HOST"):
+        return ""
+    name = tools.environment("DOCKER_CONTEXT") or str(_read(_settings(tools) / "config.json").get("currentContext") or "")
+    return "" if name == "default" else name
+
+
+def _settings(tools: Tools) -> Path:
+    return Path(tools.environment("DOCKER_CONFIG") or f"{tools.environment('HOME') or ''}/.docker")
+
+
 def _context_host(tools: Tools) -> str:
-    home = tools.environment("HOME") or ""
-    folder = Path(tools.environment("DOCKER_CONFIG") or f"{home}/.docker")
-    name = tools.environment("DOCKER_CONTEXT") or str(_read(folder / "config.json").get("currentContext") or "")
-    if name in ("", "default"):
+    folder, name = _settings(tools), context_name(tools)
+    if not name:
         return ""
     place = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
     endpoints = _read(place).get("Endpoints")

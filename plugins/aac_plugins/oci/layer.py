@@ -72,12 +72,31 @@ def write_layer(entries: Iterable[Entry], blobs: BlobStore, scratch: Path, *, na
     nothing, or a file that can't be read or is not as long as ``size`` says.
     """
     ordered = _ordered(entries, name)
+
+    def fill(sink: _Sink) -> tuple[Digest, Digest]:
+        for entry in ordered:
+            _write_entry(entry, sink, name, created)
+        return sink.finish()
+
+    return _kept(fill, blobs, scratch, name)
+
+
+def write_tar(tar: Iterable[bytes], blobs: BlobStore, scratch: Path, *, name: str) -> Layer:
+    """Keep a tar that somebody else made, byte for byte, as a gzip layer: its diff_id stays the one that they know."""
+
+    def fill(sink: _Sink) -> tuple[Digest, Digest]:
+        for piece in tar:
+            sink.write(piece)
+        return sink.close()
+
+    return _kept(fill, blobs, scratch, name)
+
+
+def _kept(fill: Callable[[_Sink], tuple[Digest, Digest]], blobs: BlobStore, scratch: Path, name: str) -> Layer:
     path = scratch / f"layer-{os.urandom(8).hex()}"
     try:
         with path.open("xb") as out, _Sink(out) as sink:
-            for entry in ordered:
-                _write_entry(entry, sink, name, created)
-            diff_id, digest = sink.finish()
+            diff_id, digest = fill(sink)
         blob = blobs.adopt(path, media_type=MEDIA_LAYER_GZIP, digest=digest)
     finally:
         path.unlink(missing_ok=True)
@@ -204,6 +223,10 @@ class _Sink:
         # Two zero blocks end an archive; tar pads to a record of 20 blocks, as Python's and GNU's do.
         end = self._length + 2 * tarfile.BLOCKSIZE
         self.write(bytes(2 * tarfile.BLOCKSIZE + -end % tarfile.RECORDSIZE))
+        return self.close()
+
+    def close(self) -> tuple[Digest, Digest]:
+        """Nothing follows; the digests of what was written and of the file."""
         while self._pending:
             self._drain()
         if self._buffer:

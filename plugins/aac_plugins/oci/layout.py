@@ -28,7 +28,7 @@ from aac_plugins.oci.manifests import (
     parse_index,
     parse_manifest,
 )
-from aac_tasks.contracts.canonical import canonical
+from aac_tasks.contracts.canonical import JsonObject, canonical
 from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, Digest, Platform, StoredImage
 from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
@@ -165,14 +165,9 @@ class Layout:
             temporary.unlink(missing_ok=True)
         return blob.size
 
-    def tag(self, name: str, image: StoredImage, wait_until: WaitUntil) -> None:
-        """Let ``name`` stand for ``image``; StepError when another process holds the lock for too long."""
-        variant = {"variant": image.platform.variant} if image.platform.variant else {}
-        entry = {
-            **descriptor_to_json(image.manifest),
-            "platform": {"os": image.platform.os, "architecture": image.platform.architecture, **variant},
-            "annotations": {REF_NAME: name},
-        }
+    def tag(self, name: str, image: StoredImage | Descriptor, wait_until: WaitUntil) -> None:
+        """Let ``name`` stand for ``image``, or for an index; StepError when another process holds the lock for too long."""
+        entry = {**_entry(image), "annotations": {REF_NAME: name}}
         with self._locked(wait_until):
             index = json_object(self._index_bytes(), f"{self.label}/index.json")
             manifests = index.get("manifests")
@@ -244,6 +239,14 @@ class Layout:
 
     def _failed(self, what: str, error: OSError) -> StepError:
         return StepError(f"{self.label}: {what}: {error.strerror or error}")
+
+
+def _entry(image: StoredImage | Descriptor) -> JsonObject:
+    if isinstance(image, Descriptor):
+        return descriptor_to_json(image)
+    variant = {"variant": image.platform.variant} if image.platform.variant else {}
+    platform: JsonObject = {"os": image.platform.os, "architecture": image.platform.architecture, **variant}
+    return {**descriptor_to_json(image.manifest), "platform": platform}
 
 
 def _is_named(item: object, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Folders on disk → entries of a layer: what a runtime installed, and the build context.
+"""Folders on disk → entries of a layer: what a runtime installed, here or in an engine, and the build context.
 
 Modes are reduced to 0644 and 0755, owners to root, so umask and user leave no trace. What is read is
 checked while it is read: an installed file must not hold the path of the folder that it was installed in, a
@@ -11,7 +11,8 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Sequence
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
@@ -32,6 +33,37 @@ def installed_entries(root: Path) -> list[Entry]:
     """
     places = sorted({os.fsencode(root), os.fsencode(root.resolve())})
     return [_installed(root, path, places) for path in _walk(root)]
+
+
+def archived_entries(archive: Path) -> list[Entry]:
+    """Everything in a tar that an engine made, as `installed_entries` would have it; bytes are read when they are written.
+
+    StepError for what can't be in a layer, and for a file that is no whole tar.
+    """
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            members = {member.name.strip("/").removeprefix("./"): member for member in tar if member.name.strip("/.")}
+    except (tarfile.TarError, OSError) as error:
+        raise StepError(f"the engine's archive can't be read: {error}") from error
+    return [_archived(archive, name, members) for name in members if not _is_cache(name)]
+
+
+def _archived(archive: Path, name: str, members: Mapping[str, tarfile.TarInfo]) -> Entry:
+    member = members[name]
+    if member.issym():
+        _refuse_escape(name, member.linkname, f"built link {name}", absolute=True)
+        return Entry(name, "symlink", target=member.linkname)
+    if member.isdir():
+        return Entry(name, "dir", _EXECUTABLE)
+    held = members.get(member.linkname.strip("/").removeprefix("./"), member) if member.islnk() else member
+    if not held.isreg():
+        raise StepError(f"built {name} is neither file, folder nor link")
+    mode = _EXECUTABLE if held.mode & stat.S_IXUSR else _PLAIN
+    return Entry(name, "file", mode, held.size, data=lambda: cast("IO[bytes]", _Part(archive, held.offset_data, held.size)))
+
+
+def _is_cache(name: str) -> bool:
+    return _CACHES in name.split("/") or name.endswith(_COMPILED)
 
 
 def context_entries(files: Sequence[ContextFile], target: str) -> list[Entry]:
@@ -105,6 +137,26 @@ def _host_path(name: str) -> StepError:
         f"installed {name} holds the path of the folder that it was installed in, a place of this host",
         hint="this is a bug of the runtime's plugin: report it with the name of the file",
     )
+
+
+class _Part:
+    """Some bytes of a file, as a file of their own."""
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self._file = path.open("rb")
+        self._file.seek(start)
+        self._left = size
+
+    def __enter__(self) -> _Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(piece)
+        return piece
 
 
 class _Searching:

@@ -39,6 +39,12 @@ class DistributionRegistry:
         if ref.digest:
             raise StepError(f"{reference}: a push needs a tag, not a digest")
         tag = ref.tag or "latest"
+        sent = self.push_manifest(image, ref, tag, tools)
+        _read_back(self._client(ref, "pull,push", tools), tag, image.manifest.digest, tools)
+        return Pushed(str(ref.with_tag(tag)), image.manifest.digest, sent)
+
+    def push_manifest(self, image: StoredImage, ref: ImageRef, tag: str, tools: Tools) -> int:
+        """Send what is missing of one image, and its manifest under a tag or digest; the bytes that travelled."""
         client = self._client(ref, "pull,push", tools)
         data = read_document(image.manifest, tools.blobs)
         blobs = {b.digest: b for b in (image.config, *(layer.blob for layer in image.layers))}
@@ -54,8 +60,17 @@ class DistributionRegistry:
 
         sent = sum(in_parallel(push, blobs.values()))
         client.put_manifest(tag, image.manifest, data)
-        _read_back(client, tag, image.manifest.digest, tools)
-        return Pushed(str(ref.with_tag(tag)), image.manifest.digest, sent)
+        return sent
+
+    def push_index(self, index: Descriptor, images: Sequence[StoredImage], reference: str, tools: Tools) -> Pushed:
+        """Each image by its digest, then the index with the tag; read it back."""
+        ref = parse_reference(reference)
+        tag = ref.tag or "latest"
+        sent = sum(self.push_manifest(image, ref, image.manifest.digest, tools) for image in images)
+        client = self._client(ref, "pull,push", tools)
+        client.put_manifest(tag, index, read_document(index, tools.blobs))
+        _read_back(client, tag, index.digest, tools)
+        return Pushed(str(ref.with_tag(tag)), index.digest, sent)
 
     def resolve(self, reference: str, tools: Tools) -> Digest | None:
         """The digest a tag has now (an index's, when it names one), None when there is no such tag."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from aac_plugins.oci.layout import Layout
 from aac_tasks.contracts.canonical import JsonObject
-from aac_tasks.contracts.image import Digest, Platform, StoredImage
+from aac_tasks.contracts.image import Descriptor, Digest, Platform, StoredImage
 from aac_tasks.contracts.roles import Pushed, Registry
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
@@ -34,10 +34,20 @@ class LayoutRegistry:
         """Copy or link what is missing, set the name, and read it back."""
         layout, name = split(reference, tools)
         with layout.writing():
-            return self._push(image, name, layout, tools)
+            return self._push((image,), image, name, layout, tools)
 
-    def _push(self, image: StoredImage, name: str, layout: Layout, tools: Tools) -> Pushed:
-        blobs = (*(layer.blob for layer in image.layers), image.config, image.manifest)
+    def push_index(self, index: Descriptor, images: Sequence[StoredImage], reference: str, tools: Tools) -> Pushed:
+        """The same for every platform's image; the name stands for their index."""
+        layout, name = split(reference, tools)
+        with layout.writing():
+            return self._push(images, index, name, layout, tools)
+
+    def _push(
+        self, images: Sequence[StoredImage], named: StoredImage | Descriptor, name: str, layout: Layout, tools: Tools
+    ) -> Pushed:
+        top = named if isinstance(named, Descriptor) else named.manifest
+        every = [b for image in images for b in (*(layer.blob for layer in image.layers), image.config, image.manifest)]
+        blobs = {blob.digest: blob for blob in (*every, top)}.values()
         sent, done, total = 0, 0, sum(blob.size for blob in blobs)
         for blob in blobs:
             if not tools.blobs.has(blob.digest) and not layout.holds(blob):
@@ -45,11 +55,11 @@ class LayoutRegistry:
             sent += layout.add(blob, tools.blobs.path(blob.digest))
             done += blob.size
             tools.progress(f"copied to {layout.label}", done, total)
-        layout.tag(name, image, lambda ready: tools.wait_until(ready, timeout=_LOCK_SECONDS))
+        layout.tag(name, named, lambda ready: tools.wait_until(ready, timeout=_LOCK_SECONDS))
         found = layout.find(name)
-        if found is None or found.digest != image.manifest.digest or not layout.complete(found):
+        if found is None or found.digest != top.digest or not layout.complete(found):
             raise StepError(
-                f"{layout.label}:{name} is not {image.manifest.digest} right after it was written",
+                f"{layout.label}:{name} is not {top.digest} right after it was written",
                 hint="another process writes to this folder under the same name; push again",
             )
         return Pushed(f"{layout.label}:{name}", found.digest, sent)

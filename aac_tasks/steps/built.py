@@ -1,0 +1,71 @@
+"""What step image says of what it built: one image, or one per platform behind an index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, StoredImage
+from aac_tasks.contracts.result import Artifact, Result
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.tools import BlobStore
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "arm", "i686": "386"}
+"""uname(2)'s names of CPUs → Go's."""
+
+
+def built(images: Sequence[StoredImage], builder: str, blobs: BlobStore) -> Result:
+    """The step's result. ``image`` is the first platform's; with several there are ``images`` and their ``index``, whose
+    digest is then the ``digest``.
+    """
+    image = images[0]
+    digest, content, several = image.manifest.digest, image.content_digest, dict[str, Json]()
+    kept = [b for one in images for b in (one.manifest, one.config, *(layer.blob for layer in one.layers))]
+    if len(images) > 1:
+        from aac_tasks.contracts.oci_index import common_content, index_document  # lazy: most images have one platform
+
+        index = blobs.put(index_document(images), media_type=MEDIA_INDEX)
+        kept.append(index)
+        digest, content = index.digest, common_content(images)
+        several = {"index": encode(index), "images": encode(tuple(images)), "platforms": [str(i.platform) for i in images]}
+    different = {b.digest: b for b in kept}.values()
+    layers: list[Json] = [{"name": x.name, "digest": x.blob.digest, "size": x.blob.size} for x in image.layers]
+    return Result(
+        outputs={
+            "digest": digest,
+            "content_digest": content,
+            "image": encode(image),
+            "layers": layers,
+            "size": sum(b.size for b in different),
+            "builder": builder,
+            **several,
+        },
+        artifacts=tuple(Artifact("blob", digest=b.digest, size=b.size) for b in different),
+    )
+
+
+def image_here(outputs: Mapping[str, Json]) -> StoredImage:
+    """The image that this machine can run: that of its platform, else the first."""
+    images = _images(outputs)
+    if len(images) == 1:
+        return images[0]
+    from aac_tasks.contracts.oci_index import for_platform  # lazy, as above
+
+    machine = os.uname().machine
+    return for_platform(images, ARCHITECTURES.get(machine, machine))
+
+
+def index_of(outputs: Mapping[str, Json]) -> tuple[Descriptor, tuple[StoredImage, ...]] | None:
+    """The index and its images, None for an image of one platform."""
+    return (decode(Descriptor, outputs["index"]), _images(outputs)) if outputs.get("index") else None
+
+
+def _images(outputs: Mapping[str, Json]) -> tuple[StoredImage, ...]:
+    several = outputs.get("images")
+    if not isinstance(several, (list, tuple)):
+        return (decode(StoredImage, outputs.get("image")),)
+    return tuple(decode(StoredImage, one) for one in several)

@@ -1,0 +1,181 @@
+"""``docker buildx build`` and ``podman build``: what both are told, what they say, and what their failures mean."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aac_plugins.builders.stages import LENT, Work
+from aac_plugins.oci.engine_context import context_folder
+from aac_tasks.contracts.tools import Process
+from aac_tasks.errors import StepError
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.tools import Completed, Tools
+
+TIMEOUT = 3600.0
+"""Seconds that a build may take: compilers are silent for long."""
+
+IGNORE = "Dockerfile.dockerignore"
+
+_PASSED = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+)  # fmt: skip
+"""What an engine's command sees of the user's environment, besides its own variables."""
+
+
+def environment(tools: Tools, names: Sequence[str]) -> dict[str, str]:
+    """The variables of that name and those that every engine's command may see."""
+    found = ((name, tools.environment(name)) for name in (*_PASSED, *names))
+    return {name: value for name, value in found if value is not None}
+
+
+def lend_context(work: Work, tools: Tools) -> Path:
+    """The folder that is the build's main context: the project's own, with our ignore file beside the Dockerfile, or a copy."""
+    empty = work.folder / "context"
+    empty.mkdir()
+    if work.files is None:
+        return empty
+    rules = tools.state / IGNORE
+    if not rules.is_file():
+        return context_folder(work.files, work.folder / "no such folder", empty)
+    shutil.copyfile(rules, work.folder / IGNORE)
+    return context_folder(work.files, work.root, empty)
+
+
+def arguments(work: Work) -> Iterator[str]:
+    """Flags that both engines know by the same names."""
+    yield f"--file={work.dockerfile}"
+    yield f"--platform={work.platform}"
+    if any(work.lent.iterdir()):
+        yield f"--build-context={LENT}={work.lent}"
+    if work.no_cache:
+        yield "--no-cache"
+    if work.target:
+        yield f"--target={work.target}"
+    for name, value in work.args:
+        yield f"--build-arg={name}={value}"
+    if work.ssh:
+        yield "--ssh=default"
+
+
+def secret_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ...]]:
+    """(flags, values): each secret as a file of our folder that only the user can read, gone with it."""
+    flags, values = [], []
+    for number, secret in enumerate(work.secrets):
+        value = tools.secret(secret.reference)
+        file = work.folder / f"secret-{number}"
+        file.touch(0o600)
+        file.write_text(value, encoding="utf-8")
+        flags.append(f"--secret=id={secret.name},src={file}")
+        values.append(value)
+    return flags, tuple(values)
+
+
+def run_build(work: Work, argv: Sequence[str], env: dict[str, str], secrets: tuple[str, ...], tools: Tools) -> Completed:
+    """Run it, telling what it does; StepError (see `failure`) when it fails."""
+    seen = Steps(work.what)
+
+    def watch(line: str) -> None:
+        if told := seen.see(line):
+            tools.progress(told)
+
+    process = Process(tuple(argv), cwd=work.folder, env=env, timeout=TIMEOUT, secrets=secrets, watch=watch)
+    done = tools.run(process)
+    if done.exit_code:
+        raise failure(work, f"{done.stdout}\n{done.stderr}", argv[0])
+    return done
+
+
+class Steps:
+    """Progress out of lines: BuildKit's ``#7 [name 2/3] RUN …``, Podman's ``STEP 2/4: RUN …``, the classic ``Step 2/4 : …``."""
+
+    _LINE = re.compile(r"(?:#\d+ \[(?:\S+ +)?(\d+)/(\d+)\]|(?:\[\d+/\d+\] )?STEP (\d+)/(\d+):|Step (\d+)/(\d+) :) ?(.*)")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def see(self, line: str) -> str:
+        """What is being done, when the line begins a step; "" for any other."""
+        found = self._LINE.match(line)
+        if not found:
+            return ""
+        *numbers, doing = found.groups()
+        number, total = (n for n in numbers if n is not None)
+        return f"{self._what}, {number} of {total}: {doing[:80]}"
+
+
+_DEAD = re.compile(
+    r"cannot connect to the docker daemon|error reading from server|transport is closing|connection reset by peer|"
+    r"unexpected EOF|rpc error: code = Unavailable|use of closed network connection",
+    re.IGNORECASE,
+)
+_FULL = re.compile(r"no space left on device", re.IGNORECASE)
+_FOREIGN = re.compile(r"exec format error", re.IGNORECASE)
+_BASE = re.compile(
+    r"(?:failed to resolve source metadata for |pull access denied for |initializing source docker://)([^:\s,]+(?::[\w.-]+)?)"
+)
+
+
+def failure(work: Work, said: str, program: str) -> StepError:
+    """What went wrong, where, in the tool's own last lines, and what to do."""
+    tail = tail_of(said)
+    where = _line_of(work, said)
+    if _FULL.search(said):
+        hint = f"`{Path(program).name} system prune` frees some"
+        return StepError(f"{work.what}: the disk of the engine is full", tail=tail, hint=hint)
+    if _DEAD.search(said):
+        hint = "start it again; its log says why it ended; what was built is kept"
+        return StepError(f"{work.what}: the engine went away during the build", tail=tail, hint=hint)
+    if _FOREIGN.search(said):
+        hint = "install QEMU's user-mode handlers (Debian: qemu-user-static), or leave that platform out"
+        return StepError(f"{work.what}: this machine can't run programs for {work.platform}", tail=tail, hint=hint)
+    missing = _BASE.search(said)
+    if missing and work.own:
+        hint = "correct the name after FROM, or log in to its registry"
+        return StepError(f"{where or work.what}: base {missing[1]} can't be had", tail=tail, hint=hint)
+    command = _command(said)
+    message = f"{where or work.what}: {command or 'the build failed'}"
+    return StepError(message, tail=tail, hint="" if work.own else "the lines above are what its command said")
+
+
+def _line_of(work: Work, said: str) -> str:
+    """The author's own Dockerfile and line, "" for a generated one."""
+    found = re.search(rf"^{re.escape(work.dockerfile.name)}:(\d+)$", said, re.MULTILINE)
+    if not work.own:
+        return ""
+    if found:
+        return f"{work.own}:{found[1]}"
+    # Podman and the classic endpoint name the instruction, not its line
+    steps = re.findall(r"building at STEP \"(.*?)\":|^Step \d+/\d+ : (.*)$", said, re.MULTILINE)
+    number = _number_of(steps[-1][0] or steps[-1][1], work.dockerfile) if steps else 0
+    return f"{work.own}:{number}" if number else ""
+
+
+def _number_of(instruction: str, dockerfile: Path) -> int:
+    words = instruction.split()
+    lines = dockerfile.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if words and line.split() == words), 0)
+
+
+def _command(said: str) -> str:
+    """The command that failed and its exit code, in few words."""
+    ended = r"process \"(.*)\" did not complete successfully: (?:exit code: )?(.*)"
+    found = re.search(ended, said) or re.search(r"The command '(.*)' returned a non-zero code: (\d+)", said)
+    if found:
+        return f"`{found[1][:120]}` ended with {found[2]}"
+    found = re.search(r'building at STEP "(.*)": (.*)', said) or re.search(r"failed to solve: ()(.*)", said)
+    return f"`{found[1][:120]}` failed: {found[2][:200]}" if found and found[1] else found[2][:300] if found else ""
+
+
+def tail_of(said: str) -> str:
+    """The last 20 lines of what the failing command said: BuildKit repeats them between two rulers."""
+    lines = said.strip().splitlines()
+    rulers = [i for i, line in enumerate(lines) if re.fullmatch(r"-{4,8}", line)]
+    if len(rulers) >= 2:
+        lines = [re.sub(r"^\d+\.\d+ ", "", line) for line in lines[rulers[-2] + 2 : rulers[-1]]]
+    return "\n".join(lines[-20:])

@@ -1,0 +1,117 @@
+"""Builder ``docker``: what needs commands is done by a Docker engine: BuildKit through ``docker buildx``, else its classic
+endpoint. The image is put together here, as the embedded builder does.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aac_plugins.builders.assembly import FORMAT
+from aac_plugins.builders.commandline import arguments, environment, lend_context, run_build, secret_arguments
+from aac_plugins.builders.docker_images import forget, taken
+from aac_plugins.builders.engine import EngineMaker, Executor
+from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
+from aac_plugins.oci.docker_api import Engine, answering, context_name
+from aac_plugins.oci.docker_load import load_image
+from aac_tasks.contracts.tools import Process
+from aac_tasks.errors import StepError
+from aac_tasks.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.image import Layer, StoredImage
+    from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
+    from aac_tasks.contracts.tools import Tools
+
+_VARIABLES = (
+    "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION",
+)  # fmt: skip
+OLDEST = (1, 41)
+"""The engine API that an engine must speak: Docker 20.10."""
+
+
+class DockerBuilder:
+    """See the module."""
+
+    name: str = "docker"
+    format: int = FORMAT
+    uses_toolchain: bool = True
+
+    def can_build(self, recipe_needs: frozenset[str], tools: Tools) -> str:
+        """Everything, with an engine that answers within a fifth of a second."""
+        try:
+            answering(tools, OLDEST)
+        except StepError as error:
+            return error.message
+        return ""
+
+    def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
+        """Build, or put together from what the store remembers, without asking the engine."""
+        return EngineMaker(self.name, connect).build(request, tools)
+
+
+def connect(tools: Tools) -> Executor:
+    """BuildKit where the docker command has it, else the classic endpoint."""
+    engine = answering(tools, OLDEST)
+    if _has_buildx(engine, tools):
+        return BuildKit(engine, tools)
+    from aac_plugins.builders.classic import Classic  # lazy: few engines lack BuildKit
+
+    return Classic(engine, tools)
+
+
+def _has_buildx(engine: Engine, tools: Tools) -> bool:
+    if tools.which("docker") is None:
+        return False
+    env = {**environment(tools, _VARIABLES), "DOCKER_HOST": engine.host}
+    return tools.run(Process(("docker", "buildx", "version"), env=env, timeout=20.0)).exit_code == 0
+
+
+@dataclass(frozen=True)
+class BuildKit:
+    """The engine's own BuildKit, driven by ``docker buildx build``: builders of another driver don't see lent images."""
+
+    engine: Engine
+    tools: Tools
+    dialect: Dialect = CONTEXTS
+
+    def lend(self, image: StoredImage, name: str) -> None:
+        """Load it, unless it is there."""
+        load_image(self.engine, image, [name], self.tools)
+
+    def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
+        """Build the last stage, which holds the paths, into a tar."""
+        self._build(work, f"--output=type=tar,dest={archive}")
+
+    def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
+        """Build into the engine under a name that is taken away again."""
+        name = f"localhost/aac/work:{secrets.token_hex(8)}"
+        try:
+            self._build(work, f"--tag={name}")
+            return taken(self.engine, name, known, work, self.tools)
+        finally:
+            forget(self.engine, name, self.tools)
+
+    def _build(self, work: Work, output: str) -> None:
+        context = lend_context(work, self.tools)
+        flags, values = secret_arguments(work, self.tools)
+        argv = ["docker", "buildx", "build", "--progress=plain", output, *arguments(work), *flags, *self._caches(), str(context)]
+        network = self.tools.environment("AAC_BUILD_NETWORK")
+        argv[-1:-1] = [f"--network={network}"] if network else []
+        env = environment(self.tools, _VARIABLES)
+        # An attestation would make every build another image; variables are understood by older versions than flags.
+        env |= {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BUILDER": context_name(self.tools) or "default"}
+        run_build(work, argv, env, values, self.tools)
+
+    def _caches(self) -> list[str]:
+        flags = (("--cache-from", "AAC_BUILD_CACHE_FROM"), ("--cache-to", "AAC_BUILD_CACHE_TO"))
+        return [f"{flag}={value}" for flag, name in flags for value in (self.tools.environment(name) or "").split()]
+
+
+@hookimpl
+def aac_register_builders() -> Sequence[Builder]:
+    """Behind ``embedded``: nothing changes for who has an engine."""
+    return (DockerBuilder(),)

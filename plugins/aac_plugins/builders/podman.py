@@ -1,0 +1,150 @@
+"""Builder ``podman``: what needs commands is done by ``podman build``, without a daemon, as root or not. The image is put
+together here, as the embedded builder does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aac_plugins.builders.assembly import FORMAT
+from aac_plugins.builders.commandline import IGNORE, arguments, environment, lend_context, run_build, secret_arguments
+from aac_plugins.builders.engine import EngineMaker, Executor
+from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
+from aac_plugins.oci.docker_archive import write_archive
+from aac_plugins.oci.engine_images import import_image
+from aac_tasks.contracts.tools import Completed, Process
+from aac_tasks.errors import StepError
+from aac_tasks.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.canonical import JsonObject
+    from aac_tasks.contracts.image import Layer, StoredImage
+    from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
+    from aac_tasks.contracts.tools import Tools
+
+_VARIABLES = (
+    "CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF", "CONTAINER_HOST", "CONTAINER_CONNECTION",
+    "REGISTRY_AUTH_FILE", "STORAGE_DRIVER", "DBUS_SESSION_BUS_ADDRESS",
+)  # fmt: skip
+OLDEST = (4, 2)
+"""The first Podman with named build contexts."""
+
+_MADE = re.compile(r"^--> ([0-9a-f]{11,64})$", re.MULTILINE)
+"""What each step became; the last but one is the whole first stage."""
+
+
+class PodmanBuilder:
+    """See the module."""
+
+    name: str = "podman"
+    format: int = FORMAT
+    uses_toolchain: bool = True
+
+    def can_build(self, recipe_needs: frozenset[str], tools: Tools) -> str:
+        """Everything, when the command is there, new enough, and its storage can be opened."""
+        if tools.which("podman") is None:
+            return "podman is not installed"
+        try:
+            done = Podman(tools).ask("version", "--format={{.Client.Version}}")
+        except StepError as error:
+            return error.message
+        version = tuple(int(n) for n in re.findall(r"\d+", done.stdout)[:2])
+        if done.exit_code or not version:
+            return f"podman does not work: {done.tail.splitlines()[-1] if done.tail else 'it says nothing'}"
+        if version < OLDEST:
+            return f"podman {done.stdout.strip()} is too old; {OLDEST[0]}.{OLDEST[1]} or newer is needed"
+        return ""
+
+    def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
+        """Build, or put together from what the store remembers, without asking Podman."""
+        return EngineMaker(self.name, connect).build(request, tools)
+
+
+def connect(tools: Tools) -> Executor:
+    """There is nothing to reach but the command."""
+    if tools.which("podman") is None:
+        raise StepError("podman is not installed", hint="install it, or build with another: `agent lock --builder NAME`")
+    return Podman(tools)
+
+
+@dataclass(frozen=True)
+class Podman:
+    """The command, and its storage."""
+
+    tools: Tools
+    dialect: Dialect = CONTEXTS
+
+    def ask(self, *words: str) -> Completed:
+        """Run ``podman WORDS``."""
+        return self.tools.run(Process(("podman", *words), env=environment(self.tools, _VARIABLES), timeout=300.0))
+
+    def told(self, *words: str) -> Completed:
+        """As `ask`; StepError when it fails."""
+        done = self.ask(*words)
+        if done.exit_code:
+            raise StepError(f"podman {words[0]} failed", tail=done.tail)
+        return done
+
+    def lend(self, image: StoredImage, name: str) -> None:
+        """Load it, unless it is there."""
+        if self.ask("image", "exists", name).exit_code == 0:
+            return
+        with self.tools.scratch() as folder, write_archive(image, [name], self.tools.blobs) as archive:
+            file = folder / "image.tar"
+            with file.open("wb") as out:
+                while piece := archive.read(1 << 20):
+                    out.write(piece)
+            self.tools.progress(f"loading {name} into podman")
+            self.told("load", "--quiet", f"--input={file}")
+
+    def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
+        """Build the last stage, which holds the paths, into a tar; Podman makes images of both stages, which go away."""
+        made = work.folder / "image.id"
+        said = self._build(work, f"--output=type=tar,dest={archive}", f"--iidfile={made}")
+        self._forget(made.read_text(encoding="utf-8").strip(), *_MADE.findall(said)[-2:-1])
+
+    def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
+        """Build into the storage under a name that is taken away again."""
+        name = f"localhost/aac/work:{secrets.token_hex(8)}"
+        try:
+            self._build(work, f"--tag={name}", "--format=docker")  # OCI's format has no health check
+            shown = self._shown(name)
+
+            def save(archive: Path) -> None:
+                self.told("save", "--quiet", "--format=docker-archive", f"--output={archive}", name)
+
+            return import_image(shown, known, save, "dockerfile" if work.own else "commands", self.tools)
+        finally:
+            self._forget(name)
+
+    def _build(self, work: Work, *output: str) -> str:
+        context = lend_context(work, self.tools)
+        flags, values = secret_arguments(work, self.tools)
+        ignore = work.folder / IGNORE
+        if ignore.is_file():
+            flags.append(f"--ignorefile={ignore}")
+        argv = ["podman", "build", *output, *arguments(work), *flags, str(context)]
+        network = self.tools.environment("AAC_BUILD_NETWORK")
+        argv[-1:-1] = [f"--network={network}"] if network else []
+        done = run_build(work, argv, environment(self.tools, _VARIABLES), values, self.tools)
+        return f"{done.stdout}\n{done.stderr}"
+
+    def _shown(self, name: str) -> JsonObject:
+        shown = json.loads(self.told("image", "inspect", name).stdout)
+        return shown[0] if isinstance(shown, list) and shown and isinstance(shown[0], Mapping) else {}
+
+    def _forget(self, *names: str) -> None:
+        """Only these: images below them are Podman's cache."""
+        self.ask("rmi", "--force", "--no-prune", *names)
+
+
+@hookimpl
+def aac_register_builders() -> Sequence[Builder]:
+    """Behind ``docker``."""
+    return (PodmanBuilder(),)
