@@ -64,6 +64,11 @@ class Engine:
 @pytest.fixture(scope="session")
 def docker_binaries() -> Path:
     """The unpacked engine of ``.ci/docker-engine``; made on first use and kept in the user's cache."""
+    return unpacked_engine()
+
+
+def unpacked_engine() -> Path:
+    """The same, for who is no test."""
     need(os.geteuid() == 0, "a Docker engine of our own needs root")
     made = subprocess.run((TREE / ".ci/docker-engine",), capture_output=True, text=True, timeout=300, check=False)
     need(made.returncode == 0, f"the Docker engine can't be had: {made.stderr.strip()}")
@@ -73,7 +78,7 @@ def docker_binaries() -> Path:
 @pytest.fixture(scope="session")
 def docker_engine(docker_binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with the overlay2 store and a bridge network: containers reach the world, ports are published."""
-    with _alone(), _bridge(), _running(docker_binaries, tmp_path_factory.mktemp("dockerd"), "overlay2") as engine:
+    with networked_engine(docker_binaries, tmp_path_factory.mktemp("dockerd")) as engine:
         yield engine
 
 
@@ -81,6 +86,13 @@ def docker_engine(docker_binaries: Path, tmp_path_factory: pytest.TempPathFactor
 def containerd_engine(docker_binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with the containerd image store, the default of new installations; it has no network."""
     with _running(docker_binaries, tmp_path_factory.mktemp("dockerd"), "containerd") as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def networked_engine(binaries: Path, folder: Path) -> Iterator[Engine]:
+    """Run one; nobody else on this machine runs one meanwhile."""
+    with _alone(), _bridge(), _running(binaries, folder, "overlay2") as engine:
         yield engine
 
 

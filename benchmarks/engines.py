@@ -1,0 +1,222 @@
+"""The same agent beside plain `docker build` and bake: nothing changed, an edited line, a cold build, sizes.
+
+The engine is the one that the tests start (root; Debian's packages). Both sides have the same base (Debian's Python, lent to
+the engine by `agent build`), the same packages and the same sources; the peers' Dockerfile is what a careful author writes:
+uv with a cache mount, dependencies before sources, no attestations.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.lab import ROOT, Lab
+from benchmarks.measure import Place, Sample
+from benchmarks.rows import NO_OP, PASS, Row
+
+sys.path.append(str(ROOT / "tests"))  # the engine that tests start
+
+from real.dockerd import Engine, networked_engine, unpacked_engine
+
+DOCKER_NO_OP = "peer: `docker build`, nothing changed"
+OURS_NO_OP = "`agent build` with builder docker, nothing changed"
+INSPECT = "one inspect of an image by `docker image inspect`"
+DOCKER_EDIT = "peer: `docker build` and `docker run`, one line edited, until it is healthy"
+OURS_EDIT = "`agent run -d` with builder and runner docker, one line edited, until it is healthy"
+DOCKER_COLD = "peer: `docker build --no-cache`, uv with a warm cache mount"
+OURS_COLD = "`agent build --no-cache` with builder docker"
+EMBEDDED_COLD = "`agent build --no-cache` with builder embedded"
+
+DEPENDENCIES = ("fastapi==0.115.6", "uvicorn==0.34.0", "httpx==0.28.1", "pydantic==2.10.4", "jinja2==3.1.5")
+
+AGENT = """\
+apiVersion: agent.dev/v1
+kind: Agent
+metadata: {{name: benched, version: "1.0"}}
+spec:
+  runtime: python
+  model: {{provider: openai, name: gpt-4o-mini}}
+  dependencies: [{dependencies}]
+  entrypoint: [python3, main.py]
+  ports: [{{container: 8080}}]
+  healthCheck: {{path: /health, interval: 1s}}
+"""
+
+MAIN = """\
+import uvicorn
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+uvicorn.run(app, host="0.0.0.0", port=8080, log_level="warning")
+"""
+
+DOCKERFILE = """\
+FROM {base} AS dependencies
+USER 0:0
+COPY uv ca.crt requirements.txt /build/
+ENV SSL_CERT_FILE=/build/ca.crt
+RUN --mount=type=cache,target=/cache ["/build/uv", "pip", "install", "--quiet", "--cache-dir", "/cache", "--python", \
+"/usr/bin/python3", "--target", "/opt/agent", "--link-mode", "copy", "-r", "/build/requirements.txt"]
+FROM {base}
+ENV PYTHONPATH=/opt/agent PYTHONDONTWRITEBYTECODE=1
+COPY --from=dependencies /opt/agent /opt/agent
+COPY main.py /app/
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8080
+ENTRYPOINT ["python3", "main.py"]
+"""
+
+BAKE = 'target "default" {\n  tags = ["peer:bake"]\n  attest = []\n}\n'
+
+
+@dataclass(frozen=True)
+class Yard:
+    """``ours`` is an agent, ``peer`` a folder with a Dockerfile, both in the hands of a user of ``engine``."""
+
+    lab: Lab
+    engine: Engine
+    ours: Place
+    peer: Place
+
+    @property
+    def docker(self) -> str:
+        """The engine's own client."""
+        return str(self.engine.binaries / "bin/docker")
+
+    @property
+    def agent(self) -> str:
+        """Our command."""
+        return self.lab.command("agent")
+
+
+@contextlib.contextmanager
+def yard(top: Path, lab: Lab) -> Iterator[Yard]:
+    """Start an engine, build both once, and take everything down at the end."""
+    with networked_engine(unpacked_engine(), top / "engine") as engine:
+        env = {**lab.still.env, **engine.env, "PATH": f"{lab.bin}:{engine.env['PATH']}"}
+        places = [Place(top / name, env) for name in ("ours", "peer")]
+        for place in places:
+            place.folder.mkdir()
+            (place.folder / "main.py").write_text(MAIN)
+        made = Yard(lab, engine, *places)
+        (made.ours.folder / ".git").mkdir()
+        (made.ours.folder / "agent.yaml").write_text(AGENT.format(dependencies=", ".join(DEPENDENCIES)))
+        made.ours.said(made.agent, "build", "--builder", "docker")
+        _peer(made)
+        try:
+            yield made
+        finally:
+            made.engine.docker("ps", "-aq")
+
+
+def _peer(made: Yard) -> None:
+    """The same agent as its author would write it for Docker."""
+    (rendered,) = made.ours.folder.glob(".aac/agents/*/Dockerfile")
+    base = re.search(r"^FROM (\S+)", rendered.read_text(), re.MULTILINE)
+    assert base is not None
+    folder = made.peer.folder
+    shutil.copy(made.lab.bin / "uv", folder / "uv")
+    shutil.copy(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"), folder / "ca.crt")
+    (folder / "requirements.txt").write_text("\n".join(DEPENDENCIES) + "\n")
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(base=base[1]))
+    (folder / "docker-bake.hcl").write_text(BAKE)
+    made.peer.said(*build(made))
+
+
+def build(made: Yard, *more: str) -> tuple[str, ...]:
+    """`docker build` as it is fastest: no attestation, which would make every image another one."""
+    return (made.docker, "build", "--provenance=false", "-q", "-t", "peer:1", *more, ".")
+
+
+def engine_rows(made: Yard) -> list[Row]:
+    """What an engine's user waits for, ours beside the peers."""
+    ours, peer, docker, agent = made.ours, made.peer, made.docker, made.agent
+    built = (agent, "build", "--builder", "docker")
+    for _ in range(3):  # until stats and one question answer
+        ours.said(*built)
+        time.sleep(0.1)
+    edits, peer_edits = _edits(made, _ours_again), _edits(made, _peer_again)
+    return [
+        Row(INSPECT, lambda: ours.timed(docker, "image", "inspect", "benched:1.0")),
+        Row(DOCKER_NO_OP, lambda: peer.timed(*build(made)), PASS),
+        Row("peer: `docker buildx bake`, nothing changed", lambda: peer.timed(docker, "buildx", "bake", "--load"), PASS),
+        Row(OURS_NO_OP, lambda: ours.timed(*built), DOCKER_NO_OP, factor=1.0),
+        Row(f"{OURS_NO_OP}, beside an interpreter", lambda: ours.timed(*built), PASS),
+        Row(DOCKER_EDIT, lambda: next(peer_edits), NO_OP),
+        Row(OURS_EDIT, lambda: next(edits), DOCKER_EDIT, factor=0.5),
+        Row(DOCKER_COLD, lambda: peer.timed(*build(made, "--no-cache")), PASS),
+        Row(OURS_COLD, lambda: ours.timed(*built, "--no-cache"), DOCKER_COLD, factor=1.0),
+        Row(EMBEDDED_COLD, lambda: ours.timed(agent, "build", "--builder", "embedded", "--no-cache"), DOCKER_COLD, factor=1.0),
+    ]
+
+
+def _edits(made: Yard, again: Callable[[Yard], str]) -> Iterator[Sample]:
+    """Each time another line in both sources; the agent must answer with it."""
+    while True:
+        for place in (made.ours, made.peer):
+            (place.folder / "main.py").write_text(MAIN.replace('"ok"', f'"{time.time_ns()}"'))
+        expected = re.search(r'"status": "(\d+)"', (made.ours.folder / "main.py").read_text())
+        assert expected is not None
+        time.sleep(0.05)  # no editor is faster
+        started = time.perf_counter()
+        url = again(made)
+        _wait(url, expected[1])
+        yield Sample(1000 * (time.perf_counter() - started), 0.0)
+        _stop(made)
+
+
+def _ours_again(made: Yard) -> str:
+    said = made.ours.said(made.agent, "run", "-d", "--builder", "docker", "--runner", "docker", "--json", "benched")
+    return str(json.loads(said)["url"])
+
+
+def _peer_again(made: Yard) -> str:
+    made.peer.said(*build(made))
+    container = made.peer.said(made.docker, "run", "-d", "-p", "127.0.0.1::8080", "peer:1").strip()
+    return f"http://{made.peer.said(made.docker, 'port', container, '8080/tcp').strip()}"
+
+
+def _wait(url: str, expected: str) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError, ValueError):
+            if json.load(opener.open(f"{url}/health", timeout=5))["status"] == expected:
+                return
+        time.sleep(0.005)
+    raise SystemExit(f"{url} never answered {expected}")
+
+
+def _stop(made: Yard) -> None:
+    """Whatever runs in the engine, not measured."""
+    running = made.engine.docker("ps", "-aq").ok().stdout.split()
+    if running:
+        made.engine.docker("rm", "-f", *running).ok()
+    for one in json.loads(made.ours.said(made.agent, "ps", "--json"))["instances"]:
+        made.ours.said(made.agent, "stop", str(one["name"]))
+
+
+def sizes(made: Yard) -> list[tuple[str, float]]:
+    """Image → MB of its layers as the engine has them, unpacked."""
+    names = {"ours, builder docker": "benched:1.0", "peer, by its Dockerfile": "peer:1"}
+    format_ = "{{.Size}}"
+    return [
+        (what, int(made.engine.docker("image", "inspect", "-f", format_, name).ok().stdout) / 1e6) for what, name in names.items()
+    ]
