@@ -8,7 +8,9 @@ from aac_plugins.oci.auth import Access, Authority
 from aac_plugins.oci.distribution import Client, Document
 from aac_plugins.oci.documents import read_document
 from aac_plugins.oci.endpoint import find_endpoint, is_reference, parse_reference
+from aac_plugins.oci.known import name_problem
 from aac_plugins.oci.transfer import fetch_image, fetch_manifest, in_parallel
+from aac_plugins.oci.upload import push_blob
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import Descriptor, Digest, ImageRef, Platform, StoredImage
 from aac_tasks.contracts.roles import Pushed, Registry
@@ -39,6 +41,9 @@ class DistributionRegistry:
         if ref.digest:
             raise StepError(f"{reference}: a push needs a tag, not a digest")
         tag = ref.tag or "latest"
+        problem = name_problem(ref.registry, ref.repository)
+        if problem:
+            raise StepError(f"{reference}: {problem}", hint="correct image.registry and image.repository in agent.yaml")
         client = self._client(ref, "pull,push", tools)
         data = read_document(image.manifest, tools.blobs)
         blobs = {b.digest: b for b in (image.config, *(layer.blob for layer in image.layers))}
@@ -47,7 +52,7 @@ class DistributionRegistry:
 
         def push(blob: Descriptor) -> int:
             nonlocal done
-            travelled = client.push_blob(blob)
+            travelled = push_blob(client, blob, tools)
             done += blob.size
             tools.progress(f"pushing {client.name}:{tag}", done, total)
             return travelled

@@ -108,7 +108,7 @@ def test_a_forbidden_push_quotes_the_registry_and_says_how_to_log_in(here: Bench
         DistributionRegistry().push(image(here, "denied"), f"{server.address}/denied:1", here.tools)
     assert "not allowed to push to" in str(caught.value)
     assert "answered 403, DENIED requested access to the resource is denied" in str(caught.value)
-    assert f"docker login {server.address}" in str(caught.value)
+    assert f"agent login {server.address} -u USER" in str(caught.value)
 
 
 def test_a_push_is_not_believed_when_the_tag_has_other_bytes(here: Bench, real: str) -> None:
