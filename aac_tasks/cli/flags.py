@@ -31,6 +31,10 @@ AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents
 
 FOLDER = Flag(("-C", "--directory"), "work as if started in DIR", "DIR")
 PROFILE = Flag(("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default="")
+REGISTRY_PROFILE = Flag(
+    ("--registry-profile",), "take registry and builder, where nothing else names them, from this profile of yours", "NAME",
+    default="",
+)  # fmt: skip
 PLATFORM = Flag(
     ("--platform",), "plan for this platform, not build.platforms; may be given again", "OS/ARCH", platform,
     default=(), repeat=True,
@@ -48,7 +52,7 @@ QUIET = Flag(("-q", "--quiet"), "say failures only")
 VERBOSE = Flag(("-v", "--verbose"), "also say when a step starts; show the traceback of a bug")
 HELP = Flag(("-h", "--help"), "show this help")
 
-PLACE = (FOLDER, PROFILE, VERBOSE, HELP)
+PLACE = (FOLDER, PROFILE, REGISTRY_PROFILE, VERBOSE, HELP)
 """Flags of every command that reads a workspace."""
 
 LOOK = (JSON, PLATFORM, OFFLINE, *PLACE)
@@ -81,5 +85,7 @@ def options(args: Arguments, world: World) -> Options:
         builder=getattr(args, "builder", ""),
         runner=getattr(args, "runner", ""),
         allow_host=getattr(args, "allow_host", False),
+        registry_profile=getattr(args, "registry_profile", ""),
+        all_tags=getattr(args, "all_tags", False),
     )
     return with_environment(chosen, world.environment)

@@ -67,7 +67,7 @@ def _from_environment(registry: str, tools: Tools) -> Credentials | None:
     if not token or not (host == registry or {host, registry} <= HUB_NAMES):
         return None
     user, colon, password = token.partition(":")
-    pair = (user, password) if colon else (kind_of(registry).token_user, token)
+    pair = (user, password) if colon else (kind_of(registry).plain_user, token)
     return Credentials(*pair, origin="AGENT_REGISTRY_TOKEN", bare_token=not colon)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 from aac_plugins.oci.auth import Access, Authority, RefusedError, login_needed
 from aac_plugins.oci.documents import MAX_DOCUMENT
 from aac_plugins.oci.endpoint import patience
-from aac_plugins.oci.known import making
+from aac_plugins.oci.known import advice
 from aac_plugins.oci.manifests import INDEXES, MANIFESTS
 from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.image import Descriptor, Digest
@@ -200,27 +200,16 @@ class Client:
             yield answer
 
     def expect(self, answer: HttpResponse, statuses: tuple[int, ...], what: str) -> None:
-        """RefusedError with what was done (``what``), what the registry said, and advice, unless it answered one of ``statuses``."""
+        """RefusedError with what was done (``what``), what the registry said and what helps, unless it answered as it should."""
         if answer.status in statuses:
             return
         if answer.status in (401, 403):
             raise self._not_allowed(answer)
         said = _reason(answer)
         told = f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}"
-        raise RefusedError(told, hint=self._advice(answer, said))
-
-    def _advice(self, answer: HttpResponse, said: str) -> str:
-        """What a person can do about a refusal."""
-        if answer.status >= 500:
-            return "the registry has trouble of its own: its log says which; try again later"
-        if answer.status == 429:
-            wait = answer.headers.get("retry-after", "")
-            return f"it limits how often it is asked{wait and f' and wants to be left alone for {wait} s'}: log in, or try again later"
-        if answer.status == 413:
-            return "something in front of it takes no request of this size (nginx: client_max_body_size); its operator can raise that"
-        if any(word in said.lower() for word in ("immutable", "already exists", "overwrit")):
-            return "tags can't be moved there: raise metadata.version, or write another tag into image.tags"
-        return making(self.access.endpoint.registry, self.access.repository) if answer.status == 404 else ""
+        wait = answer.headers.get("retry-after", "")
+        place = self.access.endpoint.registry, self.access.repository
+        raise RefusedError(told, hint=advice(*place, answer.status, said, wait))
 
     def _not_allowed(self, answer: HttpResponse) -> RefusedError:
         said = _reason(answer)

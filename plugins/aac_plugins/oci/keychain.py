@@ -5,7 +5,6 @@ Which registries have one there is noted in a file without secrets, so that nobo
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,8 @@ def get(registry: str, tools: Tools) -> tuple[str, str] | None:
     if secret is None:
         reason = "does not have it any more" if library is not None else "needs the keyring library (pip install keyring)"
         raise StepError(
-            f"the login for {registry} is in the system's keyring, which {reason}", hint=f"agent logout {registry}, then log in again"
+            f"the login for {registry} is in the system's keyring, which {reason}",
+            hint=f"agent logout {registry}, then log in again",
         )
     return str(_noted(tools)[registry]), str(secret)
 

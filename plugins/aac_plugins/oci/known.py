@@ -21,7 +21,7 @@ _PASSWORD = "agent login {registry} -u USER"  # noqa: S105  # a command, not a p
 class Kind:
     """One service. ``shape`` is how a repository is called there, of ``parts`` names at least; "" when any name will do.
 
-    ``token_user`` goes with a token that was given without a user's name. ``login`` and ``make`` are commands or advice in which
+    ``plain_user`` goes with a token that was given without a user's name. ``login`` and ``make`` are commands or advice in which
     ``{registry}``, ``{repository}`` and the names that ``host`` captures are filled in.
     """
 
@@ -29,7 +29,7 @@ class Kind:
     host: str
     shape: str = ""
     parts: int = 1
-    token_user: str = "token"  # registries that take a token as password take any user's name with it
+    plain_user: str = "token"  # registries that take a token as password take any user's name with it
     login: str = _PASSWORD
     make: str = "does it exist there? Harbor and others want the project made before the first push (PROJECT/NAME)"
 
@@ -48,32 +48,32 @@ _KINDS = (
     ),
     Kind(
         "Amazon ECR", r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?",
-        token_user="AWS",
-        login="aws ecr get-login-password --region {region} | agent login {registry} -u AWS --password-stdin (holds for 12 hours; "
-        "docker-credential-ecr-login in credHelpers does it by itself)",
+        plain_user="AWS",
+        login="aws ecr get-login-password --region {region} | agent login {registry} -u AWS --password-stdin "
+        "(holds for 12 hours; docker-credential-ecr-login in credHelpers does it by itself)",
         make="aws ecr create-repository --region {region} --repository-name {repository}",
     ),
     Kind(
-        "Amazon ECR Public", r"public\.ecr\.aws", "ALIAS/NAME", 2, token_user="AWS",
+        "Amazon ECR Public", r"public\.ecr\.aws", "ALIAS/NAME", 2, plain_user="AWS",
         login="aws ecr-public get-login-password --region us-east-1 | agent login {registry} -u AWS --password-stdin",
         make="aws ecr-public create-repository --region us-east-1 --repository-name NAME",
     ),
     Kind(
         "Google Artifact Registry", r"(?P<region>[a-z0-9-]+)-docker\.pkg\.dev", "PROJECT/REPOSITORY/NAME", 3,
-        token_user="oauth2accesstoken",
+        plain_user="oauth2accesstoken",
         login="gcloud auth print-access-token | agent login {registry} -u oauth2accesstoken --password-stdin (holds for an hour; "
         "`gcloud auth configure-docker {registry}` does it by itself)",
         make="gcloud artifacts repositories create REPOSITORY --repository-format=docker --location={region} --project=PROJECT",
     ),
     Kind(
-        "Google Container Registry", r"(?:[a-z]+\.)?gcr\.io", "PROJECT/NAME", 2, token_user="oauth2accesstoken",
+        "Google Container Registry", r"(?:[a-z]+\.)?gcr\.io", "PROJECT/NAME", 2, plain_user="oauth2accesstoken",
         login="gcloud auth print-access-token | agent login {registry} -u oauth2accesstoken --password-stdin (holds for an hour; "
         "`gcloud auth configure-docker` does it by itself)",
         make="is the project's name right, and is Artifact Registry on in it?",
     ),
     Kind(
         "Azure Container Registry", r"(?P<account>[a-z0-9-]+)\.azurecr\.(?:io|cn|us)",
-        token_user="00000000-0000-0000-0000-000000000000",
+        plain_user="00000000-0000-0000-0000-000000000000",
         login="az acr login --name {account} --expose-token --query accessToken -o tsv | agent login {registry} --token-stdin "
         "(holds for 3 hours)",
         make="is the registry's name right?",
@@ -106,6 +106,20 @@ def login_command(registry: str) -> str:
 def making(registry: str, repository: str) -> str:
     """What helps when the registry has no such repository."""
     return _filled(kind_of(registry).make, registry, repository)
+
+
+def advice(registry: str, repository: str, status: int, said: str, wait: str) -> str:
+    """What a person can do about an answer of ``status``; ``said`` is the registry's reason, ``wait`` its Retry-After."""
+    if status >= 500:
+        return "the registry has trouble of its own: its log says which; try again later"
+    if status == 429:
+        until = f" and wants to be left alone for {wait} s" if wait else ""
+        return f"it limits how often it is asked{until}: log in, or try again later"
+    if status == 413:
+        return "something in front of it takes no request of this size (nginx: client_max_body_size); its operator can raise that"
+    if any(word in said.lower() for word in ("immutable", "already exists", "overwrit")):
+        return "tags can't be moved there: raise metadata.version, or write another tag into image.tags"
+    return making(registry, repository) if status == 404 else ""
 
 
 def name_problem(registry: str, repository: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aac_plugins.oci import login as logins
 from aac_plugins.oci.auth import Access, Authority
 from aac_plugins.oci.distribution import Client, Document
 from aac_plugins.oci.documents import read_document
@@ -13,6 +14,7 @@ from aac_plugins.oci.transfer import fetch_image, fetch_manifest, in_parallel
 from aac_plugins.oci.upload import push_blob
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import Descriptor, Digest, ImageRef, Platform, StoredImage
+from aac_tasks.contracts.login import Leave, LoggedIn, Login
 from aac_tasks.contracts.roles import Pushed, Registry
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
@@ -75,6 +77,18 @@ class DistributionRegistry:
         if manifest is None:
             raise StepError(f"{reference}: there is no such image in the registry", hint="check name and tag")
         return fetch_image(client, manifest, tools)
+
+    def log_in(self, server: str, login: Login, tools: Tools) -> LoggedIn:
+        """Have the server check it, then keep it where Docker would look for it."""
+        return logins.log_in(server, login, tools)
+
+    def log_out(self, server: str, tools: Tools) -> tuple[str, ...]:
+        """Forget it everywhere."""
+        return logins.log_out(server, tools)
+
+    def leave(self, server: str, repository: str, tools: Tools) -> Leave:
+        """Begin an upload and take it back."""
+        return logins.leave(server, repository, tools)
 
     def _client(self, ref: ImageRef, actions: str, tools: Tools) -> Client:
         endpoint = find_endpoint(ref.registry, tools)

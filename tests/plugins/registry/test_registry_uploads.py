@@ -10,7 +10,7 @@ import pytest
 from http_servers import Answer, Seen
 from real_registry import registry_server
 from registry_front import always, ask, at_first, front
-from registry_workbench import AMD64, Bench, bench, image
+from registry_workbench import AMD64, Bench, bench, image, log_in
 
 from aac_plugins.oci.auth import Access, Authority
 from aac_plugins.oci.distribution import Client
@@ -223,13 +223,11 @@ def test_a_registry_that_holds_less_and_less_is_not_sent_to_for_ever(here: Bench
             found.headers["Range"] = "0-0"
         return found
 
-    with front(real, fault) as server, pytest.raises(StepError, match="took a piece of blob .* and holds no more"):
+    with front(real, fault) as server, pytest.raises(StepError, match=r"took a piece of blob .* and holds no more"):
         push_blob(client(here, server.address, "less"), blob(here), here.tools)
 
 
 def test_pieces_that_go_to_another_host_carry_no_credentials(tmp_path: Path) -> None:
-    from registry_workbench import log_in
-
     at, login = bench(tmp_path / "here"), {}
     with registry_server(tmp_path / "locked", {"ada": "correct-horse"}) as locked:
 
