@@ -12,6 +12,8 @@ from typing import Any
 from aac_tasks.cli import main
 from aac_tasks.cli.world import World, drive, instances, open_session, plugins
 
+os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")  # not the one of who runs the tests
+
 HELPER = """\
 #!/usr/bin/env python3
 import json, os, sys

@@ -12,7 +12,8 @@ from aac_tasks.cli.lending import lent, registry_for
 from aac_tasks.cli.naming import resolve
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
-from aac_tasks.contracts.codec import encode
+from aac_tasks.contracts.actions import PushAction
+from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.roles import Registry
 from aac_tasks.contracts.tools import Tools
@@ -58,10 +59,9 @@ def _pushed_as(args: Arguments, world: World) -> str:
         if len(names) != 1:
             raise UsageError(f"agent pull brings one image; name one of {', '.join(names)}")
         step = session.step(f"push:{names[0]}")
-    refs = (step.action or {}).get("refs")
-    if not isinstance(refs, list | tuple) or not refs:
-        raise UsageError(step.pending or f"{names[0]} is pushed nowhere")
-    return str(refs[0])
+    if step.action is None:
+        raise UsageError(step.pending)
+    return decode(PushAction, step.action).refs[0]
 
 
 def _pull(registry: Registry, reference: str, platform: Platform, tools: Tools) -> Pulled:
