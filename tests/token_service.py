@@ -60,7 +60,7 @@ class TokenService:
             return Answer(401, b'{"errors": [{"code": "UNAUTHORIZED", "message": "wrong user or password"}]}')
         scopes = " ".join(form.get("scope", []))
         self.given.append(scopes)
-        token = self._token(user, scopes.split())
+        token = self.token(user, scopes.split())
         return Answer(200, json.dumps({"token": token, "expires_in": self.lives}).encode())
 
     def _user(self, seen: Seen, form: Mapping[str, list[str]]) -> str:
@@ -74,9 +74,11 @@ class TokenService:
             raise KeyError(user)
         return user
 
-    def _token(self, user: str, scopes: list[str]) -> str:
+    def token(self, user: str, scopes: list[str]) -> str:
+        """A signed token for what ``user`` may do of what ``scopes`` ask for."""
         now = int(time.time())
-        claims = {"iss": ISSUER, "sub": user, "aud": SERVICE, "nbf": now - 10, "iat": now, "exp": now + self.lives, "jti": str(now)}
+        times = {"nbf": now - 10, "iat": now, "exp": now + self.lives}
+        claims = {"iss": ISSUER, "sub": user, "aud": SERVICE, "jti": str(now), **times}
         text = "".join(self.certificate.read_text().splitlines()[1:-1])
         head = {"typ": "JWT", "alg": "RS256", "x5c": [text]}
         signed = f"{_packed(head)}.{_packed({**claims, 'access': [self._access(user, s) for s in scopes]})}"
@@ -86,8 +88,8 @@ class TokenService:
 
     def _access(self, user: str, scope: str) -> dict[str, object]:
         kind, name, actions = scope.split(":")
-        prefix = self.rights.get(user)
-        return {"type": kind, "name": name, "actions": actions.split(",") if prefix is not None and name.startswith(prefix) else []}
+        may = user in self.rights and name.startswith(self.rights[user])
+        return {"type": kind, "name": name, "actions": actions.split(",") if may else []}
 
     def _openssl(self, *arguments: str, stdin: bytes = b"") -> bytes:
         return subprocess.run(("openssl", *arguments), cwd=self.folder, input=stdin, check=True, capture_output=True).stdout

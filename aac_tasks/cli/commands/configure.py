@@ -53,7 +53,7 @@ COMMAND = Command(
     ),
     flags=(*_PROFILE, PASSWORD, TOKEN, PAT, DEFAULT, TEST, REPOSITORY, OFFLINE, JSON, FOLDER, VERBOSE, HELP),
     examples=(
-        "agent configure profile add work --registry registry.example.org --repository-prefix team --username ada --set-default",
+        "agent configure profile add work --registry registry.example.org --username ada --set-default",
         "agent configure profile test work",
         "agent configure profile list --json",
     ),

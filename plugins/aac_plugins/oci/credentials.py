@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aac_plugins.oci import keychain
-from aac_plugins.oci.helpers import TOKEN_USER, Helper, bare, names_of
+from aac_plugins.oci.credential_helper import TOKEN_USER, Helper, bare, names_of
 from aac_plugins.oci.known import HUB_NAMES, kind_of, login_command
 from aac_plugins.oci.private_file import read_private
 from aac_tasks.contracts.tools import Tools

@@ -16,7 +16,7 @@ from aac_plugins.oci.auth import Access, Authority, RefusedError, login_needed
 from aac_plugins.oci.credentials import Credentials, config_files, find_credentials, lookup
 from aac_plugins.oci.distribution import Client
 from aac_plugins.oci.endpoint import Endpoint, find_endpoint, patience
-from aac_plugins.oci.helpers import TOKEN_USER, Helper, bare, names_of, server_key
+from aac_plugins.oci.credential_helper import TOKEN_USER, Helper, bare, names_of, server_key
 from aac_plugins.oci.known import HUB, HUB_NAMES, kind_of
 from aac_plugins.oci.private_file import read_private, write_private
 from aac_tasks.contracts.login import Leave, LoggedIn, Login

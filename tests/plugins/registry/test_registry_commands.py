@@ -160,9 +160,8 @@ def test_profiles_are_listed_with_the_default_marked(user: User) -> None:
     assert profile(user, "list").out.startswith("no registry profiles; ")
     profile(user, "add", "work", "--registry", "one.example", "--description", "for work", "--set-default")
     assert profile(user, "list").out.splitlines()[1].split()[:2] == ["work", "(default)"]
-    assert [(p["name"], p["place"], p["default"]) for p in profile(user, "list", "--json").json["profiles"]] == [
-        ("work", "one.example", True)
-    ]
+    (listed,) = profile(user, "list", "--json").json["profiles"]
+    assert (listed["name"], listed["place"], listed["default"]) == ("work", "one.example", True)
 
 
 def test_a_test_asks_the_server_who_may_do_what(user: User, locked: str) -> None:
@@ -238,9 +237,6 @@ def test_a_tag_that_somebody_moved_is_pushed_again(user: User, open_: str) -> No
     assert user.agent("push").code == 0
     digest = user.agent("inspect", "tiny", "--json").json["digest"]
     assert DistributionRegistry().resolve(f"{open_}/moved/tiny:1.4.2", other.tools) == digest
-
-
-# pull
 
 
 def stored(user: User, digest: str) -> bool:

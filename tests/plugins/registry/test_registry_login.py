@@ -193,7 +193,7 @@ def test_an_identity_token_in_a_helper_is_kept_under_dockers_sign_for_it(user: U
 
 
 def test_the_environments_token_may_be_one_that_the_registry_itself_takes(user: User, guarded: str, tokens: TokenService) -> None:
-    bearer = tokens._token(ADA, ["repository:x:pull,push"])
+    bearer = tokens.token(ADA, ["repository:x:pull,push"])
     user.environment |= {"AGENT_REGISTRY_URL": guarded, "AGENT_REGISTRY_TOKEN": bearer}
     user.agent("configure", "profile", "add", "p", "--registry", guarded)
     said = user.agent("configure", "profile", "test", "p", "--repository", "x")

@@ -11,6 +11,7 @@ from http_servers import Answer, Seen
 from real_registry import registry_server
 from registry_front import always, ask, at_first, front
 from registry_workbench import AMD64, Bench, bench, image, log_in
+from token_service import TokenService, guarded_registry
 
 from aac_plugins.oci.auth import Access, Authority
 from aac_plugins.oci.distribution import Client
@@ -104,6 +105,24 @@ def test_a_blob_of_another_registry_is_not_asked_for_here(here: Bench, real: str
         with front(real, lambda _, answer: answer()) as server:
             DistributionRegistry().push(made, f"{server.address}/two:1", here.tools)
     assert server.asked("POST", "mount=") == []
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> TokenService:
+    users = {"ada": "correct-horse", "bot": "b0t"}
+    return TokenService(tmp_path_factory.mktemp("tokens") / "keys", users, {"ada": "", "bot": "bots/"})
+
+
+def test_a_token_to_mount_may_read_there_and_no_more(here: Bench, tokens: TokenService, tmp_path: Path) -> None:
+    made = image(here, "mounted with a token")
+    with guarded_registry(tmp_path / "guarded", tokens) as (address, _):
+        log_in(here, address, "ada", "correct-horse")
+        DistributionRegistry().push(made, f"{address}/team/one:1", here.tools)
+        assert DistributionRegistry().push(made, f"{address}/team/two:1", here.tools).sent == 0
+        log_in(here, address, "bot", "b0t")
+        third = DistributionRegistry().push(made, f"{address}/bots/three:1", here.tools)
+    assert "repository:team/two:pull,push repository:team/one:pull" in tokens.given
+    assert third.sent == made.config.size + sum(layer.blob.size for layer in made.layers)  # bot may not read in team/
 
 
 # what broke once is sent in pieces
