@@ -11,7 +11,7 @@ from aac_tasks.cli.commands.login import log_in
 from aac_tasks.cli.lending import lent, repository_in, server_registry
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json
-from aac_tasks.contracts.login import Leave
+from aac_tasks.contracts.login import Permission
 from aac_tasks.errors import UsageError
 from aac_tasks.profiles import Profiles, RegistryProfile, profiles_file, read_profiles, write_profiles
 
@@ -85,7 +85,7 @@ def test(args: Arguments, world: World) -> int:
     profile = read_profiles(world.environment).get(args.name)
     repository = repository_in(profile, args.repository)
     with lent(args, world, profile) as tools:
-        found = server_registry(profile.server, world.plugins().catalog).leave(profile.server, repository, tools)
+        found = server_registry(profile.server, world.plugins().catalog).permission(profile.server, repository, tools)
     if args.json:
         show.document(world, {"profile": args.name, **_said(found)})
     else:
@@ -115,7 +115,7 @@ def _facts(profile: RegistryProfile) -> dict[str, str]:
     return {"registry": profile.registry, "place": profile.place, **dict(vars(profile))}
 
 
-def _said(found: Leave) -> dict[str, Json]:
+def _said(found: Permission) -> dict[str, Json]:
     return {**vars(found), "push": not found.refusal}
 
 

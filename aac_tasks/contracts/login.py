@@ -32,7 +32,7 @@ class LoggedIn:
 
 
 @dataclass(frozen=True)
-class Leave:
+class Permission:
     """What a user may do at ``repository`` of a server that answered.
 
     ``login`` says whose credentials were shown, "" for an anonymous user; ``refusal`` is why nothing may be pushed, else "".
@@ -58,6 +58,6 @@ class ServerRegistry(Registry, Protocol):
         """Forget it; every place where it was kept."""
         ...
 
-    def leave(self, server: str, repository: str, tools: Tools) -> Leave:
+    def permission(self, server: str, repository: str, tools: Tools) -> Permission:
         """Ask what may be done, by beginning a push to ``repository`` and taking it back; StepError when nobody answers."""
         ...

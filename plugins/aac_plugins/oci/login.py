@@ -13,13 +13,13 @@ from pathlib import Path
 
 from aac_plugins.oci import keychain
 from aac_plugins.oci.auth import Access, Authority, RefusedError, login_needed
+from aac_plugins.oci.credential_helper import TOKEN_USER, Helper, bare, names_of, server_key
 from aac_plugins.oci.credentials import Credentials, config_files, find_credentials, lookup
 from aac_plugins.oci.distribution import Client
 from aac_plugins.oci.endpoint import Endpoint, find_endpoint, patience
-from aac_plugins.oci.credential_helper import TOKEN_USER, Helper, bare, names_of, server_key
 from aac_plugins.oci.known import HUB, HUB_NAMES, kind_of
 from aac_plugins.oci.private_file import read_private, write_private
-from aac_tasks.contracts.login import Leave, LoggedIn, Login
+from aac_tasks.contracts.login import LoggedIn, Login, Permission
 from aac_tasks.contracts.tools import HttpRequest, Tools
 from aac_tasks.errors import StepError
 
@@ -48,13 +48,13 @@ def log_out(server: str, tools: Tools) -> tuple[str, ...]:
     return tuple(places)
 
 
-def leave(server: str, repository: str, tools: Tools) -> Leave:
+def permission(server: str, repository: str, tools: Tools) -> Permission:
     """What may be done there; see `ServerRegistry`."""
     registry = HUB if server in HUB_NAMES else server
     endpoint = find_endpoint(registry, tools)
     client = Client(Access(endpoint, repository, "pull,push"), Authority(), tools)
     login = find_credentials(registry, repository, tools)
-    found = Leave(registry, endpoint.url, repository, f"{login.user} ({login.origin})".strip() if login else "")
+    found = Permission(registry, endpoint.url, repository, f"{login.user} ({login.origin})".strip() if login else "")
     try:
         with client.ask("POST", "blobs/uploads/", body=b"") as answer:
             client.expect(answer, (202,), "asked to upload")

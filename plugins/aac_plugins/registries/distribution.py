@@ -14,7 +14,7 @@ from aac_plugins.oci.transfer import fetch_image, fetch_manifest, in_parallel
 from aac_plugins.oci.upload import push_blob
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import Descriptor, Digest, ImageRef, Platform, StoredImage
-from aac_tasks.contracts.login import Leave, LoggedIn, Login
+from aac_tasks.contracts.login import LoggedIn, Login, Permission
 from aac_tasks.contracts.roles import Pushed, Registry
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
@@ -86,9 +86,9 @@ class DistributionRegistry:
         """Forget it everywhere."""
         return logins.log_out(server, tools)
 
-    def leave(self, server: str, repository: str, tools: Tools) -> Leave:
+    def permission(self, server: str, repository: str, tools: Tools) -> Permission:
         """Begin an upload and take it back."""
-        return logins.leave(server, repository, tools)
+        return logins.permission(server, repository, tools)
 
     def _client(self, ref: ImageRef, actions: str, tools: Tools) -> Client:
         endpoint = find_endpoint(ref.registry, tools)
