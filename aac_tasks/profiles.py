@@ -69,8 +69,8 @@ class Profiles:
 
 
 def place_of(url: str) -> str:
-    """``https://ghcr.io/team/`` → ``ghcr.io/team``."""
-    return (url.partition("://")[2] or url).strip().rstrip("/")
+    """``https://ghcr.io/team/`` → ``ghcr.io/team``; the API's version, which some addresses end in, is no part of it."""
+    return (url.partition("://")[2] or url).strip().rstrip("/").removesuffix("/v1").removesuffix("/v2")
 
 
 def profiles_file(environment: Mapping[str, str]) -> Path:

@@ -14,6 +14,8 @@ from aac_tasks.cli.world import World, drive, instances, open_session, plugins
 
 os.environ.setdefault("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")  # not the one of who runs the tests
 
+ADA, PASSWORD = "ada", "correct-horse"
+
 HELPER = """\
 #!/usr/bin/env python3
 import json, os, sys
@@ -84,6 +86,10 @@ class User:
         program.chmod(0o755)
         self.environment["PATH"] = f"{folder}:{self.environment['PATH']}"
         return self.home / "kept.json"
+
+    def log_in(self, registry: str, secret: str = PASSWORD, *flags: str) -> Said:
+        """``agent login``, by default with ADA and her password."""
+        return self.agent("login", registry, *(flags or ("-u", ADA, "--password-stdin")), stdin=f"{secret}\n")
 
     def agent(self, *words: str, stdin: str = "") -> Said:
         """Run ``agent WORDS``."""

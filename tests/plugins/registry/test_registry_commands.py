@@ -12,7 +12,7 @@ import pytest
 from faults.worlds import put_layout
 from http_servers import Answer, http_server
 from real_registry import registry_server
-from registry_user import Said, User
+from registry_user import ADA, PASSWORD, Said, User
 from registry_workbench import AMD64, bench, image, put_index, skopeo
 
 from aac_plugins.registries.distribution import DistributionRegistry
@@ -20,7 +20,6 @@ from aac_tasks.contracts.image import Digest, Platform
 from aac_tasks.state.blobs import Blobs
 from aac_tasks.testing import need
 
-ADA, PASSWORD = "ada", "correct-horse"
 AGENT = """\
 apiVersion: agent.dev/v1
 kind: Agent
@@ -169,7 +168,7 @@ def test_a_test_asks_the_server_who_may_do_what(user: User, locked: str) -> None
     refused = profile(user, "test", "work", "--json")
     assert (refused.code, refused.json["push"], refused.json["login"]) == (1, False, "")
     assert f"not allowed to push to {locked}/team/aac-permission-check" in refused.json["refusal"]
-    user.agent("login", locked, "-u", ADA, "--password-stdin", stdin=PASSWORD)
+    user.log_in(locked)
     may = profile(user, "test", "work", "--json")
     assert (may.code, may.json["push"], may.json["taken_back"]) == (0, True, True)
     assert may.json["login"] == f"{ADA} (the login kept for it)"

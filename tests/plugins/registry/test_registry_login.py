@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -11,14 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from own_ca import make_ca, make_certificate
-from real_registry import free_port, registry_server
-from registry_user import Said, User
+from real_registry import registry_server
+from registry_user import ADA, PASSWORD, User
 from token_service import TokenService, guarded_registry
 
 from aac_tasks.testing import Project, need
-
-ADA, PASSWORD = "ada", "correct-horse"
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,6 @@ def user(tmp_path: Path) -> User:
     return User(tmp_path / "ada")
 
 
-def log_in(user: User, registry: str, secret: str = PASSWORD, *flags: str) -> Said:
-    return user.agent("login", registry, *(flags or ("-u", ADA, "--password-stdin")), stdin=f"{secret}\n")
-
-
 def auth(said: str) -> dict[str, str]:
     return {"auth": base64.b64encode(said.encode()).decode()}
 
@@ -58,7 +54,7 @@ def may_push(user: User, registry: str, repository: str = "x") -> bool:
 
 
 def test_a_login_that_the_registry_takes_is_kept_in_dockers_file(user: User, locked: str) -> None:
-    said = log_in(user, locked)
+    said = user.log_in(locked)
     assert (said.code, said.out) == (0, f"logged in at {locked} as {ADA}; kept by {user.config}\n")
     assert json.loads(user.config.read_text()) == {"auths": {locked: auth(f"{ADA}:{PASSWORD}")}}
     assert user.config.stat().st_mode & 0o777 == 0o600
@@ -67,7 +63,7 @@ def test_a_login_that_the_registry_takes_is_kept_in_dockers_file(user: User, loc
 
 def test_skopeo_uses_the_login_that_was_kept(user: User, locked: str) -> None:
     need(shutil.which("skopeo"), "skopeo is not installed")
-    log_in(user, locked)
+    user.log_in(locked)
     ask = ("skopeo", "list-tags", "--tls-verify=false", "--authfile", str(user.config), f"docker://{locked}/never")
     said = subprocess.run(ask, capture_output=True, text=True, check=False)
     assert "404 (Not Found)" in said.stderr  # it was let in, and there is no such repository
@@ -83,8 +79,25 @@ def test_what_skopeo_kept_is_forgotten(user: User, locked: str) -> None:
     assert not may_push(user, locked)
 
 
+def test_on_a_terminal_the_password_is_asked_for_and_not_shown(user: User, locked: str) -> None:
+    child, terminal = pty.fork()
+    if not child:
+        words = (sys.executable, "-m", "aac_tasks", "login", locked, "-u", ADA)
+        os.execve(sys.executable, words, {**os.environ, **user.environment})  # noqa: S606
+    shown = b""
+    while b": " not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, f"{PASSWORD}\n".encode())
+    with contextlib.suppress(OSError):  # EIO: how a terminal ends
+        while piece := os.read(terminal, 1000):
+            shown += piece
+    assert os.waitpid(child, 0)[1] == 0, shown
+    assert f"password of {ADA} at {locked}: " in shown.decode() and "logged in at" in shown.decode()
+    assert PASSWORD not in shown.decode()
+
+
 def test_a_refused_password_is_not_kept_and_not_shown(user: User, locked: str) -> None:
-    said = log_in(user, locked, "not-the-password")
+    said = user.log_in(locked, "not-the-password")
     assert said.code == 1
     assert said.err.startswith(f"error: not logged in at {locked}: the registry answered 401")
     assert "not-the-password" not in said.out + said.err
@@ -94,7 +107,7 @@ def test_a_refused_password_is_not_kept_and_not_shown(user: User, locked: str) -
 def test_everything_else_in_dockers_file_stays(user: User, locked: str) -> None:
     user.configure({"psFormat": "x", "auths": {"ghcr.io": auth("a:b"), locked: auth("old:old")}, "credHelpers": {"quay.io": "q"}})
     user.config.chmod(0o644)
-    log_in(user, locked)
+    user.log_in(locked)
     kept = json.loads(user.config.read_text())
     assert kept["auths"] == {"ghcr.io": auth("a:b"), locked: auth(f"{ADA}:{PASSWORD}")}
     assert (kept["psFormat"], kept["credHelpers"]) == ("x", {"quay.io": "q"})
@@ -107,14 +120,14 @@ def test_a_configuration_that_is_a_link_stays_one(user: User, locked: str) -> No
     real.write_text("{}")
     user.config.parent.mkdir()
     user.config.symlink_to(real)
-    log_in(user, locked)
+    user.log_in(locked)
     assert user.config.is_symlink() and locked in real.read_text()
 
 
 def test_a_broken_configuration_is_named_and_left_alone(user: User, locked: str) -> None:
     user.config.parent.mkdir()
     user.config.write_text('{"auths": ')
-    said = log_in(user, locked)
+    said = user.log_in(locked)
     assert said.code == 1 and f"{user.config}: credentials can't be read: it is no JSON" in said.err
     assert user.config.read_text() == '{"auths": '
 
@@ -123,7 +136,7 @@ def test_a_broken_configuration_is_named_and_left_alone(user: User, locked: str)
 def test_a_credential_helper_keeps_gives_and_forgets_it(user: User, locked: str, how: str) -> None:
     place = user.has_helper()
     user.configure({"credsStore": "test"} if how == "credsStore" else {"credHelpers": {locked: "test"}})
-    assert log_in(user, locked, PASSWORD, "-u", ADA, "--password-stdin", "--json").json["where"] == "docker-credential-test"
+    assert user.log_in(locked, PASSWORD, "-u", ADA, "--password-stdin", "--json").json["where"] == "docker-credential-test"
     assert json.loads(place.read_text()) == {locked: {"Username": ADA, "Secret": PASSWORD}}
     assert json.loads(user.config.read_text())["auths"] == {locked: {}}
     assert may_push(user, locked)
@@ -137,7 +150,7 @@ def test_a_helper_that_keeps_nothing_is_quoted_without_the_secret(user: User, lo
     program = user.top / "bin" / "docker-credential-test"
     program.write_text('#!/bin/sh\nread line\necho "not implemented: $line" >&2\nexit 1\n')
     user.configure({"credHelpers": {locked: "test"}})
-    said = log_in(user, locked)
+    said = user.log_in(locked)
     assert said.code == 1 and f"docker-credential-test did not keep the login for {locked}" in said.err
     assert "not implemented" in said.err and "no login is needed" in said.err
     assert PASSWORD not in said.out + said.err
@@ -155,31 +168,31 @@ def test_docker_hub_is_forgotten_under_each_of_its_names(user: User) -> None:
 
 def test_a_registry_that_lets_everybody_in_says_that_nobody_looked(user: User, tmp_path: Path) -> None:
     with registry_server(tmp_path / "open") as address:
-        assert "lets everybody in and did not look at the password" in log_in(user, address).out
+        assert "lets everybody in and did not look at the password" in user.log_in(address).out
 
 
 # tokens
 
 
 def test_a_password_is_shown_to_the_token_service_and_not_to_the_registry(user: User, guarded: str) -> None:
-    assert log_in(user, guarded).code == 0
+    assert user.log_in(guarded).code == 0
     assert may_push(user, guarded, "team/one")
 
 
 def test_a_token_service_that_refuses_is_named(user: User, guarded: str, tokens: TokenService) -> None:
-    said = log_in(user, guarded, "wrong")
+    said = user.log_in(guarded, "wrong")
     assert said.code == 1 and f"{tokens.url.split('/')[2]} refuses this login" in said.err
 
 
 def test_an_identity_token_is_found_out_and_kept_as_one(user: User, guarded: str) -> None:
-    assert log_in(user, guarded, "long-lived", "--token-stdin").code == 0
+    assert user.log_in(guarded, "long-lived", "--token-stdin").code == 0
     entry = json.loads(user.config.read_text())["auths"][guarded]
     assert entry["identitytoken"] == "long-lived"
     assert may_push(user, guarded)
 
 
 def test_a_token_that_is_a_password_is_found_out_and_kept_as_one(user: User, guarded: str) -> None:
-    assert log_in(user, guarded, "ghp_1234", "--token-stdin", "--json").json["user"] == "token"
+    assert user.log_in(guarded, "ghp_1234", "--token-stdin", "--json").json["user"] == "token"
     assert json.loads(user.config.read_text())["auths"][guarded] == auth("token:ghp_1234")
     assert may_push(user, guarded, "bot/x") and not may_push(user, guarded, "others/x")
 
@@ -187,7 +200,7 @@ def test_a_token_that_is_a_password_is_found_out_and_kept_as_one(user: User, gua
 def test_an_identity_token_in_a_helper_is_kept_under_dockers_sign_for_it(user: User, guarded: str) -> None:
     place = user.has_helper()
     user.configure({"credsStore": "test"})
-    log_in(user, guarded, "long-lived", "--token-stdin")
+    user.log_in(guarded, "long-lived", "--token-stdin")
     assert json.loads(place.read_text())[guarded] == {"Username": "<token>", "Secret": "long-lived"}
     assert may_push(user, guarded)
 
@@ -245,50 +258,3 @@ def test_the_systems_keyring_keeps_gives_and_forgets_it(lone_project: Project, l
     assert "the system's keyring" in agent("configure profile test p")
     assert "removed from the system's keyring" in agent(f"logout {locked}")
     assert json.loads((home / "keyring.json").read_text()) == {}
-
-
-# TLS, and servers that are none
-
-
-def test_a_certificate_of_an_unknown_authority_is_told_with_what_to_set(user: User, tmp_path: Path) -> None:
-    ca = make_ca(tmp_path / "ca")
-    with registry_server(tmp_path / "tls", {ADA: PASSWORD}, tls=make_certificate(ca, "registry", "IP:127.0.0.1")) as address:
-        said = log_in(user, address)
-        assert said.code == 1
-        assert "the certificate is not trusted: unable to get local issuer certificate" in said.err
-        assert "SSL_CERT_FILE or AAC_CA_FILE" in said.err
-        user.environment["AAC_CA_FILE"] = str(ca)
-        assert log_in(user, address).code == 0
-
-
-def test_a_certificate_for_another_name_says_so(user: User, tmp_path: Path) -> None:
-    ca = make_ca(tmp_path / "ca")
-    user.environment["AAC_CA_FILE"] = str(ca)
-    with registry_server(tmp_path / "tls", tls=make_certificate(ca, "registry", "DNS:registry.example")) as address:
-        said = log_in(user, address)
-    assert "IP address mismatch" in said.err and "by the name that its certificate is for" in said.err
-
-
-def test_a_login_without_network_says_what_would_be_needed(user: User) -> None:
-    said = user.agent("login", "ghcr.io", "-u", ADA, "--password-stdin", "--offline", stdin="x")
-    assert said.code == 1 and "offline: GET https://ghcr.io/v2/ would be needed" in said.err
-
-
-def test_an_address_where_nobody_listens_is_named(user: User) -> None:
-    port = free_port()
-    said = log_in(user, f"127.0.0.1:{port}")
-    assert said.code == 1 and f"127.0.0.1:{port} refuses connections" in said.err
-
-
-@pytest.mark.parametrize(
-    ("words", "stdin", "message"),
-    [
-        (("ghcr.io", "--password-stdin"), "x", "whose password? say -u USER, or --token-stdin for a token alone"),
-        (("ghcr.io", "-u", "a", "--password-stdin"), "", "standard input is empty; expected the password or token"),
-        (("ghcr.io", "-u", "a", "--password-stdin", "--token-stdin"), "x", "exclude each other"),
-        (("oci:dist", "-u", "a", "--password-stdin"), "x", "oci:dist: registry 'layout' knows no logins"),
-    ],
-)
-def test_a_command_line_that_can_not_be_meant_is_refused(user: User, words: tuple[str, ...], stdin: str, message: str) -> None:
-    said = user.agent("login", *words, stdin=stdin)
-    assert said.code == 3 and message in said.err

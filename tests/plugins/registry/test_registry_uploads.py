@@ -199,6 +199,18 @@ def test_a_proxy_that_takes_not_even_those_is_told_with_what_to_change(here: Ben
     assert "client_max_body_size" in caught.value.hint
 
 
+def test_a_registry_that_wants_larger_pieces_gets_them(here: Bench, real: str) -> None:
+    sent, broken, least = blob(here), at_first(1, uploads("PUT"), lambda _: HANG_UP), CHUNK + 600
+
+    def fault(seen: Seen, answer: Callable[[], Answer]) -> Answer:
+        found = broken(seen, answer)
+        return Answer(found.status, found.body, {**found.headers, "OCI-Chunk-Min-Length": str(least)}) if found.status else found
+
+    with front(real, fault) as server:
+        push_blob(client(here, server.address, "larger"), sent, here.tools)
+    assert ranges(server.asked("PATCH")) == [f"0-{least - 1}", f"{least}-{sent.size - 1}"]
+
+
 def test_a_registry_that_knows_no_pieces_gets_the_whole_again(here: Bench, real: str, tmp_path: Path) -> None:
     sent = blob(here)
     broken, no_patch = at_first(1, uploads("PUT"), lambda _: HANG_UP), always(uploads("PATCH"), lambda _: Answer(405))
