@@ -84,8 +84,8 @@ def options(args: Arguments, world: World) -> Options:
         locked=getattr(args, "locked", False),
         builder=getattr(args, "builder", ""),
         runner=getattr(args, "runner", ""),
-        allow_host=getattr(args, "allow_host", False),
         registry_profile=getattr(args, "registry_profile", ""),
         all_tags=getattr(args, "all_tags", False),
+        allow_host=getattr(args, "allow_host", False),
     )
     return with_environment(chosen, world.environment)

@@ -43,9 +43,6 @@ class DistributionRegistry:
         if ref.digest:
             raise StepError(f"{reference}: a push needs a tag, not a digest")
         tag = ref.tag or "latest"
-        problem = name_problem(ref.registry, ref.repository)
-        if problem:
-            raise StepError(f"{reference}: {problem}", hint="correct image.registry and image.repository in agent.yaml")
         client = self._client(ref, "pull,push", tools)
         data = read_document(image.manifest, tools.blobs)
         blobs = {b.digest: b for b in (image.config, *(layer.blob for layer in image.layers))}
@@ -91,6 +88,9 @@ class DistributionRegistry:
         return logins.permission(server, repository, tools)
 
     def _client(self, ref: ImageRef, actions: str, tools: Tools) -> Client:
+        problem = name_problem(ref.registry, ref.repository) if "push" in actions else ""
+        if problem:
+            raise StepError(f"{ref}: {problem}", hint="correct image.registry and image.repository in agent.yaml")
         endpoint = find_endpoint(ref.registry, tools)
         return Client(Access(endpoint, ref.repository, actions), self._authority, tools)
 
