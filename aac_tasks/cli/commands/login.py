@@ -36,10 +36,8 @@ def log_in(server: str, profile: RegistryProfile | None, args: Arguments, world:
     if args.password_stdin and args.token_stdin:
         raise UsageError("agent login: --password-stdin and --token-stdin exclude each other")
     user = args.username or (profile.username if profile else "")
-    if not user and not args.token_stdin:
-        raise UsageError(f"agent login {server}: whose password? say -u USER, or --token-stdin for a token alone")
     registry = server_registry(server, world.plugins().catalog)
-    secret = secret_from(world, f"token for {server}" if args.token_stdin else f"password of {user} at {server}")
+    secret = secret_from(world, f"token for {server}" if args.token_stdin else f"password of {user or 'the user'} at {server}")
     with lent(args, world, profile) as tools:
         return registry.log_in(server, Login(user, secret, args.token_stdin), tools)
 

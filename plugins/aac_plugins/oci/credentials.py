@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aac_plugins.oci import keychain
 from aac_plugins.oci.credential_helper import TOKEN_USER, Helper, bare, names_of
-from aac_plugins.oci.known import HUB_NAMES, kind_of, login_command
+from aac_plugins.oci.known import ANY_USER, HUB_NAMES, kind_of, login_command
 from aac_plugins.oci.private_file import read_private
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
@@ -67,7 +67,7 @@ def _from_environment(registry: str, tools: Tools) -> Credentials | None:
     if not token or not (host == registry or {host, registry} <= HUB_NAMES):
         return None
     user, colon, password = token.partition(":")
-    pair = (user, password) if colon else (kind_of(registry).plain_user, token)
+    pair = (user, password) if colon else (kind_of(registry).fixed_user or ANY_USER, token)
     return Credentials(*pair, origin="AGENT_REGISTRY_TOKEN", bare_token=not colon)
 
 

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 HUB = "docker.io"
 HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 
+ANY_USER = "token"
+"""Goes with a token that was given without a user's name: who takes a token as password takes any name with it."""
+
 _PASSWORD = "agent login {registry} -u USER"  # noqa: S105  # a command, not a password
 
 
@@ -21,15 +24,15 @@ _PASSWORD = "agent login {registry} -u USER"  # noqa: S105  # a command, not a p
 class Kind:
     """One service. ``shape`` is how a repository is called there, of ``parts`` names at least; "" when any name will do.
 
-    ``plain_user`` goes with a token that was given without a user's name. ``login`` and ``make`` are commands or advice in which
-    ``{registry}``, ``{repository}`` and the names that ``host`` captures are filled in.
+    ``fixed_user`` is what everybody is called there, where the password alone tells them apart. ``login`` and ``make`` are
+    commands or advice in which ``{registry}``, ``{repository}`` and the names that ``host`` captures are filled in.
     """
 
     name: str
     host: str
     shape: str = ""
     parts: int = 1
-    plain_user: str = "token"  # registries that take a token as password take any user's name with it
+    fixed_user: str = ""
     login: str = _PASSWORD
     make: str = "does it exist there? Harbor and others want the project made before the first push (PROJECT/NAME)"
 
@@ -48,33 +51,33 @@ _KINDS = (
     ),
     Kind(
         "Amazon ECR", r"(?P<account>\d{12})\.dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?",
-        plain_user="AWS",
-        login="aws ecr get-login-password --region {region} | agent login {registry} -u AWS --password-stdin "
+        fixed_user="AWS",
+        login="aws ecr get-login-password --region {region} | agent login {registry} --password-stdin "
         "(holds for 12 hours; docker-credential-ecr-login in credHelpers does it by itself)",
         make="aws ecr create-repository --region {region} --repository-name {repository}",
     ),
     Kind(
-        "Amazon ECR Public", r"public\.ecr\.aws", "ALIAS/NAME", 2, plain_user="AWS",
-        login="aws ecr-public get-login-password --region us-east-1 | agent login {registry} -u AWS --password-stdin",
+        "Amazon ECR Public", r"public\.ecr\.aws", "ALIAS/NAME", 2, fixed_user="AWS",
+        login="aws ecr-public get-login-password --region us-east-1 | agent login {registry} --password-stdin",
         make="aws ecr-public create-repository --region us-east-1 --repository-name NAME",
     ),
     Kind(
         "Google Artifact Registry", r"(?P<region>[a-z0-9-]+)-docker\.pkg\.dev", "PROJECT/REPOSITORY/NAME", 3,
-        plain_user="oauth2accesstoken",
-        login="gcloud auth print-access-token | agent login {registry} -u oauth2accesstoken --password-stdin (holds for an hour; "
+        fixed_user="oauth2accesstoken",
+        login="gcloud auth print-access-token | agent login {registry} --password-stdin (holds for an hour; "
         "`gcloud auth configure-docker {registry}` does it by itself)",
         make="gcloud artifacts repositories create REPOSITORY --repository-format=docker --location={region} --project=PROJECT",
     ),
     Kind(
-        "Google Container Registry", r"(?:[a-z]+\.)?gcr\.io", "PROJECT/NAME", 2, plain_user="oauth2accesstoken",
-        login="gcloud auth print-access-token | agent login {registry} -u oauth2accesstoken --password-stdin (holds for an hour; "
+        "Google Container Registry", r"(?:[a-z]+\.)?gcr\.io", "PROJECT/NAME", 2, fixed_user="oauth2accesstoken",
+        login="gcloud auth print-access-token | agent login {registry} --password-stdin (holds for an hour; "
         "`gcloud auth configure-docker` does it by itself)",
         make="is the project's name right, and is Artifact Registry on in it?",
     ),
     Kind(
         "Azure Container Registry", r"(?P<account>[a-z0-9-]+)\.azurecr\.(?:io|cn|us)",
-        plain_user="00000000-0000-0000-0000-000000000000",
-        login="az acr login --name {account} --expose-token --query accessToken -o tsv | agent login {registry} --token-stdin "
+        fixed_user="00000000-0000-0000-0000-000000000000",
+        login="az acr login --name {account} --expose-token --query accessToken -o tsv | agent login {registry} --password-stdin "
         "(holds for 3 hours)",
         make="is the registry's name right?",
     ),

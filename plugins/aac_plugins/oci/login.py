@@ -17,16 +17,18 @@ from aac_plugins.oci.credential_helper import TOKEN_USER, Helper, bare, names_of
 from aac_plugins.oci.credentials import Credentials, config_files, find_credentials, lookup
 from aac_plugins.oci.distribution import Client
 from aac_plugins.oci.endpoint import Endpoint, find_endpoint, patience
-from aac_plugins.oci.known import HUB, HUB_NAMES, kind_of
+from aac_plugins.oci.known import ANY_USER, HUB, HUB_NAMES, kind_of
 from aac_plugins.oci.private_file import read_private, write_private
 from aac_tasks.contracts.login import LoggedIn, Login, Permission
 from aac_tasks.contracts.tools import HttpRequest, Tools
-from aac_tasks.errors import StepError
+from aac_tasks.errors import StepError, UsageError
 
 
 def log_in(server: str, login: Login, tools: Tools) -> LoggedIn:
     """Check and keep a login; see `ServerRegistry`."""
     registry = HUB if server in HUB_NAMES else server
+    if not (login.user or login.token or kind_of(registry).fixed_user):
+        raise UsageError(f"agent login {registry}: whose password? say -u USER, or --token-stdin for a token alone")
     endpoint = find_endpoint(registry, tools)
     refused: StepError | None = None
     for candidate in _candidates(registry, login):
@@ -77,7 +79,7 @@ def _candidates(registry: str, login: Login) -> Iterator[Credentials]:
     """What the secret may be: only the registry can tell a password from a token that it trades for others."""
     origin = "this login"
     traded = Credentials(user=login.user, identity_token=login.secret, origin=origin)
-    password = Credentials(login.user or kind_of(registry).plain_user, login.secret, origin=origin)
+    password = Credentials(login.user or kind_of(registry).fixed_user or ANY_USER, login.secret, origin=origin)
     if not login.secret:
         return
     if login.token and not login.user:

@@ -20,9 +20,10 @@ CHUNK = 8 * 1024 * 1024
 """Bytes of a piece; a registry may ask for more (OCI-Chunk-Min-Length)."""
 
 _BYTES = "application/octet-stream"
-_TROUBLE = (500, 502, 503, 504)  # of the server's own, and it may pass
-_GONE = (404, 416, *_TROUBLE)  # the session is no more, or holds something else: begin anew
 _TOO_LARGE = 413
+_OUT_OF_ORDER = 416  # it holds more or less than was thought: asking tells
+_TROUBLE = (500, 502, 503, 504)  # of the server's own, and it may pass
+_GONE = (404, _OUT_OF_ORDER, *_TROUBLE)  # the session is no more, or holds something else: begin anew
 
 
 def push_blob(client: Client, blob: Descriptor, tools: Tools) -> int:
@@ -131,7 +132,8 @@ class _Upload:
         )
         with self.client.send(request) as answer:
             if answer.status not in (202, 401, 403, _TOO_LARGE, 429) and not last:
-                self._forget()
+                if answer.status != _OUT_OF_ORDER:
+                    self._forget()
                 self.whole = answer.status not in _GONE  # a registry that knows no pieces gets all at once
                 return False
             self.client.expect(answer, (202,), f"sent a piece of blob {self.blob.digest}")

@@ -60,8 +60,8 @@ def test_docker_hub_is_one_registry_under_each_of_its_names(tmp_path: Path, name
 @pytest.mark.parametrize(
     ("registry", "said"),
     [
-        (ECR, f"aws ecr get-login-password --region eu-central-1 | agent login {ECR} -u AWS --password-stdin"),
-        (GAR, f"gcloud auth print-access-token | agent login {GAR} -u oauth2accesstoken --password-stdin"),
+        (ECR, f"aws ecr get-login-password --region eu-central-1 | agent login {ECR} --password-stdin"),
+        (GAR, f"gcloud auth print-access-token | agent login {GAR} --password-stdin"),
         ("mine.azurecr.io", "az acr login --name mine --expose-token"),
         ("ghcr.io", "write:packages"),
         ("docker.io", "agent login docker.io -u USER, with an access token"),

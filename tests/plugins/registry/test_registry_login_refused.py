@@ -49,7 +49,7 @@ def test_an_address_where_nobody_listens_is_named(user: User) -> None:
 @pytest.mark.parametrize(
     ("words", "stdin", "message"),
     [
-        (("ghcr.io", "--password-stdin"), "x", "whose password? say -u USER, or --token-stdin for a token alone"),
+        (("ghcr.io", "--password-stdin"), "x", "ghcr.io: whose password? say -u USER, or --token-stdin for a token alone"),
         (("ghcr.io", "-u", "a", "--password-stdin"), "", "standard input is empty; expected the password or token"),
         (("ghcr.io", "-u", "a", "--password-stdin", "--token-stdin"), "x", "exclude each other"),
         (("oci:dist", "-u", "a", "--password-stdin"), "x", "oci:dist: registry 'layout' knows no logins"),

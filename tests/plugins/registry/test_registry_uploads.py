@@ -184,6 +184,22 @@ def test_a_session_that_the_registry_lost_is_begun_anew(here: Bench, real: str, 
     assert arrived(here, tmp_path, real, "anew", sent)
 
 
+def test_a_registry_that_is_elsewhere_than_was_thought_is_asked(here: Bench, real: str, tmp_path: Path) -> None:
+    sent, left = blob(here), [2]
+
+    def fault(seen: Seen, answer: Callable[[], Answer]) -> Answer:
+        left[0] -= uploads("PATCH")(seen)
+        if uploads("PUT")(seen) and len(seen.body) > CHUNK:
+            return HANG_UP
+        return Answer(416) if uploads("PATCH")(seen) and left[0] == 0 else answer()
+
+    with front(real, fault) as server:
+        push_blob(client(here, server.address, "elsewhere"), sent, here.tools)
+    asked = [s.method for s in server.seen if uploads(s.method)(s)]
+    assert asked == ["POST", "PUT", "GET", "PATCH", "PATCH", "GET", "PATCH", "PATCH", "PUT"]
+    assert arrived(here, tmp_path, real, "elsewhere", sent)
+
+
 def test_a_proxy_that_takes_no_large_request_gets_small_ones(here: Bench, real: str, tmp_path: Path) -> None:
     sent = blob(here)
     with front(real, always(lambda s: len(s.body) > CHUNK, lambda _: Answer(413))) as server:
