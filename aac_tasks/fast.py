@@ -12,11 +12,14 @@ ENVIRONMENT = (
     "AAC_ALLOW_HOST",
     "AAC_CACHE_DIR",
     "AAC_PROFILE",
+    "AGENT_REGISTRY_PROFILE",
+    "AGENT_REGISTRY_URL",
     "CI",
     "DOCKER_HOST",
     "HOME",
     "SOURCE_DATE_EPOCH",
     "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
 )
 """Variables that change what a run would do."""
 

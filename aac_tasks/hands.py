@@ -32,6 +32,8 @@ class Hands:
     def __init__(self, run: Run) -> None:
         self.run = run
         environment = dict(run.options.environment) or dict(os.environ)
+        if run.registry_profile is not None:
+            environment = run.registry_profile.allowing(environment)
         self.shop = Workshop(
             tell_output=lambda line: run.tell(Event("output", text=line)),
             blobs=run.blobs,

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.plan import AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Result
+from aac_tasks.profiles import RegistryProfile, chosen_profile, default_registry, profiles_file
 from aac_tasks.settings import Settings, read_settings
 from aac_tasks.state.action_cache import ActionCache
 from aac_tasks.state.blobs import Blobs
 from aac_tasks.state.catalog_cache import CatalogCache, Known
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.root import StateFolder, find_root, user_cache
+from aac_tasks.state.watch import observe
 from aac_tasks.workspace import Choices, Workspace
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Options:
     runner: str = ""
     allow_host: bool = False
     no_cache: bool = False
+    registry_profile: str = ""
+    all_tags: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +81,11 @@ class Run:
         return read_settings(self.root)
 
     @cached_property
+    def registry_profile(self) -> RegistryProfile | None:
+        """What the user chose for all workspaces, None when they chose nothing."""
+        return chosen_profile(self.options.registry_profile, self.options.environment)
+
+    @cached_property
     def plugins(self) -> Plugins:
         """Loaded when something must be compiled or done."""
         from aac_tasks.plugin_manager import BUILT_INS, load  # lazy: no pluggy while everything is up to date
@@ -108,15 +117,22 @@ class Run:
     @cached_property
     def workspace(self) -> Workspace:
         """The agents below the current folder."""
+        profile = self.registry_profile
         epoch = self.options.environment.get("SOURCE_DATE_EPOCH", "")
         choices = Choices(
             profile=self.options.profile,
             platforms=self.options.platforms,
-            builder=self.options.builder or self.settings.builder,
+            builder=self.options.builder or self.settings.builder or (profile.builder if profile else ""),
+            registry=default_registry(self.options.registry_profile, self.options.environment),
+            all_tags=self.options.all_tags,
             created=int(epoch) if epoch.isdigit() else 0,
             members=self.settings.agents,
         )
-        return Workspace(self.state, self.cwd, choices, lambda: self.plugins)
+        made = Workspace(self.state, self.cwd, choices, lambda: self.plugins)
+        read = observe([profiles_file(self.options.environment)], self.started_ns)
+        made.seen.update(read or {})
+        made.settled = read is not None
+        return made
 
     def plan(self, agents: tuple[str, ...] = ()) -> Plan:
         """Every agent's steps, compiled or from the cache; looked for once a run.

@@ -87,6 +87,7 @@ def clean_environment(home: Path, cache: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "TERM": "dumb",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",  # the keyring of who runs the tests is theirs
     }
 
 

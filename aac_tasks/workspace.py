@@ -35,12 +35,14 @@ PLAN_FORMAT = 1
 
 @dataclass(frozen=True)
 class Choices:
-    """What the command line and settings say that planning must know."""
+    """What the command line and settings say that planning must know. ``registry`` is for agents that name none."""
 
     profile: str = ""
     platforms: tuple[str, ...] = ()
     builder: str = ""
     created: int = 0
+    registry: str = ""
+    all_tags: bool = False
     members: tuple[str, ...] = ()
 
     @property
@@ -147,6 +149,7 @@ class Workspace:
         """The plan; the files whose content it was made from; the files that need only be there, or be absent."""
         from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
         from aac_tasks.plan.context import context_root  # lazy, as above
+        from aac_tasks.plan.naming import named  # lazy, as above
 
         manifest = self._manifest(folder)
         read = self.read(folder)
@@ -162,7 +165,7 @@ class Workspace:
         facts = _facts(context, wants, folder / LOCK_NAME)
         ignore_file = context / ".dockerignore"
         request = Request(
-            spec=read.spec,
+            spec=named(read.spec, self.choices.registry, all_tags=self.choices.all_tags),
             canonical=read.canonical,
             facts=facts,
             folder=self._relative(folder),

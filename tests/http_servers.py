@@ -23,7 +23,7 @@ class Seen:
 
 @dataclass
 class Answer:
-    """What to answer. Content-Length is added unless ``raw_length`` is False."""
+    """What to answer; status 0 hangs up instead. Content-Length is added unless ``raw_length`` is False."""
 
     status: int = 200
     body: bytes = b""
@@ -72,6 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
         request = Seen(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.body())
         self.server.seen.append(request)
         answer = self.server.behave(request)
+        if not answer.status:
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

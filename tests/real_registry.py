@@ -41,17 +41,18 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def registry_server(
-    folder: Path, htpasswd: Mapping[str, str] | None = None, tls: tuple[Path, Path] | None = None
+    folder: Path, htpasswd: Mapping[str, str] | None = None, tls: tuple[Path, Path] | None = None, auth: str = ""
 ) -> Iterator[str]:
     """Run a registry that keeps its data below ``folder``; yields ``host:port``.
 
-    ``htpasswd`` maps users to passwords (None: all may do all); ``tls`` is a certificate and its key.
+    ``htpasswd`` maps users to passwords (None: all may do all), ``auth`` is another section of its configuration; ``tls`` is a
+    certificate and its key.
     Skipped when docker-registry is not installed, failed when AAC_REQUIRE_REAL=1.
     """
     need(shutil.which("docker-registry"), "docker-registry is not installed")
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    config = CONFIG.format(folder=folder, port=port, tls=TLS.format(*tls) if tls else "")
+    config = CONFIG.format(folder=folder, port=port, tls=TLS.format(*tls) if tls else "") + auth
     if htpasswd is not None:
         config += AUTH.format(path=_password_file(folder, htpasswd))
     (folder / "config.yml").write_text(config)

@@ -31,6 +31,10 @@ AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents
 
 FOLDER = Flag(("-C", "--directory"), "work as if started in DIR", "DIR")
 PROFILE = Flag(("--profile",), "apply this overlay of spec.profiles (dev, staging, prod …)", "NAME", default="")
+REGISTRY_PROFILE = Flag(
+    ("--registry-profile",), "take registry and builder, where nothing else names them, from this profile of yours", "NAME",
+    default="",
+)  # fmt: skip
 PLATFORM = Flag(
     ("--platform",), "plan for this platform, not build.platforms; several with commas, or given again", "OS/ARCH", platform,
     default=(), repeat=True,
@@ -49,7 +53,7 @@ QUIET = Flag(("-q", "--quiet"), "say failures only")
 VERBOSE = Flag(("-v", "--verbose"), "also say when a step starts; show the traceback of a bug")
 HELP = Flag(("-h", "--help"), "show this help")
 
-PLACE = (FOLDER, PROFILE, VERBOSE, HELP)
+PLACE = (FOLDER, PROFILE, REGISTRY_PROFILE, VERBOSE, HELP)
 """Flags of every command that reads a workspace."""
 
 LOOK = (JSON, PLATFORM, OFFLINE, *PLACE)
@@ -81,6 +85,8 @@ def options(args: Arguments, world: World) -> Options:
         locked=getattr(args, "locked", False),
         builder=getattr(args, "builder", ""),
         runner=getattr(args, "runner", ""),
+        registry_profile=getattr(args, "registry_profile", ""),
+        all_tags=getattr(args, "all_tags", False),
         allow_host=getattr(args, "allow_host", False),
         no_cache=getattr(args, "no_cache", False),
     )

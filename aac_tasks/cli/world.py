@@ -39,7 +39,7 @@ class Drive(Protocol):
 class World:
     """Everything outside of the command line; ``folder`` is what ``-C`` is relative to.
 
-    ``words`` is the command line as given, for the manifest that answers its repetition.
+    ``words`` is the command line as given, for the manifest that answers its repetition; ``read`` replaces standard input.
     """
 
     out: TextIO
@@ -51,6 +51,7 @@ class World:
     instances: Callable[[Session], Instances]
     plugins: Callable[[], Plugins]
     words: tuple[str, ...] = ()
+    read: TextIO | None = None
 
 
 def open_session(options: Options, tell: Tell) -> Session:

@@ -38,7 +38,8 @@ def unknown_profile(name: str, known: tuple[str, ...], file: str) -> Problem:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     there = f"this file has {', '.join(known)}" if known else "this file has no profiles"
-    return Problem(file, 0, 0, "spec.profiles", f"unknown profile {name!r}{hint} ({there})")
+    text = f"unknown profile {name!r}{hint} ({there}; a registry profile is chosen with --registry-profile)"
+    return Problem(file, 0, 0, "spec.profiles", text)
 
 
 def overlay(base: Branch, over: Branch, *, top: bool = True) -> Branch:

@@ -13,6 +13,7 @@ from faults.place import Place, Words
 from http_servers import Answer, Seen, http_server, raw_server
 from real_registry import registry_server
 from registry_front import always, front
+from token_service import TokenService, guarded_registry
 
 USER, PASSWORD = "ada", "correct-horse-battery"
 
@@ -102,6 +103,27 @@ def lying_registry(place: Place) -> Iterator[Words]:
         fault = always(lambda s: s.method in ("GET", "HEAD") and "/manifests/" in s.path, lambda _: lie)
         with front(real, fault) as server:
             yield {"REGISTRY": server.address}
+
+
+@contextlib.contextmanager
+def registry_of_fixed_tags(place: Place) -> Iterator[Words]:
+    """Takes the bytes, and lets nobody move a tag."""
+    said = b'{"errors": [{"code": "TAG_INVALID", "message": "The tag already exists and is immutable"}]}'
+    with registry_server(place.beside / "registry") as real:
+        fault = always(lambda s: s.method == "PUT" and s.path.endswith("/manifests/1.0"), lambda _: Answer(400, said))
+        with front(real, fault) as server:
+            yield {"REGISTRY": server.address}
+
+
+@contextlib.contextmanager
+def ended_login(place: Place) -> Iterator[Words]:
+    """Wants tokens; the user's long-lived one has ended at the service that trades it."""
+    folder = place.home / ".docker"
+    folder.mkdir(exist_ok=True)
+    service = TokenService(place.beside / "keys", {USER: PASSWORD}, {USER: ""})
+    with guarded_registry(place.beside / "registry", service) as (address, _):
+        (folder / "config.json").write_text(json.dumps({"auths": {address: {"identitytoken": "ended-yesterday"}}}))
+        yield {"REGISTRY": address}
 
 
 @contextlib.contextmanager

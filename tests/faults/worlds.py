@@ -168,6 +168,8 @@ WORLDS: Mapping[str, World] = {
     "registry that redirects": registries.redirecting_registry,
     "registry that lies": registries.lying_registry,
     "registry that fails": registries.failing_registry,
+    "registry of fixed tags": registries.registry_of_fixed_tags,
+    "registry whose login has ended": registries.ended_login,
     "package index": package_index,
     "plugin with a bug": crashing_plugin,
     "archive": debian_archive,

@@ -207,7 +207,7 @@ def test_without_a_profile_the_overlays_change_nothing() -> None:
 
 def test_an_unknown_profile_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(
-        SpecError, match=r"unknown profile 'prd'; did you mean 'prod'\? \(this file has prod, dev\)"
+        SpecError, match=r"unknown profile 'prd'; did you mean 'prod'\? \(this file has prod, dev; a registry profile"
     ):
         read(PROFILES, profile="prd")
 

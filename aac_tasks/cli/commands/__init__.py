@@ -10,6 +10,7 @@ from aac_tasks.cli.world import Arguments
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("steps", ("build", "test", "push", "deploy", "lock")),
+    ("registries", ("pull", "login", "logout", "configure")),
     ("running agents", ("run", "ps", "logs", "stop")),
     ("looking", ("inspect", "images", "plan", "why", "validate", "schema", "doctor", "version")),
     ("making and cleaning", ("init", "cache")),

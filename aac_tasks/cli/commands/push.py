@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from aac_tasks.cli.declare import Command
+from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import AGENTS, WORK
 from aac_tasks.cli.stepping import run_kind
 from aac_tasks.cli.world import Arguments, World
+
+ALL_TAGS = Flag(("--all-tags",), "push under every name: image.tags, the version, and `latest`")
 
 
 def handle(args: Arguments, world: World) -> int:
@@ -19,6 +21,6 @@ COMMAND = Command(
     description="Sends only what the registry lacks, and reads the digest back.",
     handle=handle,
     arguments=(AGENTS,),
-    flags=WORK,
-    examples=("agent push hello",),
+    flags=(ALL_TAGS, *WORK),
+    examples=("agent push hello", "agent push hello --all-tags"),
 )

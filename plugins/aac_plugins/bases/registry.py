@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from aac_plugins.oci.auth import Access, Authority
-from aac_plugins.oci.credentials import HUB
 from aac_plugins.oci.distribution import Client
 from aac_plugins.oci.documents import read_config, read_document, read_image
 from aac_plugins.oci.endpoint import find_endpoint, is_reference, mirror_endpoint, parse_reference
+from aac_plugins.oci.known import HUB
 from aac_plugins.oci.manifests import parse_manifest
 from aac_plugins.oci.transfer import fetch_config, fetch_image, fetch_manifest
 from aac_tasks.contracts.image import (

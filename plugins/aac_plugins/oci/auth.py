@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from aac_plugins.oci.credentials import Credentials, find_credentials, login_command
+from aac_plugins.oci.credentials import Credentials, find_credentials
 from aac_plugins.oci.endpoint import Endpoint, patience
+from aac_plugins.oci.known import login_command
 from aac_plugins.oci.manifests import json_object
 from aac_tasks.contracts.hosts import is_loopback
 from aac_tasks.contracts.tools import HttpRequest, HttpResponse, Tools
@@ -37,16 +38,21 @@ class Challenge:
 
 @dataclass(frozen=True)
 class Access:
-    """What is asked for at which registry: ``repository`` and ``actions`` (``pull`` or ``pull,push``)."""
+    """What is asked for at which registry: ``repository`` and ``actions`` (``pull`` or ``pull,push``).
+
+    ``source`` is a second repository to read from, for a blob that is mounted. Without any repository it is a mere login.
+    """
 
     endpoint: Endpoint
-    repository: str
+    repository: str = ""
     actions: str = "pull"
+    source: str = ""
 
     @property
-    def scope(self) -> str:
+    def scopes(self) -> tuple[str, ...]:
         """In the token service's notation."""
-        return f"repository:{self.repository}:{self.actions}"
+        wanted = ((self.repository, self.actions), (self.source, "pull"))
+        return tuple(f"repository:{name}:{actions}" for name, actions in wanted if name)
 
 
 @dataclass(frozen=True)
@@ -74,9 +80,10 @@ class RefusedError(StepError):
 
 
 class Authority:
-    """Remembers for one run what opened which door; safe for several threads."""
+    """Remembers for one run what opened which door; safe for several threads. ``find`` knows who the user is."""
 
-    def __init__(self) -> None:
+    def __init__(self, find: Callable[[str, str, Tools], Credentials | None] = find_credentials) -> None:
+        self._find = find
         self._lock = threading.Lock()
         self._passes: dict[Access, _Pass] = {}
 
@@ -102,11 +109,15 @@ class Authority:
             return True
 
     def _made(self, challenges: tuple[Challenge, ...], access: Access, tools: Tools) -> _Pass | None:
-        login = find_credentials(access.endpoint.registry, access.repository, tools)
+        login = self._find(access.endpoint.registry, access.repository, tools)
         by_scheme = {c.scheme: c for c in challenges}
         bearer = by_scheme.get("bearer")
         if bearer is not None and bearer.parameters.get("realm"):
-            return _token(bearer, access, login, tools)
+            try:
+                return _token(bearer, access, login, tools)
+            except RefusedError:
+                if login is None or not login.bare_token:
+                    raise
         if bearer is not None and login is not None and login.password:
             return _Pass(f"Bearer {login.password}", float("inf"))
         if "basic" in by_scheme and login is not None and login.password:
@@ -118,9 +129,9 @@ def _token(challenge: Challenge, access: Access, login: Credentials | None, tool
     realm = challenge.parameters["realm"]
     _check_realm(realm, access.endpoint)
     service = challenge.parameters.get("service", "")
-    wish = {**({"service": service} if service else {}), "scope": access.scope, "client_id": _CLIENT}
+    wish = {**({"service": service} if service else {}), "client_id": _CLIENT}
     if login is not None and login.identity_token:
-        form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, **wish}
+        form = {"grant_type": "refresh_token", "refresh_token": login.identity_token, "scope": " ".join(access.scopes), **wish}
         request = HttpRequest(
             "POST",
             realm,
@@ -132,7 +143,8 @@ def _token(challenge: Challenge, access: Access, login: Credentials | None, tool
     else:
         headers = {"authorization": login.basic} if login is not None and login.password else {}
         mark = "&" if "?" in realm else "?"
-        request = HttpRequest("GET", f"{realm}{mark}{urlencode(wish)}", headers, timeout=patience(tools))
+        query = urlencode([*wish.items(), *(("scope", scope) for scope in access.scopes)])
+        request = HttpRequest("GET", f"{realm}{mark}{query}", headers, timeout=patience(tools))
     with tools.http(request) as response:
         return _read_token(response, access, login, tools)
 
@@ -175,7 +187,8 @@ def login_needed(access: Access, reason: str) -> RefusedError:
     """The error for a door that stays shut, with how to open it."""
     registry = access.endpoint.registry
     wish = "push to" if "push" in access.actions else "pull from"
+    what = f"not allowed to {wish} {registry}/{access.repository}" if access.repository else f"not logged in at {registry}"
     return RefusedError(
-        f"not allowed to {wish} {registry}/{access.repository}: {reason}",
+        f"{what}: {reason}",
         hint=f"log in with an account that may: {login_command(registry)} (or set AGENT_REGISTRY_URL and AGENT_REGISTRY_TOKEN)",
     )

@@ -1,81 +1,78 @@
 """Who the user is at a registry: what ``docker login`` or ``podman login`` left, or the environment says.
 
-The file: https://docs.docker.com/reference/cli/docker/login/#credential-stores; helpers:
-https://github.com/docker/docker-credential-helpers#development. No secret is ever part of a message.
+The file: https://docs.docker.com/reference/cli/docker/login/#credential-stores. No secret is ever part of a message.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from aac_tasks.contracts.tools import Process, Tools
+from aac_plugins.oci import keychain
+from aac_plugins.oci.credential_helper import TOKEN_USER, Helper, bare, names_of
+from aac_plugins.oci.known import ANY_USER, HUB_NAMES, kind_of, login_command
+from aac_plugins.oci.private_file import read_private
+from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
-
-HUB = "docker.io"
-_HUB_KEY = "https://index.docker.io/v1/"
-_HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-_TOKEN_USER = "<token>"  # noqa: S105  # what helpers write for "the secret is an identity token"
-_HELPER_VARIABLES = (
-    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "DISPLAY", "WAYLAND_DISPLAY", "DBUS_SESSION_BUS_ADDRESS"),
-    *("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "GNUPGHOME", "GPG_TTY", "PASSWORD_STORE_DIR"),
-    *("DOCKER_CONFIG", "CLOUDSDK_CONFIG", "GOOGLE_APPLICATION_CREDENTIALS", "AZURE_CONFIG_DIR"),
-    *("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
-    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"),
-    *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_EC2_METADATA_DISABLED"),
-    *("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"),
-)
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user with a password, or an identity token to trade for others. ``origin`` is for messages."""
+    """A user with a password, or an identity token to trade for others. ``origin`` is for messages.
+
+    ``bare_token``: the password was given alone, so it may also be a token that the registry itself takes (RFC 6750).
+    """
 
     user: str = ""
     password: str = field(default="", repr=False)
     identity_token: str = field(default="", repr=False)
     origin: str = ""
+    bare_token: bool = False
 
     @property
     def basic(self) -> str:
         """The value of an Authorization header (RFC 7617)."""
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
+    @classmethod
+    def of(cls, user: str, secret: str, origin: str) -> Credentials:
+        """From what a helper or a keyring keeps: the user's name says whether the secret is an identity token."""
+        return cls(identity_token=secret, origin=origin) if user == TOKEN_USER else cls(user, secret, origin=origin)
+
 
 def find_credentials(registry: str, repository: str, tools: Tools) -> Credentials | None:
     """Credentials for a registry (``ghcr.io``, ``127.0.0.1:5000``), or None for an anonymous user.
 
     First AGENT_REGISTRY_TOKEN, when AGENT_REGISTRY_URL names this registry; then the configuration files, in
-    each of them a helper for this registry, the file's own entry, the default helper. StepError when a file
-    is there but can't be read, or a helper named for this registry is missing or fails.
+    each of them a helper for this registry, the file's own entry, the default helper; then the system's keyring. StepError
+    when a file is there but can't be read, or a helper named for this registry is missing or fails.
     """
     said = _from_environment(registry, tools)
     if said is not None:
         return said
-    for path in _files(tools):
-        config = _read(path)
-        found = _from_config(config, registry, repository, tools)
+    for path in config_files(tools):
+        found = _from_config(read_private(path), registry, repository, tools)
         if found is not None:
             return found
-    return None
+    kept = keychain.get(registry, tools)
+    return Credentials.of(*kept, origin="the login in the system's keyring") if kept else None
 
 
 def _from_environment(registry: str, tools: Tools) -> Credentials | None:
     token, url = tools.environment("AGENT_REGISTRY_TOKEN"), tools.environment("AGENT_REGISTRY_URL")
-    host = _bare(url or "").partition("/")[0]
-    if not token or not (host == registry or {host, registry} <= _HUB_NAMES):
+    host = bare(url or "").partition("/")[0]
+    if not token or not (host == registry or {host, registry} <= HUB_NAMES):
         return None
     user, colon, password = token.partition(":")
-    # a registry that takes a token as password (GitHub, GitLab, Gitea) takes any user name with it
-    return Credentials(*((user, password) if colon else ("token", token)), origin="AGENT_REGISTRY_TOKEN")
+    pair = (user, password) if colon else (kind_of(registry).fixed_user or ANY_USER, token)
+    return Credentials(*pair, origin="AGENT_REGISTRY_TOKEN", bare_token=not colon)
 
 
-def _files(tools: Tools) -> Iterator[Path]:
+def config_files(tools: Tools) -> Iterator[Path]:
+    """The files that Docker, Podman and skopeo keep logins in, the one that is written first."""
     home, runtime = tools.environment("HOME"), tools.environment("XDG_RUNTIME_DIR")
     said = tools.environment("REGISTRY_AUTH_FILE")
     if said:
@@ -91,40 +88,26 @@ def _files(tools: Tools) -> Iterator[Path]:
         yield Path(home, ".config", "containers", "auth.json")
 
 
-def _read(path: Path) -> Mapping[str, object]:
-    try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
-        raise StepError(
-            f"{path}: credentials can't be read: {reason}",
-            hint="correct the file, or log in again with docker login",
-        ) from None  # what json quotes may be a secret
-    return value if isinstance(value, dict) else {}
-
-
 def _from_config(config: Mapping[str, object], registry: str, repository: str, tools: Tools) -> Credentials | None:
-    own = _lookup(config.get("credHelpers"), registry, repository)
+    own = lookup(config.get("credHelpers"), registry, repository)
     if isinstance(own, str) and own:
-        return _from_helper(own, registry, tools)
-    entry = _lookup(config.get("auths"), registry, repository)
+        return _from_helper(Helper(own), registry, tools)
+    entry = lookup(config.get("auths"), registry, repository)
     found = _from_entry(entry, registry) if isinstance(entry, dict) else None
     if found is not None:
         return found
     default = config.get("credsStore")
     if isinstance(default, str) and default and tools.which(f"docker-credential-{default}"):
-        return _from_helper(default, registry, tools)
+        return _from_helper(Helper(default), registry, tools)
     return None
 
 
-def _lookup(table: object, registry: str, repository: str) -> object:
+def lookup(table: object, registry: str, repository: str) -> object:
     """The entry of the longest key that covers ``registry/repository``; Docker Hub has several names."""
     if not isinstance(table, dict):
         return None
-    known = {_bare(str(key)): value for key, value in table.items()}
-    hosts = sorted(_HUB_NAMES) if registry in _HUB_NAMES else [registry]
+    known = {bare(str(key)): value for key, value in table.items()}
+    hosts = names_of(registry)
     parts = repository.split("/")
     for length in range(len(parts), -1, -1):
         for host in hosts:
@@ -132,13 +115,6 @@ def _lookup(table: object, registry: str, repository: str) -> object:
             if key in known:
                 return known[key]
     return None
-
-
-def _bare(key: str) -> str:
-    """A key of ``auths`` without scheme and API version (``https://index.docker.io/v1/``)."""
-    text = key.partition("://")[2] or key
-    text = text.rstrip("/")
-    return text.removesuffix("/v1").removesuffix("/v2")
 
 
 def _from_entry(entry: Mapping[str, object], registry: str) -> Credentials | None:
@@ -162,28 +138,6 @@ def _from_entry(entry: Mapping[str, object], registry: str) -> Credentials | Non
     return None
 
 
-def _from_helper(helper: str, registry: str, tools: Tools) -> Credentials | None:
-    program = f"docker-credential-{helper}"
-    server = _HUB_KEY if registry in _HUB_NAMES else registry
-    environment = {n: v for n in _HELPER_VARIABLES if (v := tools.environment(n)) is not None}
-    done = tools.run(Process((program, "get"), env=environment, stdin=server.encode(), timeout=30.0))
-    said = done.stdout.strip()
-    if done.exit_code != 0:
-        if "credentials not found" in f"{said} {done.stderr}".lower():
-            return None
-        raise StepError(f"{program} has no credentials for {registry}", tail=done.stderr.strip() or said)
-    try:
-        answer = json.loads(said)
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict) or not isinstance(answer.get("Secret"), str):
-        raise StepError(f"{program} answered something else than credentials for {registry}")
-    user, secret = str(answer.get("Username") or ""), answer["Secret"]
-    if user == _TOKEN_USER:
-        return Credentials(identity_token=secret, origin=program)
-    return Credentials(user, secret, origin=program)
-
-
-def login_command(registry: str) -> str:
-    """What a person types to log in."""
-    return "docker login" if registry in _HUB_NAMES else f"docker login {registry}"
+def _from_helper(helper: Helper, registry: str, tools: Tools) -> Credentials | None:
+    found = helper.get(registry, tools)
+    return Credentials.of(*found, origin=helper.program) if found else None

@@ -15,7 +15,9 @@ from urllib.parse import urljoin, urlsplit
 from aac_plugins.oci.auth import Access, Authority, RefusedError, login_needed
 from aac_plugins.oci.documents import MAX_DOCUMENT
 from aac_plugins.oci.endpoint import patience
+from aac_plugins.oci.known import advice
 from aac_plugins.oci.manifests import INDEXES, MANIFESTS
+from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.image import Descriptor, Digest
 from aac_tasks.contracts.tools import HttpRequest, HttpResponse, Tools
 from aac_tasks.errors import StepError
@@ -25,7 +27,6 @@ ATTEMPTS = 3
 
 _SLOWEST = 64 * 1024  # bytes per second: a transfer that is slower is given up
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
-_STALE_UPLOAD = (404, 416, 500, 502, 503, 504)  # the session is gone, or the server was: begin anew
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,10 @@ class Client:
 
     def manifest(self, reference: str) -> Document | None:
         """What a tag or digest names, None when there is nothing; StepError when a digest is not matched."""
-        with self._ask("GET", f"manifests/{reference}", {"accept": _ACCEPT}) as answer:
+        with self.ask("GET", f"manifests/{reference}", {"accept": _ACCEPT}) as answer:
             if answer.status == 404:
                 return None
-            self._expect(answer, (200,), f"asked for manifest {reference}")
+            self.expect(answer, (200,), f"asked for manifest {reference}")
             data = answer.read(MAX_DOCUMENT)
             media = _media_type(answer)
         digest = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
@@ -66,10 +67,10 @@ class Client:
 
     def digest_of(self, reference: str) -> Digest | None:
         """The digest that a tag has now, or None. One HEAD where the registry names the digest."""
-        with self._ask("HEAD", f"manifests/{reference}", {"accept": _ACCEPT}) as answer:
+        with self.ask("HEAD", f"manifests/{reference}", {"accept": _ACCEPT}) as answer:
             if answer.status == 404:
                 return None
-            self._expect(answer, (200,), f"asked for tag {reference}")
+            self.expect(answer, (200,), f"asked for tag {reference}")
             named = answer.headers.get("docker-content-digest", "")
         if named:
             try:
@@ -82,18 +83,18 @@ class Client:
     def put_manifest(self, reference: str, manifest: Descriptor, data: bytes) -> None:
         """Store a manifest under a tag or its digest."""
         headers = {"content-type": manifest.media_type}
-        with self._ask("PUT", f"manifests/{reference}", headers, data) as answer:
-            self._expect(answer, (201, 200, 202), f"sent manifest {reference}")
+        with self.ask("PUT", f"manifests/{reference}", headers, data) as answer:
+            self.expect(answer, (201, 200, 202), f"sent manifest {reference}")
 
     def tags(self, limit: int = 5000) -> tuple[str, ...]:
         """The repository's tags, at most about ``limit``, in the registry's order."""
         found: list[str] = []
         path = "tags/list?n=1000"
         while path and len(found) < limit:
-            with self._ask("GET", path) as answer:
+            with self.ask("GET", path) as answer:
                 if answer.status == 404:
                     break
-                self._expect(answer, (200,), "asked for the tags")
+                self.expect(answer, (200,), "asked for the tags")
                 page = _json(answer.read(MAX_DOCUMENT)).get("tags")
                 path = _next_page(answer)
             found += [str(tag) for tag in page] if isinstance(page, list) else []
@@ -101,27 +102,31 @@ class Client:
 
     def has_blob(self, digest: Digest) -> bool:
         """Whether the repository has it."""
-        with self._ask("HEAD", f"blobs/{digest}") as answer:
+        with self.ask("HEAD", f"blobs/{digest}") as answer:
             if answer.status == 404:
                 return False
-            self._expect(answer, (200,), f"asked for blob {digest}")
+            self.expect(answer, (200,), f"asked for blob {digest}")
             return True
 
-    def push_blob(self, blob: Descriptor) -> int:
-        """Send a blob unless it is there; the bytes that travelled. An upload that breaks begins anew."""
-        for attempt in range(1, ATTEMPTS + 1):
-            if self.has_blob(blob.digest):
-                return 0
-            try:
-                if self._upload(blob, last=attempt == ATTEMPTS):
-                    return blob.size
-            except RefusedError:
-                raise
-            except StepError:  # the connection broke
-                if attempt == ATTEMPTS:
-                    raise
-            self._tools.sleep(0.2 * 2**attempt)
-        raise StepError(f"{self.name}: blob {blob.digest} could not be sent")
+    def reading(self, source: str) -> Client:
+        """The same client, whose token may also read from repository ``source``."""
+        return Client(replace(self.access, source=source), self._authority, self._tools)
+
+    def whereabouts(self, digest: Digest) -> str:
+        """A repository of this registry that had the blob when it was last asked, or an empty text."""
+        return self._tools.blobs.memo(self._memo(digest)) or ""
+
+    def remember(self, digest: Digest) -> None:
+        """Note that this repository has the blob, so that another one of the registry can take it from here."""
+        if self.whereabouts(digest) != self.access.repository:
+            self._tools.blobs.remember(self._memo(digest), self.access.repository)
+
+    def _memo(self, digest: Digest) -> str:
+        return fingerprint(["a repository with the blob", self.access.endpoint.registry, digest])
+
+    def patience(self, size: int) -> float:
+        """Seconds that so many bytes may take."""
+        return self._patience + size / _SLOWEST
 
     def fetch_blob(self, blob: Descriptor) -> None:
         """Bring a blob into the store unless it is there; StepError, nothing stored, when it is another."""
@@ -142,34 +147,16 @@ class Client:
                 self._tools.sleep(0.2 * 2**attempt)
 
     def _download(self, blob: Descriptor, arrived: _Arrived) -> None:
-        timeout = self._patience + blob.size / _SLOWEST
-        with self._ask("GET", f"blobs/{blob.digest}", timeout=timeout) as answer:
+        with self.ask("GET", f"blobs/{blob.digest}", timeout=self.patience(blob.size)) as answer:
             if answer.status == 404:
                 raise StepError(f"{self.name} has no blob {blob.digest}")
-            self._expect(answer, (200,), f"asked for blob {blob.digest}")
+            self.expect(answer, (200,), f"asked for blob {blob.digest}")
             arrived.begun = True
             pieces = _counted(answer.stream(), blob.size, arrived)
             self._tools.blobs.put(pieces, media_type=blob.media_type, expect=blob.digest)
+        self.remember(blob.digest)
 
-    def _upload(self, blob: Descriptor, *, last: bool) -> bool:
-        """POST for a place, PUT all bytes there; False when that broke in a way that may pass."""
-        with self._ask("POST", "blobs/uploads/", body=b"") as answer:
-            if answer.status in _STALE_UPLOAD[1:] and not last:
-                return False
-            self._expect(answer, (202,), "asked to upload")
-            location = self._location(answer)
-        mark = "&" if "?" in location else "?"
-        headers = {"content-type": "application/octet-stream"}
-        timeout = self._patience + blob.size / _SLOWEST
-        with self._tools.blobs.open(blob.digest) as file:
-            request = HttpRequest("PUT", f"{location}{mark}digest={blob.digest}", headers, file, timeout, redirects=0, retries=0)
-            with self._send(request) as answer:
-                if answer.status in _STALE_UPLOAD and not last:
-                    return False
-                self._expect(answer, (201,), f"sent blob {blob.digest}")
-                return True
-
-    def _location(self, answer: HttpResponse) -> str:
+    def location(self, answer: HttpResponse) -> str:
         """Where to send the bytes: relative to the registry, or anywhere, but never from https to http."""
         location = answer.headers.get("location", "")
         if not location:
@@ -181,7 +168,7 @@ class Client:
         return target
 
     @contextlib.contextmanager
-    def _ask(
+    def ask(
         self,
         method: str,
         path: str,
@@ -189,12 +176,13 @@ class Client:
         body: bytes | None = None,
         timeout: float = 0.0,
     ) -> Iterator[HttpResponse]:
+        """Ask for something of the repository; ``path`` is what stands behind its name."""
         url = f"{self.access.endpoint.url}/v2/{self.access.repository}/{path}"
-        with self._send(HttpRequest(method, url, headers or {}, body, timeout or self._patience)) as answer:
+        with self.send(HttpRequest(method, url, headers or {}, body, timeout or self._patience)) as answer:
             yield answer
 
     @contextlib.contextmanager
-    def _send(self, request: HttpRequest) -> Iterator[HttpResponse]:
+    def send(self, request: HttpRequest) -> Iterator[HttpResponse]:
         """Ask with what is known to open the door; on 401 from the registry itself, log in, ask again."""
         own = self.access.endpoint.owns(request.url)
         known = self._authority.header(self.access, self._tools) if own else ""
@@ -211,14 +199,17 @@ class Client:
         with self._tools.http(_with(request, self._authority.header(self.access, self._tools))) as answer:
             yield answer
 
-    def _expect(self, answer: HttpResponse, statuses: tuple[int, ...], what: str) -> None:
+    def expect(self, answer: HttpResponse, statuses: tuple[int, ...], what: str) -> None:
+        """RefusedError with what was done (``what``), what the registry said and what helps, unless it answered as it should."""
         if answer.status in statuses:
             return
         if answer.status in (401, 403):
             raise self._not_allowed(answer)
         said = _reason(answer)
-        hint = "the registry has trouble of its own: its log says which; try again later" if answer.status >= 500 else ""
-        raise RefusedError(f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}", hint=hint)
+        told = f"{self.name}: {what}, the registry answered {answer.status}{said and f': {said}'}"
+        wait = answer.headers.get("retry-after", "")
+        place = self.access.endpoint.registry, self.access.repository
+        raise RefusedError(told, hint=advice(*place, answer.status, said, wait))
 
     def _not_allowed(self, answer: HttpResponse) -> RefusedError:
         said = _reason(answer)

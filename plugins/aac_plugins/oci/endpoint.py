@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from aac_plugins.oci.credentials import HUB
+from aac_plugins.oci.known import HUB, HUB_NAMES
 from aac_tasks.contracts.hosts import is_loopback
 from aac_tasks.contracts.image import ImageRef
 from aac_tasks.contracts.tools import HttpRequest, Tools
@@ -41,6 +41,8 @@ def parse_reference(reference: str) -> ImageRef:
         raise StepError(f"{reference!r} is not an image reference: {error}") from error
     if not _HOST.fullmatch(ref.registry):
         raise StepError(f"{reference!r} is not an image reference: {ref.registry!r} is not a host with optional port")
+    if ref.registry in HUB_NAMES and ref.registry != HUB:  # the name of its index, which older logins and scripts have
+        return ImageRef.parse(f"{HUB}/{reference.partition('/')[2]}")
     return ref
 
 
@@ -56,14 +58,14 @@ def is_reference(reference: str, *, not_prefixes: tuple[str, ...]) -> bool:
 
 
 def find_endpoint(registry: str, tools: Tools) -> Endpoint:
-    """The API of a registry: https, but http on loopback (unless TLS is spoken there) and for those that
-    AAC_INSECURE_REGISTRIES lists (names separated by commas).
+    """The API of a registry: https, but http on loopback (unless TLS is spoken there) and where the user said so: in
+    AAC_INSECURE_REGISTRIES (names separated by commas), or with an AGENT_REGISTRY_URL that begins with http://.
     """
-    if registry == HUB:
+    if registry in HUB_NAMES:
         return Endpoint(registry, f"https://{_HUB_API}")
     listed = {n.strip() for n in (tools.environment("AAC_INSECURE_REGISTRIES") or "").split(",")}
     plain = f"http://{registry}"
-    if registry in listed:
+    if registry in listed or f"{tools.environment('AGENT_REGISTRY_URL') or ''}/".startswith(f"{plain}/"):
         return Endpoint(registry, plain)
     if is_loopback(urlsplit(plain).hostname or "") and not _speaks_tls(plain, tools):
         return Endpoint(registry, plain)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aac_plugins.oci import login as logins
 from aac_plugins.oci.auth import Access, Authority
 from aac_plugins.oci.distribution import Client, Document
 from aac_plugins.oci.documents import read_document
 from aac_plugins.oci.endpoint import find_endpoint, is_reference, parse_reference
+from aac_plugins.oci.known import name_problem
 from aac_plugins.oci.transfer import fetch_image, fetch_manifest, in_parallel
+from aac_plugins.oci.upload import push_blob
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import Descriptor, Digest, ImageRef, Platform, StoredImage
+from aac_tasks.contracts.login import LoggedIn, Login, Permission
 from aac_tasks.contracts.roles import Pushed, Registry
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
@@ -53,7 +57,7 @@ class DistributionRegistry:
 
         def push(blob: Descriptor) -> int:
             nonlocal done
-            travelled = client.push_blob(blob)
+            travelled = push_blob(client, blob, tools)
             done += blob.size
             tools.progress(f"pushing {client.name}:{tag}", done, total)
             return travelled
@@ -86,7 +90,22 @@ class DistributionRegistry:
             raise StepError(f"{reference}: there is no such image in the registry", hint="check name and tag")
         return fetch_image(client, manifest, tools)
 
+    def log_in(self, server: str, login: Login, tools: Tools) -> LoggedIn:
+        """Have the server check it, then keep it where Docker would look for it."""
+        return logins.log_in(server, login, tools)
+
+    def log_out(self, server: str, tools: Tools) -> tuple[str, ...]:
+        """Forget it everywhere."""
+        return logins.log_out(server, tools)
+
+    def permission(self, server: str, repository: str, tools: Tools) -> Permission:
+        """Begin an upload and take it back."""
+        return logins.permission(server, repository, tools)
+
     def _client(self, ref: ImageRef, actions: str, tools: Tools) -> Client:
+        problem = name_problem(ref.registry, ref.repository) if "push" in actions else ""
+        if problem:
+            raise StepError(f"{ref}: {problem}", hint="correct image.registry and image.repository in agent.yaml")
         endpoint = find_endpoint(ref.registry, tools)
         return Client(Access(endpoint, ref.repository, actions), self._authority, tools)
 

@@ -52,7 +52,7 @@ class Tokens:
         if self.allowed and not known:
             return Answer(401)
         token = f"token-{len(self.given)}"
-        self.given[token] = form["scope"][0]
+        self.given[token] = " ".join(form["scope"])
         return Answer(200, json.dumps({"token": token, "expires_in": self.lives}).encode())
 
 
@@ -121,7 +121,7 @@ def test_a_refused_login_says_which_and_never_shows_it(here: Bench, real: str) -
         with pytest.raises(StepError) as caught:
             DistributionRegistry().push(image(here), f"{registry.address}/x:1", here.tools)
         assert f"{service.address} refuses the login kept for it" in str(caught.value)
-    assert f"docker login {registry.address}" in str(caught.value)
+    assert f"agent login {registry.address} -u USER" in str(caught.value)
     assert "not-the-password" not in str(caught.value)
 
 

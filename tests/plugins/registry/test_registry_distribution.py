@@ -148,7 +148,7 @@ def test_without_a_login_the_message_says_how_to_log_in(here: Bench, locked: str
         DistributionRegistry().push(image(here), f"{locked}/closed:1", here.tools)
     assert str(caught.value) == (
         f"not allowed to push to {locked}/closed: the registry answered 401\n"
-        f"  → log in with an account that may: docker login {locked} "
+        f"  → log in with an account that may: agent login {locked} -u USER "
         "(or set AGENT_REGISTRY_URL and AGENT_REGISTRY_TOKEN)"
     )
 

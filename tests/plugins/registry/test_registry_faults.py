@@ -108,7 +108,33 @@ def test_a_forbidden_push_quotes_the_registry_and_says_how_to_log_in(here: Bench
         DistributionRegistry().push(image(here, "denied"), f"{server.address}/denied:1", here.tools)
     assert "not allowed to push to" in str(caught.value)
     assert "answered 403, DENIED requested access to the resource is denied" in str(caught.value)
-    assert f"docker login {server.address}" in str(caught.value)
+    assert f"agent login {server.address} -u USER" in str(caught.value)
+
+
+def test_a_registry_that_refuses_the_tag_after_the_upload_says_why_and_nothing_is_tagged(here: Bench, real: str) -> None:
+    refuse = error(400, "TAG_INVALID", "The image tag '1' already exists and cannot be overwritten: the repository is immutable")
+    with front(real, always(is_a("PUT", "/manifests/"), refuse)) as server, pytest.raises(StepError) as caught:
+        DistributionRegistry().push(image(here, "immutable"), f"{server.address}/immutable:1", here.tools)
+    assert "sent manifest 1, the registry answered 400: TAG_INVALID The image tag '1' already exists" in str(caught.value)
+    assert caught.value.hint == "tags can't be moved there: raise metadata.version, or write another tag into image.tags"
+    assert DistributionRegistry().resolve(f"{real}/immutable:1", here.tools) is None
+
+
+def test_a_project_that_is_not_there_is_said_with_what_to_do(here: Bench, real: str) -> None:
+    missing = error(404, "NOT_FOUND", "project nowhere not found")
+    with front(real, always(is_a("POST", "/uploads/"), missing)) as server, pytest.raises(StepError) as caught:
+        DistributionRegistry().push(image(here, "nowhere"), f"{server.address}/nowhere/x:1", here.tools)
+    assert "asked to upload, the registry answered 404: NOT_FOUND project nowhere not found" in str(caught.value)
+    assert "the project made before the first push" in caught.value.hint
+
+
+def test_a_registry_that_limits_requests_says_how_long_it_wants_to_be_left_alone(here: Bench, real: str) -> None:
+    body = b'{"errors": [{"code": "TOOMANYREQUESTS", "message": "You have reached your pull rate limit"}]}'
+    limited = Answer(429, body, {"Retry-After": "3600"})
+    with front(real, always(is_a("GET", "/manifests/"), lambda _: limited)) as server, pytest.raises(StepError) as caught:
+        DistributionRegistry().pull(f"{server.address}/x:1", AMD64, here.tools)
+    assert "answered 429: TOOMANYREQUESTS You have reached your pull rate limit" in str(caught.value)
+    assert "wants to be left alone for 3600 s: log in, or try again later" in caught.value.hint
 
 
 def test_a_push_is_not_believed_when_the_tag_has_other_bytes(here: Bench, real: str) -> None:
