@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from aac_tasks.catalog import Catalog
+from aac_tasks.contracts.codec import decode
+from aac_tasks.contracts.lock import Lock
+from aac_tasks.contracts.plan import AgentPlan, Plan
+from aac_tasks.contracts.roles import Builder
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import AacError
 
@@ -23,15 +27,39 @@ class Finding:
 def survey(catalog: Catalog, tools: Tools, *, allow_host: bool = False) -> tuple[Finding, ...]:
     """Each builder and runner tried; bases, registries, deployers listed; then what steps would take."""
     found = [*_builders(catalog, tools), *_runners(catalog, tools), *_listed(catalog)]
-    return (*found, _choice("image", "builder", found), _choice("test", "runner", found, allow_host))
+    choices = (_choice("image", "builder", found), _with_commands(catalog, tools), _choice("test", "runner", found, allow_host))
+    return (*found, *choices)
+
+
+def builders_of(plan: Plan, catalog: Catalog, tools: Tools, lock_of: Callable[[AgentPlan], Lock | None]) -> Iterator[Finding]:
+    """Which builder each agent's image step takes, and why: as locked, as asked, or the first that can."""
+    from aac_tasks.contracts.making import LockAction  # lazy, as below: only `agent doctor` asks
+    from aac_tasks.steps.lock import choose_builder, needs_of
+
+    for agent in plan.agents:
+        name, step, lock = f"image:{agent.agent}", agent.step("lock"), lock_of(agent)
+        if step is None or step.action is None:
+            continue
+        try:
+            action = decode(LockAction, step.action)
+            if lock is not None and lock.inputs == agent.lock_inputs and action.builder in ("", lock.builder):
+                yield _locked(name, catalog.builders.get(lock.builder), needs_of(action), tools)
+                continue
+            builder, why = choose_builder(action, catalog, tools, lock)
+            yield Finding("agents", name, "ok", f"builder {builder}: {why}")
+        except AacError as error:
+            yield Finding("agents", name, "blocked", str(error).partition("\n")[0])
+
+
+def _locked(name: str, builder: Builder, needs: frozenset[str], tools: Tools) -> Finding:
+    refusal = _refusal(builder, needs, tools)
+    text = f"builder {builder.name}: as agent.lock says"
+    return Finding("agents", name, "warning" if refusal else "ok", f"{text}, but {refusal}" if refusal else text)
 
 
 def _builders(catalog: Catalog, tools: Tools) -> Iterator[Finding]:
     for builder in catalog.builders:
-        try:
-            reason = builder.can_build(frozenset(), tools)
-        except AacError as error:
-            reason = str(error)
+        reason = _refusal(builder, frozenset(), tools)
         yield Finding("builder", builder.name, "off" if reason else "ok", reason)
 
 
@@ -54,6 +82,22 @@ def _listed(catalog: Catalog) -> Iterator[Finding]:
     for deployer in catalog.deployers:
         pulls = "pulls from a registry" if deployer.pulls else "takes the image from here"
         yield Finding("deployer", deployer.name, "ok", pulls)
+
+
+def _with_commands(catalog: Catalog, tools: Tools) -> Finding:
+    """Commands in an image and own Dockerfiles need an engine: which, or why none."""
+    refusals = {b.name: _refusal(b, frozenset({"commands", "dockerfile"}), tools) for b in catalog.builders}
+    first = next((name for name, refusal in refusals.items() if not refusal), "")
+    if first:
+        return Finding("choice", "image (commands)", "ok", f"would take builder {first}")
+    return Finding("choice", "image (commands)", "off", "; ".join(f"{name}: {why}" for name, why in refusals.items()))
+
+
+def _refusal(builder: Builder, needs: frozenset[str], tools: Tools) -> str:
+    try:
+        return builder.can_build(needs, tools)
+    except AacError as error:
+        return str(error)
 
 
 def _choice(step: str, role: str, found: list[Finding], allow_host: bool = False) -> Finding:

@@ -70,6 +70,13 @@ class StageSession:
     def hands(self) -> Any:
         return self.answers["hands"]
 
+    @property
+    def catalog(self) -> Any:
+        return self.plugins.catalog
+
+    def folder(self, agent: AgentPlan) -> Path:
+        return self.root / agent.folder
+
     def kill(self) -> None:
         self.cancelled.set()
 

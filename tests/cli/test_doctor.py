@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cli.scene import Stage
 
 from aac_tasks.catalog import Catalog, Table
 from aac_tasks.cli.hosting import host_findings
+from aac_tasks.contracts.actions import LockAction
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.codec import encode
+from aac_tasks.contracts.image import Platform
+from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, Lock
+from aac_tasks.contracts.plan import AgentPlan, Plan, Step
 from aac_tasks.contracts.roles import Probe
 from aac_tasks.errors import StepError
-from aac_tasks.steps.survey import Finding, survey
+from aac_tasks.steps.survey import Finding, builders_of, survey
 
 
 class StageRunner:
@@ -71,6 +77,7 @@ def test_a_survey_tries_everything_and_says_what_would_be_taken() -> None:
         Finding("base", "debian", "ok", "from aac_plugins.bases.debian"),
         Finding("deployer", "process", "ok", "takes the image from here"),
         Finding("choice", "image", "ok", "would take builder embedded"),
+        Finding("choice", "image (commands)", "ok", "would take builder embedded"),
         Finding("choice", "test", "ok", "would take runner crun"),
     )
 
@@ -81,6 +88,25 @@ def test_only_the_host_runner_is_a_warning_until_it_is_allowed() -> None:
     assert survey(only_host, TOOLS, allow_host=True)[-1].text == "would take runner host"
 
 
+def planned(builder: str = "") -> Plan:
+    action = LockAction("python", BaseRequest("debian", "debian:trixie"), DependencyRequest(), (Platform(),), builder)
+    step = Step("lock:hello", "lock", "hello", cast("JsonObject", encode(action)))
+    return Plan((AgentPlan("hello", "", "agent.yaml", (step,), lock_inputs=action.question),))
+
+
+def test_each_agent_is_told_its_builder_and_why() -> None:
+    off, table = StageBuilder("docker", "no engine"), catalog(builders=(StageBuilder("docker", "no engine"), EMBEDDED))
+    lock = Lock(planned().agents[0].lock_inputs, "docker", ())
+
+    def told(plan: Plan, lock: Lock | None) -> list[tuple[str, str]]:
+        return [(f.state, f.text) for f in builders_of(plan, table, TOOLS, lambda agent: lock)]
+
+    assert told(planned(), None) == [("ok", "builder embedded: docker: no engine")]
+    assert told(planned(), lock) == [("warning", "builder docker: as agent.lock says, but no engine")]
+    assert told(planned("embedded"), lock) == [("ok", "builder embedded: as asked")]
+    assert told(planned("docker"), None) == [("blocked", f"builder docker can't build this: {off._reason}")]
+
+
 def hands(found: Catalog) -> dict[str, Any]:
     return {
         "plugins": SimpleNamespace(catalog=found),
@@ -89,7 +115,7 @@ def hands(found: Catalog) -> dict[str, Any]:
 
 
 def test_doctor_groups_its_findings_and_ends_well(stage: Stage) -> None:
-    stage.answers = hands(catalog(builders=(EMBEDDED,), runners=(CRUN,)))
+    stage.agents, stage.answers = (), hands(catalog(builders=(EMBEDDED,), runners=(CRUN,)))
     said = stage("doctor")
     assert said.code == 0, said.out
     for area in ("host", "state", "plugin", "builder", "runner", "choice"):
@@ -101,7 +127,7 @@ def test_doctor_groups_its_findings_and_ends_well(stage: Stage) -> None:
 
 
 def test_doctor_ends_with_one_when_nothing_can_build_or_run(stage: Stage) -> None:
-    stage.answers = hands(catalog())
+    stage.agents, stage.answers = (), hands(catalog())
     said = stage("doctor", "--json")
     assert said.code == 1
     assert [f["name"] for f in said.json["findings"] if f["state"] == "blocked"] == ["image", "test"]
@@ -150,7 +176,7 @@ def test_a_state_folder_that_is_a_file_blocks(tmp_path: Path) -> None:
 def test_the_state_root_is_where_a_session_would_put_it(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "deep").mkdir()
-    stage.answers = hands(catalog(builders=(EMBEDDED,), runners=(CRUN,)))
+    stage.agents, stage.answers = (), hands(catalog(builders=(EMBEDDED,), runners=(CRUN,)))
     document = stage("doctor", "-C", "deep", "--json").json
     assert [f["text"] for f in document["findings"] if f["area"] == "state"] == [str(tmp_path / ".aac")]
 

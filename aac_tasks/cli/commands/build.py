@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from aac_tasks.cli.declare import Command
+from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import AGENTS, NO_CACHE, WORK
 from aac_tasks.cli.stepping import run_kind
 from aac_tasks.cli.world import Arguments, World
 
+CHECK = Flag(("--check",), "say whether agent.yaml, Dockerfile and builder allow a build, and build nothing")
+
 
 def handle(args: Arguments, world: World) -> int:
-    """Run it."""
+    """Run it, or only look whether it could be run."""
+    if args.check:
+        from aac_tasks.cli.checking import check  # lazy: a build needs none of it
+
+        return check(args, world)
     return run_kind("image", args, world)
 
 
@@ -19,12 +25,13 @@ COMMAND = Command(
     description="Locks what is not locked, renders the Dockerfile, builds; what is up to date stays.",
     handle=handle,
     arguments=(AGENTS,),
-    flags=(NO_CACHE, *WORK),
+    flags=(CHECK, NO_CACHE, *WORK),
     examples=(
         "agent build",
         "agent build hello --platform linux/arm64",
         "agent build hello --platform linux/amd64 --platform linux/arm64",
         "agent build hello --no-cache",
+        "agent build --check",
         "agent build -n 4 'team-*'",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
@@ -12,8 +13,14 @@ from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.codec import encode
 from aac_tasks.errors import AacError
+from aac_tasks.state.lock_file import NAME as LOCK_NAME
+from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.root import find_root
-from aac_tasks.steps.survey import Finding, survey
+from aac_tasks.steps.survey import Finding, builders_of, survey
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.tools import Tools
+    from aac_tasks.session import Session
 
 COLOURS = {"ok": "green", "off": "dim", "warning": "yellow", "blocked": "red"}
 
@@ -37,9 +44,19 @@ def _plugins(args: Arguments, world: World) -> list[Finding]:
             catalog = session.plugins.catalog
             broken = [Finding("plugin", name, "warning", text) for name, text in catalog.broken.items()]
             hands = session.hands
-            return [*broken, *survey(catalog, hands.tools("", "-"), allow_host=hands.allow_host)]
+            tools = hands.tools("", "-")
+            return [*broken, *survey(catalog, tools, allow_host=hands.allow_host), *_agents(session, tools)]
     except AacError as error:
         return [Finding("session", type(error).__name__, "blocked", str(error))]
+
+
+def _agents(session: Session, tools: Tools) -> list[Finding]:
+    """The builder of each agent of this workspace; none where there is no workspace, or it can't be planned."""
+    try:
+        plan = session.plan()
+    except AacError:  # `agent validate` is there to say what is wrong with it
+        return []
+    return list(builders_of(plan, session.catalog, tools, lambda agent: read_lock(session.folder(agent) / LOCK_NAME)))
 
 
 def _show(found: Sequence[Finding], world: World) -> None:

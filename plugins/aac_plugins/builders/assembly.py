@@ -22,7 +22,7 @@ from aac_plugins.oci.layer import LAYER_FORMAT, Entry, write_layer
 from aac_plugins.oci.sources import context_entries, context_fingerprint
 from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
 from aac_tasks.contracts.codec import decode, encode
-from aac_tasks.contracts.image import ImageConfig, Layer, StoredImage
+from aac_tasks.contracts.image import HealthProbe, ImageConfig, Layer, StoredImage
 from aac_tasks.contracts.recipe import (
     ApplicationLayer,
     CommandLayer,
@@ -120,8 +120,14 @@ def configure(recipe: Recipe, base: ImageConfig) -> ImageConfig:
         volumes=base.volumes,
         labels={**base.labels, **recipe.labels},
         stop_signal=recipe.stop_signal or base.stop_signal,
-        healthcheck=recipe.probe or base.healthcheck,
+        healthcheck=_healthcheck(recipe, base),
     )
+
+
+def _healthcheck(recipe: Recipe, base: ImageConfig) -> HealthProbe | None:
+    """The base's own stays where the recipe's can't be asked from inside the image."""
+    probe = recipe.probe
+    return base.healthcheck if probe is None or (not probe.command and base.healthcheck) else probe
 
 
 def _make(layer: Installed | ApplicationLayer | FileLayer, maker: Maker, request: BuildRequest, tools: Tools) -> Layer:

@@ -22,7 +22,6 @@ from aac_plugins.builders.stages import DOCKERFILE, LENT, ONE_CONTEXT, Dialect, 
 from aac_plugins.oci.docker_api import Engine
 from aac_plugins.oci.docker_load import inspect, load_image
 from aac_plugins.oci.engine_context import context_folder
-from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
@@ -47,14 +46,15 @@ class Classic:
         load_image(self.engine, image, [name], self.tools)
 
     def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
-        """Build the stage itself, and read the paths out of a container that never starts.
-
-        The stage keeps a name until the next one takes it: its layers are this endpoint's only cache.
-        """
-        name = f"localhost/aac/cache:{fingerprint([str(work.root), work.what])[:16]}"
+        """Build the stage itself, and read the paths out of a container that never starts."""
+        name = work.kept or _name()
         before = inspect(self.engine, name, self.tools).get("Id")
-        self._build(work, name, stage)
-        self._read(name, paths, archive)
+        try:
+            self._build(work, name, stage)
+            self._read(name, paths, archive)
+        finally:
+            if not work.kept:
+                forget(self.engine, name, self.tools)
         if before and before != inspect(self.engine, name, self.tools).get("Id"):
             forget(self.engine, str(before), self.tools)
 

@@ -1,5 +1,5 @@
 """What builders with an engine share. The engine is an executor of build stages, never the maker of the image
-(docs/adr/0009): what a stage made is taken out of it and written by the same hands as the embedded builder's layers.
+(docs/adr/0010): what a stage made is taken out of it and written by the same hands as the embedded builder's layers.
 """
 
 from __future__ import annotations

@@ -107,7 +107,9 @@ class Podman:
         """Build the last stage, which holds the paths, into a tar; Podman makes images of both stages, which go away."""
         made = work.folder / "image.id"
         said = self._build(work, f"--output=type=tar,dest={archive}", f"--iidfile={made}")
-        self._forget(made.read_text(encoding="utf-8").strip(), *_MADE.findall(said)[-2:-1])
+        self._forget(made.read_text(encoding="utf-8").strip())
+        for stage_image in _MADE.findall(said)[-2:-1]:
+            self._keep(stage_image, work.kept)
 
     def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
         """Build into the storage under a name that is taken away again."""
@@ -139,9 +141,17 @@ class Podman:
         shown = json.loads(self.told("image", "inspect", name).stdout)
         return shown[0] if isinstance(shown, list) and shown and isinstance(shown[0], Mapping) else {}
 
-    def _forget(self, *names: str) -> None:
-        """Only these: images below them are Podman's cache."""
-        self.ask("rmi", "--force", "--no-prune", *names)
+    def _keep(self, image: str, name: str) -> None:
+        """Let ``name`` stand for it, and take away what stood there before; without a name the image goes."""
+        before = self.ask("image", "inspect", "--format={{.Id}}", name).stdout.strip() if name else image
+        if name:
+            self.told("tag", image, name)
+        if not name or (before and not before.startswith(image)):
+            self._forget(before)
+
+    def _forget(self, name: str) -> None:
+        """And those below that nothing else needs; what cleans up must not hide what went wrong."""
+        self.ask("rmi", "--force", name)
 
 
 @hookimpl

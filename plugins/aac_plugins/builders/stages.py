@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.oci.docker_load import base_image
+from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.dockerfile_text import IMAGE, STAGE, access_mounts, held, path, run_lines
 from aac_tasks.contracts.image import Digest, Platform, StoredImage
 from aac_tasks.contracts.recipe import Add, BuildSecret, Context, Instruction, Recipe, Run, Stage, Write
@@ -68,6 +69,13 @@ class Work:
     target: str = ""
     args: tuple[tuple[str, str], ...] = ()
     own: str = ""
+
+    @property
+    def kept(self) -> str:
+        """The name under which an engine without another cache keeps the stage until its next build; "" for a stage that is
+        not built again after an edit, because it does not copy sources.
+        """
+        return "" if self.files is None else f"localhost/aac/cache:{fingerprint([str(self.root), self.what])[:16]}"
 
     @property
     def dockerfile(self) -> Path:
