@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -62,6 +63,7 @@ def leftovers(engine: Engine) -> list[str]:
 
 def stage_of(folder: Path, cache: Path) -> Stage:
     folder.mkdir()
+    (cache / "aac").mkdir(exist_ok=True)
     (folder / "store").symlink_to(cache / "aac")
     return Stage(folder)
 
@@ -171,6 +173,36 @@ def test_a_build_secret_is_read_and_left_nowhere(
     assert SECRET not in failed.output
     missing = failing.agent("build").exits(1)
     assert "secret 'env:TOKEN' has no value here" in missing.output
+
+
+SSH = """import os, stat
+assert stat.S_ISSOCK(os.stat(os.environ['SSH_AUTH_SOCK']).st_mode)
+open('/made', 'w').write('1')
+"""
+
+
+def test_the_ssh_agent_is_lent_to_commands_and_caches_are_written_where_they_are_wanted(
+    project: Project, containerd_engine: Engine, tmp_path: Path, aac_cache: Path
+) -> None:
+    base = lent_python(containerd_engine, stage_of(tmp_path / "stage", aac_cache))
+    user = replace(project, env={**project.env, **containerd_engine.env, "AAC_BUILD_NETWORK": "host"})
+    run = f"RUN --mount=type=ssh {json.dumps(['python3', '-c', SSH])}"
+    text = SEES.replace("    secrets: [{name: TOKEN}]\n", "")
+    user.write({"agent.yaml": text, "Dockerfile": f"FROM {base}\nUSER 0\n{run}\n"})
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(containerd_engine.folder / "ssh"))  # short: a socket's path has at most 107 bytes
+        agent.listen()
+        env = {
+            "SSH_AUTH_SOCK": str(containerd_engine.folder / "ssh"),
+            "AAC_BUILD_CACHE_TO": f"type=local,dest={tmp_path / 'cache-out'}",
+        }
+        user.agent("build", "--builder", "docker", env=env).ok()
+        assert (tmp_path / "cache-out/index.json").is_file()
+        again = {**env, "AAC_BUILD_CACHE_FROM": f"type=local,src={tmp_path / 'cache-out'}"}
+        user.write({"more.txt": "not copied\n"})
+        user.agent("build", env=again).ok()
+    user.write({"more.txt": "again\n"})
+    assert "there is none (SSH_AUTH_SOCK is not set)" in user.agent("build").exits(1).output
 
 
 def stage_blob(store: Path, digest: Digest) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
-from aac_plugins.builders.commandline import arguments, environment, lend_context, run_build, secret_arguments
+from aac_plugins.builders.commandline import access_arguments, arguments, environment, lend_context, run_build
 from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
@@ -97,7 +97,7 @@ class BuildKit:
 
     def _build(self, work: Work, output: str) -> None:
         context = lend_context(work, self.tools)
-        flags, values = secret_arguments(work, self.tools)
+        flags, values = access_arguments(work, self.tools)
         argv = ["docker", "buildx", "build", "--progress=plain", output, *arguments(work), *flags, *self._caches(), str(context)]
         network = self.tools.environment("AAC_BUILD_NETWORK")
         argv[-1:-1] = [f"--network={network}"] if network else []

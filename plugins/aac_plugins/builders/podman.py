@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
-from aac_plugins.builders.commandline import IGNORE, arguments, environment, lend_context, run_build, secret_arguments
+from aac_plugins.builders.commandline import IGNORE, access_arguments, arguments, environment, lend_context, run_build
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
 from aac_plugins.oci.docker_archive import write_archive
@@ -127,7 +127,7 @@ class Podman:
 
     def _build(self, work: Work, *output: str) -> str:
         context = lend_context(work, self.tools)
-        flags, values = secret_arguments(work, self.tools)
+        flags, values = access_arguments(work, self.tools)
         ignore = work.folder / IGNORE
         if ignore.is_file():
             flags.append(f"--ignorefile={ignore}")
