@@ -19,6 +19,7 @@ from uuid import uuid4
 
 import pytest
 from real.dockerd import TREE, Engine, _mounts_below, _running
+from real.image_trees import configuration
 from real_registry import registry_server
 from runner_stage import Stage
 
@@ -121,6 +122,12 @@ def test_an_own_dockerfile_is_built_tested_pushed_and_pulled(
         raw = custom.run(("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{address}/team/custom:0.1.0")).ok()
         assert json.loads(raw.stdout)["config"]["digest"] == image.config.digest
     assert leftovers(docker_engine) == before
+
+    # What lies in the state folder is the same image, built by hand.
+    dockerfile = custom.folder / ".aac/agents/custom/Dockerfile"
+    by_hand = ("build", "--provenance=false", "-q", "-t", "by-hand", f"--build-arg=BASE={base}", f"--file={dockerfile}")
+    docker_engine.docker(*by_hand, str(custom.folder)).ok()
+    assert configuration(docker_engine, "by-hand") == configuration(docker_engine, "custom:0.1.0")
 
     custom.write({"main.py": f"{custom.read('main.py')}# {uuid4()}\n"})
     custom.agent("build").ok()
@@ -239,11 +246,9 @@ def _buried(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for process in (p for p in Path("/proc").iterdir() if p.name.isdigit()):
-            with contextlib.suppress(OSError):
-                words = (process / "cmdline").read_bytes()
-                if str(folder).encode() in words or str((process / "root").readlink()).startswith(str(folder)):
-                    os.kill(int(process.name), signal.SIGKILL)
+        for process in _processes():
+            if str(folder) in words_of(process) or str(root_of(process)).startswith(str(folder)):
+                os.kill(int(process.name), signal.SIGKILL)
         for mount in reversed(_mounts_below(folder)):
             subprocess.run(("umount", "--lazy", mount), check=False)
 
@@ -257,14 +262,25 @@ def kill_when_busy(engine: Engine) -> None:
 
 
 def _sleeping() -> bool:
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                if b"time.sleep(60)" in (process / "cmdline").read_bytes() and b"python3" in (process / "comm").read_bytes():
-                    return True
-            except OSError:
-                continue
-    return False
+    return any(words_of(process).startswith("python3\0-c\0import time; time.sleep(60)") for process in _processes())
+
+
+def _processes() -> list[Path]:
+    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def words_of(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def root_of(process: Path) -> Path:
+    try:
+        return (process / "root").readlink()
+    except OSError:
+        return Path("/")
 
 
 def test_podman_builds_the_same_image_too(project: Project, podman: Mapping[str, str]) -> None:

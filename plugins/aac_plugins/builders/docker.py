@@ -55,7 +55,11 @@ class DockerBuilder:
 
 def connect(tools: Tools) -> Executor:
     """BuildKit where the docker command has it, else the classic endpoint."""
-    engine = answering(tools, OLDEST)
+    try:
+        engine = answering(tools, OLDEST)
+    except StepError as error:
+        hint = "start it, set DOCKER_HOST, or build with another: `agent lock --builder NAME`"
+        raise StepError(f"builder docker: {error.message}", hint=hint) from error
     if _has_buildx(engine, tools):
         return BuildKit(engine, tools)
     from aac_plugins.builders.classic import Classic  # lazy: few engines lack BuildKit
