@@ -23,6 +23,7 @@ from aac_tasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.image import Layer, StoredImage
+    from aac_tasks.contracts.recipe import Stage
     from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
     from aac_tasks.contracts.tools import Tools
 
@@ -86,7 +87,7 @@ class BuildKit:
         """Load it, unless it is there."""
         load_image(self.engine, image, [name], self.tools)
 
-    def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
         """Build the last stage, which holds the paths, into a tar."""
         self._build(work, f"--output=type=tar,dest={archive}")
 
