@@ -28,7 +28,7 @@ printf 'y = 2\\n' > /opt/agent/lib/a.txt
 chmod 600 /opt/agent/lib/a.txt
 ln -s ../lib/a.txt /opt/agent/bin/link
 """
-COMPILE = "mkdir -p /out/app && tr a-z A-Z < /src/main.txt > /out/app/program && chmod 755 /out/app/program"
+COMPILE = "mkdir -p /made && tr a-z A-Z < /src/main.txt > /made/it && chmod 755 /made/it"
 BASE_ENV = ("PATH=/bin", "LANG=C.UTF-8")
 SOURCES = {"main.txt": "hello\n", "deep/er/file.txt": "x\n", "run.sh": "#!/bin/sh\n"}
 
@@ -40,7 +40,11 @@ DEPENDENCIES = DependencyLayer(
     Stage("deps", (Write("/install.sh", INSTALL), Run((*SHELL[:2], "/install.sh"), cache=("/var/cache/x",)))),
 )
 COMPILED = CompiledLayer(
-    "test", "1", LockedDependencies(), ("/out/app",), Stage("build", (Context("/src"), Run((*SHELL, COMPILE))))
+    "test",
+    "1",
+    LockedDependencies(),
+    ("/out/app/program",),
+    Stage("build", (Context("/src"), Run((*SHELL, COMPILE))), made={"/out/app/program": "/made/it"}),
 )
 OWN = """FROM scratch AS wanted
 ARG MODE=slow

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.recipe import (
     APP_UID,
-    ApplicationLayer,
     BuildSecret,
     CommandLayer,
     FileLayer,
     Recipe,
     RecipeLayer,
     Run,
+    follows_context,
 )
 from aac_tasks.contracts.spec import AgentSpec, Model
 from aac_tasks.plan.instance import is_literal, secret_reference
@@ -46,10 +46,7 @@ def complete(recipe: Recipe, spec: AgentSpec, created: int) -> Recipe:
     """
     identity = identity_of(spec)
     config = FileLayer({CONFIG_FILE: identity.config})
-    first = next(
-        (i for i, layer in enumerate(recipe.layers) if isinstance(layer, ApplicationLayer)),
-        len(recipe.layers),
-    )
+    first = next((i for i, layer in enumerate(recipe.layers) if follows_context(layer)), len(recipe.layers))
     return replace(
         recipe,
         layers=(*_with_commands(recipe.layers[:first], spec.build.commands), config, *recipe.layers[first:]),

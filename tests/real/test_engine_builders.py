@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from uuid import uuid4
 
 import pytest
 from real.dockerd import TREE, Engine, _mounts_below, _running
+from real.image_trees import configuration
 from real_registry import registry_server
 from runner_stage import Stage
 
@@ -62,6 +64,7 @@ def leftovers(engine: Engine) -> list[str]:
 
 def stage_of(folder: Path, cache: Path) -> Stage:
     folder.mkdir()
+    (cache / "aac").mkdir(exist_ok=True)
     (folder / "store").symlink_to(cache / "aac")
     return Stage(folder)
 
@@ -120,6 +123,12 @@ def test_an_own_dockerfile_is_built_tested_pushed_and_pulled(
         assert json.loads(raw.stdout)["config"]["digest"] == image.config.digest
     assert leftovers(docker_engine) == before
 
+    # What lies in the state folder is the same image, built by hand.
+    dockerfile = custom.folder / ".aac/agents/custom/Dockerfile"
+    by_hand = ("build", "--provenance=false", "-q", "-t", "by-hand", f"--build-arg=BASE={base}", f"--file={dockerfile}")
+    docker_engine.docker(*by_hand, str(custom.folder)).ok()
+    assert configuration(docker_engine, "by-hand") == configuration(docker_engine, "custom:0.1.0")
+
     custom.write({"main.py": f"{custom.read('main.py')}# {uuid4()}\n"})
     custom.agent("build").ok()
     after, _ = image_of(custom)
@@ -173,6 +182,36 @@ def test_a_build_secret_is_read_and_left_nowhere(
     assert "secret 'env:TOKEN' has no value here" in missing.output
 
 
+SSH = """import os, stat
+assert stat.S_ISSOCK(os.stat(os.environ['SSH_AUTH_SOCK']).st_mode)
+open('/made', 'w').write('1')
+"""
+
+
+def test_the_ssh_agent_is_lent_to_commands_and_caches_are_written_where_they_are_wanted(
+    project: Project, containerd_engine: Engine, tmp_path: Path, aac_cache: Path
+) -> None:
+    base = lent_python(containerd_engine, stage_of(tmp_path / "stage", aac_cache))
+    user = replace(project, env={**project.env, **containerd_engine.env, "AAC_BUILD_NETWORK": "host"})
+    run = f"RUN --mount=type=ssh {json.dumps(['python3', '-c', SSH])}"
+    text = SEES.replace("    secrets: [{name: TOKEN}]\n", "")
+    user.write({"agent.yaml": text, "Dockerfile": f"FROM {base}\nUSER 0\n{run}\n"})
+    with socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(containerd_engine.folder / "ssh"))  # short: a socket's path has at most 107 bytes
+        agent.listen()
+        env = {
+            "SSH_AUTH_SOCK": str(containerd_engine.folder / "ssh"),
+            "AAC_BUILD_CACHE_TO": f"type=local,dest={tmp_path / 'cache-out'}",
+        }
+        user.agent("build", "--builder", "docker", env=env).ok()
+        assert (tmp_path / "cache-out/index.json").is_file()
+        again = {**env, "AAC_BUILD_CACHE_FROM": f"type=local,src={tmp_path / 'cache-out'}"}
+        user.write({"more.txt": "not copied\n"})
+        user.agent("build", env=again).ok()
+    user.write({"more.txt": "again\n"})
+    assert "there is none (SSH_AUTH_SOCK is not set)" in user.agent("build").exits(1).output
+
+
 def stage_blob(store: Path, digest: Digest) -> bytes:
     path = store / "blobs/sha256" / digest.hex[:2] / digest.hex
     data = path.read_bytes()
@@ -207,11 +246,9 @@ def _buried(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        for process in (p for p in Path("/proc").iterdir() if p.name.isdigit()):
-            with contextlib.suppress(OSError):
-                words = (process / "cmdline").read_bytes()
-                if str(folder).encode() in words or str((process / "root").readlink()).startswith(str(folder)):
-                    os.kill(int(process.name), signal.SIGKILL)
+        for process in _processes():
+            if str(folder) in words_of(process) or str(root_of(process)).startswith(str(folder)):
+                os.kill(int(process.name), signal.SIGKILL)
         for mount in reversed(_mounts_below(folder)):
             subprocess.run(("umount", "--lazy", mount), check=False)
 
@@ -225,14 +262,25 @@ def kill_when_busy(engine: Engine) -> None:
 
 
 def _sleeping() -> bool:
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                if b"time.sleep(60)" in (process / "cmdline").read_bytes() and b"python3" in (process / "comm").read_bytes():
-                    return True
-            except OSError:
-                continue
-    return False
+    return any(words_of(process).startswith("python3\0-c\0import time; time.sleep(60)") for process in _processes())
+
+
+def _processes() -> list[Path]:
+    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def words_of(process: Path) -> str:
+    try:
+        return (process / "cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def root_of(process: Path) -> Path:
+    try:
+        return (process / "root").readlink()
+    except OSError:
+        return Path("/")
 
 
 def test_podman_builds_the_same_image_too(project: Project, podman: Mapping[str, str]) -> None:

@@ -34,11 +34,6 @@ class LayoutBase:
 
     def resolve(self, request: BaseRequest, platform: Platform, tools: Tools) -> LockedBase:
         """Pin the manifest's digest, and find the language's version among the image's files."""
-        if request.packages:
-            raise StepError(
-                f"build.systemPackages can't be added to {request.reference} without its package manager",
-                hint="put them into the base image, or use --builder docker",
-            )
         layout, name = _split(request.reference, tools)
         image = layout.bring(layout.select(name, platform), tools.blobs)
         if (image.platform.os, image.platform.architecture) != (platform.os, platform.architecture):

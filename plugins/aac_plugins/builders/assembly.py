@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from aac_plugins.oci.documents import About, History, write_image
 from aac_plugins.oci.layer import LAYER_FORMAT, Entry, write_layer
-from aac_plugins.oci.sources import context_entries, context_fingerprint
+from aac_plugins.oci.sources import context_entries, context_fingerprint, selected
 from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import HealthProbe, ImageConfig, Layer, StoredImage
@@ -142,7 +142,8 @@ def _installed(layer: Installed, maker: Maker, request: BuildRequest, tools: Too
     if isinstance(layer, DependencyLayer):
         what, doing, key = "dependencies", "installing dependencies", _dependency_key(layer, request)
     else:
-        what, doing, key = "compiled", "compiling", _compiled_key(layer, request)
+        what = layer.stage.name if layer.texts else "compiled"
+        doing, key = f"compiling {layer.stage.name}" if layer.texts else "compiling", _compiled_key(layer, request)
 
     def make() -> Layer:
         tools.progress(doing)
@@ -170,7 +171,7 @@ def _compiled_key(layer: CompiledLayer, request: BuildRequest) -> JsonObject:
         "layer": encode(replace(layer, stage=Stage("", ()))),  # how an engine would do it is for the maker's key
         "base": encode(request.recipe.base),
         "platform": str(request.recipe.platform),
-        "tree": context_fingerprint(request.context),
+        "tree": "" if layer.texts else context_fingerprint(request.context),
     }
 
 
@@ -200,15 +201,16 @@ def access_key(recipe: Recipe) -> Json:
 
 
 def _application(layer: ApplicationLayer, request: BuildRequest, tools: Tools) -> Layer:
+    files = selected(request.context, layer.only)
     key: JsonObject = {
         "what": "application",
         "format": [FORMAT, LAYER_FORMAT],
         "target": layer.target,
-        "tree": context_fingerprint(request.context),
+        "tree": context_fingerprint(files),
     }
 
     def make() -> Layer:
-        return _write("application", context_entries(request.context, layer.target), tools)
+        return _write("application", context_entries(files, layer.target), tools)
 
     return _remembered(key, Layer, make, tools, again=request.no_cache)
 

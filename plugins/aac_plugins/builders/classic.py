@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.image import Layer, StoredImage
+    from aac_tasks.contracts.recipe import Stage
     from aac_tasks.contracts.roles import BaseImage
     from aac_tasks.contracts.tools import Tools
 
@@ -45,13 +46,13 @@ class Classic:
         """Load it, unless it is there."""
         load_image(self.engine, image, [name], self.tools)
 
-    def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
         """Build the stage itself, and read the paths out of a container that never starts."""
         name = work.kept or _name()
         before = inspect(self.engine, name, self.tools).get("Id")
         try:
-            self._build(work, name, stage)
-            self._read(name, paths, archive)
+            self._build(work, name, stage.name)
+            self._read(name, {p: stage.made.get(p, p) for p in paths}, archive)
         finally:
             if not work.kept:
                 forget(self.engine, name, self.tools)
@@ -91,14 +92,14 @@ class Classic:
         ):
             yield from _lines(response.stream())
 
-    def _read(self, name: str, paths: Sequence[str], archive: Path) -> None:
+    def _read(self, name: str, paths: Mapping[str, str], archive: Path) -> None:
         made = self.engine.table(self.tools, "POST", "/containers/create", {"Image": name, "Cmd": ["-"]})
         container = str(made["Id"])
         try:
             with tarfile.open(archive, "w") as out:
-                for number, path in enumerate(paths):
+                for number, (path, place) in enumerate(paths.items()):
                     piece = archive.with_name(f"{archive.name}.{number}")
-                    self._save(container, path, piece)
+                    self._save(container, place, piece)
                     _append(piece, path, out)
         finally:
             with suppress(StepError):
@@ -116,13 +117,17 @@ def _name() -> str:
 
 
 def _append(piece: Path, path: str, out: tarfile.TarFile) -> None:
-    """Members are named from the last part of ``path`` on; here they get the whole path."""
-    above = path.strip("/").rpartition("/")[0]
+    """Members are named from the last part of where they were made; here that part is ``path``."""
+
+    def placed(name: str) -> str:
+        below = name.strip("/").partition("/")[2]
+        return f"{path.strip('/')}/{below}" if below else path.strip("/")
+
     with tarfile.open(piece, "r:") as tar:
         for member in tar:
-            member.name = f"{above}/{member.name}" if above else member.name
+            member.name = placed(member.name)
             if member.islnk():
-                member.linkname = f"{above}/{member.linkname}" if above else member.linkname
+                member.linkname = placed(member.linkname)
             out.addfile(member, tar.extractfile(member) if member.isreg() else None)
 
 

@@ -59,13 +59,14 @@ def arguments(work: Work) -> Iterator[str]:
         yield f"--target={work.target}"
     for name, value in work.args:
         yield f"--build-arg={name}={value}"
-    if work.ssh:
-        yield "--ssh=default"
 
 
-def secret_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ...]]:
-    """(flags, values): each secret as a file of our folder that only the user can read, gone with it."""
-    flags, values = [], []
+def access_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ...]]:
+    """(flags, values): each secret as a file of our folder that only the user can read, gone with it; the ssh agent."""
+    if work.ssh and not tools.environment("SSH_AUTH_SOCK"):
+        hint = "start one and add a key: eval $(ssh-agent) && ssh-add"
+        raise StepError(f"{work.what}: build.ssh lends your SSH agent, and there is none (SSH_AUTH_SOCK is not set)", hint=hint)
+    flags, values = ["--ssh=default"] if work.ssh else [], []
     for number, secret in enumerate(work.secrets):
         value = tools.secret(secret.reference)
         file = work.folder / f"secret-{number}"

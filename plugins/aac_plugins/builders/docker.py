@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
-from aac_plugins.builders.commandline import arguments, environment, lend_context, run_build, secret_arguments
+from aac_plugins.builders.commandline import access_arguments, arguments, environment, lend_context, run_build
 from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
@@ -23,6 +23,7 @@ from aac_tasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.image import Layer, StoredImage
+    from aac_tasks.contracts.recipe import Stage
     from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
     from aac_tasks.contracts.tools import Tools
 
@@ -55,7 +56,11 @@ class DockerBuilder:
 
 def connect(tools: Tools) -> Executor:
     """BuildKit where the docker command has it, else the classic endpoint."""
-    engine = answering(tools, OLDEST)
+    try:
+        engine = answering(tools, OLDEST)
+    except StepError as error:
+        hint = "start it, set DOCKER_HOST, or build with another: `agent lock --builder NAME`"
+        raise StepError(f"builder docker: {error.message}", hint=hint) from error
     if _has_buildx(engine, tools):
         return BuildKit(engine, tools)
     from aac_plugins.builders.classic import Classic  # lazy: few engines lack BuildKit
@@ -82,7 +87,7 @@ class BuildKit:
         """Load it, unless it is there."""
         load_image(self.engine, image, [name], self.tools)
 
-    def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
         """Build the last stage, which holds the paths, into a tar."""
         self._build(work, f"--output=type=tar,dest={archive}")
 
@@ -97,7 +102,7 @@ class BuildKit:
 
     def _build(self, work: Work, output: str) -> None:
         context = lend_context(work, self.tools)
-        flags, values = secret_arguments(work, self.tools)
+        flags, values = access_arguments(work, self.tools)
         argv = ["docker", "buildx", "build", "--progress=plain", output, *arguments(work), *flags, *self._caches(), str(context)]
         network = self.tools.environment("AAC_BUILD_NETWORK")
         argv[-1:-1] = [f"--network={network}"] if network else []

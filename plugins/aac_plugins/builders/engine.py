@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aac_plugins.oci.layer import Entry
     from aac_tasks.contracts.canonical import JsonObject
     from aac_tasks.contracts.image import Layer, StoredImage
-    from aac_tasks.contracts.recipe import DockerfileLayers
+    from aac_tasks.contracts.recipe import DockerfileLayers, Stage
     from aac_tasks.contracts.roles import BaseImage, BuildRequest
     from aac_tasks.contracts.tools import Tools
 
@@ -45,7 +45,7 @@ class Executor(Protocol):
         """Let it have a base under a name."""
         ...
 
-    def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
         """Build the stage and write ``paths`` of it as a tar; StepError with the last lines that its command said."""
         ...
 
@@ -85,7 +85,7 @@ class EngineMaker:
         if not stage.image:
             executor.lend(image, named)
         archive = folder / "stage.tar"
-        executor.run(work, stage.name, layer.paths, archive)
+        executor.run(work, stage, layer.paths, archive)
         return archived_entries(archive)
 
     def grow(self, layer: Commanded, image: BaseImage, request: BuildRequest, tools: Tools) -> BaseImage:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
-from aac_plugins.builders.commandline import IGNORE, arguments, environment, lend_context, run_build, secret_arguments
+from aac_plugins.builders.commandline import IGNORE, access_arguments, arguments, environment, lend_context, run_build
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
 from aac_plugins.oci.docker_archive import write_archive
@@ -25,6 +25,7 @@ from aac_tasks.hookspecs import hookimpl
 if TYPE_CHECKING:
     from aac_tasks.contracts.canonical import JsonObject
     from aac_tasks.contracts.image import Layer, StoredImage
+    from aac_tasks.contracts.recipe import Stage
     from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
     from aac_tasks.contracts.tools import Tools
 
@@ -103,7 +104,7 @@ class Podman:
             self.tools.progress(f"loading {name} into podman")
             self.told("load", "--quiet", f"--input={file}")
 
-    def run(self, work: Work, stage: str, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
         """Build the last stage, which holds the paths, into a tar; Podman makes images of both stages, which go away."""
         made = work.folder / "image.id"
         said = self._build(work, f"--output=type=tar,dest={archive}", f"--iidfile={made}")
@@ -127,7 +128,7 @@ class Podman:
 
     def _build(self, work: Work, *output: str) -> str:
         context = lend_context(work, self.tools)
-        flags, values = secret_arguments(work, self.tools)
+        flags, values = access_arguments(work, self.tools)
         ignore = work.folder / IGNORE
         if ignore.is_file():
             flags.append(f"--ignorefile={ignore}")

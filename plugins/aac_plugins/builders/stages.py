@@ -121,7 +121,8 @@ def stage_text(stage: Stage, named: str, recipe: Recipe, lend: Lender, dialect: 
 
 def outlet(stage: Stage, paths: Sequence[str]) -> str:
     """A last stage that holds nothing but ``paths``."""
-    return "\n".join(["FROM scratch", *(f"COPY --from={stage.name} {path(p)} {path(p)}" for p in paths)]) + "\n"
+    copies = (f"COPY --from={stage.name} {path(stage.made.get(p, p))} {path(p)}" for p in paths)
+    return "\n".join(["FROM scratch", *copies]) + "\n"
 
 
 def commands_text(named: str, commands: Sequence[Run], recipe: Recipe, dialect: Dialect) -> str:

@@ -17,8 +17,9 @@ from aac_plugins.bases.layout import LayoutBase
 from aac_plugins.oci.documents import About, History, write_image
 from aac_plugins.oci.layout import Layout
 from aac_plugins.registries.layout import LayoutRegistry
-from aac_tasks.contracts.image import HealthProbe, ImageConfig, Platform, StoredImage
+from aac_tasks.contracts.image import MEDIA_INDEX, HealthProbe, ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.lock import BaseRequest
+from aac_tasks.contracts.oci_index import index_document
 from aac_tasks.errors import StepError
 
 CONFIG = ImageConfig(
@@ -282,3 +283,15 @@ def test_a_folder_that_can_not_be_written_is_said(shop: Shop) -> None:
             REGISTRY.push(image_of(shop), "oci:dist:hello:1", shop.tools)
     finally:
         shop.root.chmod(0o700)
+
+
+def test_an_index_of_several_platforms_is_complete_and_each_platform_is_found(shop: Shop) -> None:
+    images = tuple(image_of(shop, a, Platform("linux", a)) for a in ("amd64", "arm64"))
+    index = shop.blobs.put(index_document(images), media_type=MEDIA_INDEX)
+    ref = "oci:dist:several:1"
+    assert REGISTRY.push_index(index, images, ref, shop.tools).digest == index.digest
+    assert REGISTRY.resolve(ref, shop.tools) == index.digest
+    for image in images:
+        assert REGISTRY.pull(ref, image.platform, shop.tools).manifest == image.manifest
+    Layout(shop.root / "dist", "dist").path(images[1].config.digest).unlink()
+    assert REGISTRY.resolve(ref, shop.tools) is None, "a platform's image is torn"

@@ -13,7 +13,8 @@ from real_registry import free_port, registry_server
 from registry_workbench import AMD64, Bench, bench, configure, image, log_in, put_index, skopeo
 
 from aac_plugins.registries.distribution import DistributionRegistry
-from aac_tasks.contracts.image import Digest, Platform
+from aac_tasks.contracts.image import MEDIA_INDEX, Digest, Platform
+from aac_tasks.contracts.oci_index import index_document
 from aac_tasks.errors import StepError
 from aac_tasks.testing import need
 
@@ -194,3 +195,19 @@ def test_other_notations_are_not_accepted(reference: str) -> None:
 def test_a_push_to_a_digest_is_refused(here: Bench) -> None:
     with pytest.raises(StepError, match="a push needs a tag, not a digest"):
         DistributionRegistry().push(image(here), f"localhost/x@{Digest('sha256:' + '0' * 64)}", here.tools)
+
+
+def test_an_index_of_several_platforms_is_pushed_and_each_pulls_its_own(here: Bench, server: str, tmp_path: Path) -> None:
+    need(shutil.which("skopeo"), "skopeo is not installed")
+    arm = Platform("linux", "arm64", "v8")
+    images = (image(here, "for amd64"), image(here, "for arm64", platform=arm))
+    index = here.blobs.put(index_document(images), media_type=MEDIA_INDEX)
+    pushed = DistributionRegistry().push_index(index, images, f"{server}/several:1", here.tools)
+    raw = skopeo("inspect", "--tls-verify=false", "--raw", f"docker://{server}/several:1")
+    assert pushed.digest == index.digest == f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    assert DistributionRegistry().resolve(f"{server}/several:1", here.tools) == index.digest
+    there = bench(tmp_path / "there")
+    for one in images:
+        pulled = DistributionRegistry().pull(f"{server}/several:1", one.platform, there.tools)
+        assert pulled.manifest == one.manifest
+    assert DistributionRegistry().push_index(index, images, f"{server}/several:2", here.tools).sent == 0
