@@ -22,8 +22,9 @@ LINE = re.compile(r'( *)("(?:[^"\\]|\\.)*"|[^\s:]+):? ?(.*)')
 
 @dataclass
 class Block:
-    """One entry of a yarn.lock. ``needs`` and ``optional`` map names to ranges."""
+    """One entry of a yarn.lock. ``key`` is the first of its ``name@range``; ``needs`` and ``optional`` map names to ranges."""
 
+    key: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     needs: dict[str, str] = field(default_factory=dict)
     optional: dict[str, str] = field(default_factory=dict)
@@ -39,40 +40,35 @@ def read(text: str, manifest: Manifest) -> Graph:
     blocks = _modern(text) if modern else _classic(text)
     entries: dict[str, Entry] = {}
     edges: dict[str, dict[str, str]] = {}
-    top = Block({}, {**manifest.get("dependencies", {})}, {**manifest.get("optionalDependencies", {})})
-    pending = [("", top)]
+    pending = [Block("", {}, {**manifest.get("dependencies", {})}, {**manifest.get("optionalDependencies", {})})]
     while pending:
-        key, block = pending.pop()
-        if key in edges:
+        block = pending.pop()
+        if block.key in edges:
             continue
-        entries[key] = _entry(key, block, modern=modern)
-        found = dict(_edges(key, block, blocks, manifest))
-        edges[key] = found
-        pending += [(target, blocks[target]) for target in found.values()]
+        entries[block.key] = _entry(block, modern=modern)
+        found = dict(_edges(block, blocks, manifest))
+        edges[block.key] = {name: target.key for name, target in found.items()}
+        pending += found.values()
     return Graph(entries, edges)
 
 
-def _edges(key: str, block: Block, blocks: Mapping[str, Block], manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _edges(block: Block, blocks: Mapping[str, Block], manifest: Manifest) -> Iterator[tuple[str, Block]]:
     for name, wanted in {**block.needs, **block.optional}.items():
         forced = manifest.get("resolutions", {}).get(name)
         keys = (f"{name}@{wanted}", f"{name}@npm:{wanted}", f"{name}@{forced}", f"{name}@npm:{forced}")
         target = next((k for k in keys if k in blocks), None)
         if target is not None:
-            yield name, target
+            yield name, blocks[target]
         elif name in block.needs:
-            raise StepError(f"yarn.lock does not say what {name}@{wanted} is, which {split(key)[0] or MANIFEST} needs", hint=HINT)
+            raise StepError(f"yarn.lock does not say what {name}@{wanted} is, which {block.key or MANIFEST} needs", hint=HINT)
 
 
-def _entry(key: str, block: Block, *, modern: bool) -> Entry:
+def _entry(block: Block, *, modern: bool) -> Entry:
     needs, optional = block.needs, block.optional
-    if not key:
+    if not block.key:
         return {"dependencies": needs, "optionalDependencies": optional}
-    version = block.fields.get("version", "")
-    folder, wanted = split(key.removeprefix('"'))
-    name = _real_name(folder, wanted, block.fields.get("resolution", ""))
-    entry: Entry = {"version": version, "dependencies": needs, "optionalDependencies": optional}
-    if name != folder:
-        entry["name"] = name
+    name, version = _real_name(*split(block.key), block.fields.get("resolution", "")), block.fields.get("version", "")
+    entry: Entry = {"name": name, "version": version, "dependencies": needs, "optionalDependencies": optional}
     if modern:
         _check_source(name, block.fields)
         entry["resolved"] = _archive(block.fields.get("resolution", "")) or tarball_url(name, version)
@@ -135,9 +131,9 @@ def _classic(text: str) -> dict[str, Block]:
         if not line.strip() or line.startswith("#"):
             continue
         if not line.startswith(" "):
-            block = Block()
-            for key in line.rstrip(":").split(", "):
-                blocks[key.strip('"')] = block
+            keys = [key.strip('"') for key in line.rstrip(":").split(", ")]
+            block = Block(keys[0])
+            blocks.update(dict.fromkeys(keys, block))
             continue
         found = LINE.fullmatch(line)
         if found is None:
@@ -170,7 +166,6 @@ def _modern(text: str) -> dict[str, Block]:
         meta = about.get("dependenciesMeta", {})
         optional = {n: needs.pop(n) for n in list(needs) if meta.get(n, {}).get("optional") == "true"}
         fields = {n: v for n, v in about.items() if isinstance(v, str)}
-        block = Block(fields, needs, optional)
-        for key in keys.split(", "):
-            blocks[key] = block
+        names = keys.split(", ")
+        blocks.update(dict.fromkeys(names, Block(names[0], fields, needs, optional)))
     return blocks
