@@ -87,7 +87,11 @@ class _Place:
 
 
 def place(graph: Graph) -> Tree:
-    """Give each package the highest folder in which everybody still finds the version that the graph gives them."""
+    """Give each package the highest folder in which everybody still finds the version that the graph gives them.
+
+    Raises:
+        StepError: versions need each other in a circle that folders can't have (a1 → b1 → a2 → b2 → a1).
+    """
     root = _Place("", "", None)
     pending = [root]
     tree: Tree = {"": graph.entries.get("", {})}
@@ -98,6 +102,10 @@ def place(graph: Graph) -> Tree:
             found = here.sees(name)
             if found is None or found.key != key:
                 holder = _holder(here, name, key, graph)
+                if sum(above.key == key for above in holder.above()) > 1:
+                    version = graph.entries[key].get("version", "")
+                    hint = "have one version of it, with overrides or resolutions in package.json"
+                    raise StepError(f"{name} {version} needs itself through another version of itself", hint=hint)
                 found = _Place(key, posixpath.join(holder.path, "node_modules", name), holder)
                 holder.children[name] = found
                 tree[found.path] = graph.entries[key]

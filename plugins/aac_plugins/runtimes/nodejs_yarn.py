@@ -17,7 +17,7 @@ from aac_plugins.runtimes.nodejs_tree import Entry, Graph
 from aac_tasks.errors import StepError
 
 HINT = "write yarn.lock anew with `yarn install`"
-LINE = re.compile(r'( *)("(?:[^"\\]|\\.)*"|[^\s:]+):? ?(.*)')
+LINE = re.compile(r'( {2}| {4})("[^"]+"|[\w.@/~-]+):?( .*)?')
 
 
 @dataclass
@@ -138,7 +138,7 @@ def _classic(text: str) -> dict[str, Block]:
         found = LINE.fullmatch(line)
         if found is None:
             raise StepError(f"yarn.lock: {line.strip()!r} is no line that Yarn writes", hint=HINT)
-        name, value = found[2].strip('"'), found[3].strip().strip('"')
+        name, value = found[2].strip('"'), (found[3] or "").strip().strip('"')
         if len(found[1]) == 2:
             into = {"dependencies": block.needs, "optionalDependencies": block.optional}.get(name, {})
             block.fields[name] = value
