@@ -82,7 +82,7 @@ def _trouble(text: str, name: str, wanted: str) -> str:
     pinned = re.fullmatch(r"([^\s=<>~!@]+)\s*(?:==|~=)\s*([\d.]+)", text)
     if pinned:
         return f"{text!r} is not npm's notation; did you mean '{pinned[1]}@{pinned[2]}'?"
-    if LOCAL.match(text) or GIT.match(text) or text.startswith(("http:", "https:")):
+    if LOCAL.match(text) or text.startswith(("http:", "https:")) or ("@" not in text and GIT.match(text)):
         return f"{text!r} has no name; expected NAME@RANGE of a registry's package, or NAME@URL of a tarball"
     if not NAME.fullmatch(name):
         return f"{text!r} is not a package; expected NAME@RANGE as in express@4.18.2 or @scope/name@^1"
