@@ -148,8 +148,8 @@ def parsed(text: str | None) -> tuple[Mapping[str, object], str]:
         return {}, ""
     try:
         found: object = json.loads(text.lstrip("\ufeff"))
-    except ValueError as error:
-        return {}, f"is not JSON: {error}; mend the file"
+    except json.JSONDecodeError as error:  # what exactly is said differs between versions of Python
+        return {}, f"is not JSON: line {error.lineno} can't be read; mend the file"
     return (found, "") if isinstance(found, dict) else ({}, "is not a JSON object; write it as `npm init` does")
 
 

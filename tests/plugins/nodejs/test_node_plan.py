@@ -181,7 +181,7 @@ def test_what_can_not_be_locked_is_a_problem(own: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ({"package.json": "{"}, "package.json: is not JSON: Expecting property name"),
+        ({"package.json": "{"}, "package.json: is not JSON: line 1 can't be read"),
         ({"package.json": "[]"}, "package.json: is not a JSON object"),
         ({"package.json": '{"dependencies": []  , "optionalDependencies": ["x"]}'}, "optionalDependencies is not an object"),
         ({"package.json": '{"dependencies": {"a": 1}}'}, "'a': 1 is not a name with a range"),
