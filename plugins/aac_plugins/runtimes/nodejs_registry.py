@@ -111,13 +111,12 @@ def described(name: str, version: str, known: Settings, tools: Tools) -> JsonObj
     package = known.registry(name) + quote(name, safe="@")
     for url in (f"{package}/{quote(version)}", package):  # not every registry answers the first
         with _asked(url, known, tools) as answer:
-            if answer.status == 200:
-                found = json.loads(answer.read())
-                about: JsonObject = found if "dist" in found else found.get("versions", {}).get(version, {})
-                if about:
-                    return about
-            elif answer.status in (401, 403):
+            if answer.status in (401, 403):
                 raise _refused(url, answer.status)
+            found = json.loads(answer.read()) if answer.status == 200 else {}
+        about: JsonObject = found if "dist" in found else found.get("versions", {}).get(version, {})
+        if about:
+            return about
     raise StepError(f"the registry {known.registry(name)} has no {name} {version}", hint=HINT)
 
 

@@ -72,7 +72,7 @@ class _Place:
     def __init__(self, key: str, path: str, parent: _Place | None) -> None:
         self.key, self.path, self.parent = key, path, parent
         self.children: dict[str, _Place] = {}
-        self.passed: set[str] = set()  # what was looked for from below and found above: must not be put here any more
+        self.passed: set[str] = set()  # what was looked for from here or below and found above: must not be put here any more
 
     def above(self) -> Iterator[_Place]:
         """This place and those that Node.js looks in after it."""
@@ -85,6 +85,13 @@ class _Place:
         """What ``require(name)`` finds from here."""
         return next((place.children[name] for place in self.above() if name in place.children), None)
 
+    def let_pass(self, name: str, found: _Place) -> None:
+        """Remember that ``name`` leads from here to ``found``."""
+        for here in self.above():
+            if here is found.parent:
+                return
+            here.passed.add(name)
+
 
 def place(graph: Graph) -> Tree:
     """Give each package the highest folder in which everybody still finds the version that the graph gives them.
@@ -92,29 +99,30 @@ def place(graph: Graph) -> Tree:
     Raises:
         StepError: versions need each other in a circle that folders can't have (a1 → b1 → a2 → b2 → a1).
     """
-    root = _Place("", "", None)
-    pending = [root]
+    pending = [_Place("", "", None)]
     tree: Tree = {"": graph.entries.get("", {})}
     for here in pending:
         edges = graph.edges.get(here.key, {})
         for name in sorted(edges, key=lambda n: (bool(graph.peers.get(edges[n])), n)):  # first those that others look for
-            key = edges[name]
             found = here.sees(name)
-            if found is None or found.key != key:
-                holder = _holder(here, name, key, graph)
-                if sum(above.key == key for above in holder.above()) > 1:
-                    version = graph.entries[key].get("version", "")
-                    hint = "have one version of it, with overrides or resolutions in package.json"
-                    raise StepError(f"{name} {version} needs itself through another version of itself", hint=hint)
-                found = _Place(key, posixpath.join(holder.path, "node_modules", name), holder)
-                holder.children[name] = found
-                tree[found.path] = graph.entries[key]
+            if found is None or found.key != edges[name]:
+                found = _put(here, name, edges[name], graph)
+                tree[found.path] = graph.entries[found.key]
                 pending.append(found)
-            for passed in here.above():
-                if passed is found.parent:
-                    break
-                passed.passed.add(name)
+            here.let_pass(name, found)
     return tree
+
+
+def _put(here: _Place, name: str, key: str, graph: Graph) -> _Place:
+    """A new place for what ``here`` looks for under ``name``."""
+    holder = _holder(here, name, key, graph)
+    if sum(above.key == key for above in holder.above()) > 1:
+        version = graph.entries[key].get("version", "")
+        hint = "have one version of it, with overrides or resolutions in package.json"
+        raise StepError(f"{name} {version} needs itself through another version of itself", hint=hint)
+    found = _Place(key, posixpath.join(holder.path, "node_modules", name), holder)
+    holder.children[name] = found
+    return found
 
 
 def _holder(here: _Place, name: str, key: str, graph: Graph) -> _Place:
@@ -136,36 +144,35 @@ def needed(tree: Tree, target: Target) -> tuple[dict[str, Entry], frozenset[str]
     Raises:
         StepError: the tree lacks a package that is needed, or one is not made for the platform.
     """
-    required: dict[str, Entry] = {}
-    for path in _reached(tree, target, optional=False):
-        required[path] = tree[path]
-    every = {path: tree[path] for path in _reached(tree, target, optional=True)}
-    return dict(sorted(every.items())), frozenset(every.keys() - required.keys())
+    required = _reached(tree, target, optional=False)
+    every = _reached(tree, target, optional=True)
+    return {path: tree[path] for path in sorted(every)}, frozenset(every - required)
 
 
-def _reached(tree: Tree, target: Target, *, optional: bool) -> Iterator[str]:
+def _reached(tree: Tree, target: Target, *, optional: bool) -> set[str]:
     seen: set[str] = set()
     pending = [""]
     while pending:
         here = pending.pop()
         for name, kind in _wants(tree[here], with_optional=optional):
             path = find(tree, here, name)
-            if path is None or path in seen:
-                if path is None and kind == "dependencies" and not optional:
-                    raise StepError(
-                        f"the lock file lacks {name}, which {folder_name(here) or 'the agent'} needs", hint="write it anew"
-                    )
-                continue
-            misfit = target.misfit(tree[path])
-            if misfit and kind == "dependencies" and not optional:
-                raise StepError(
-                    f"{name} {tree[path].get('version', '')} is made for {misfit}, the image is linux {target.cpu} {target.libc}",
-                    hint=f"take another package or version, or make {name} an optional dependency",
-                )
-            if not misfit:
+            misfit = target.misfit(tree[path]) if path else ""
+            if kind == "dependencies" and not optional and (path is None or misfit):
+                raise _lacking(tree, here, path, name, target)
+            if path is not None and path not in seen and not misfit:
                 seen.add(path)
                 pending.append(path)
-    yield from seen
+    return seen
+
+
+def _lacking(tree: Tree, here: str, path: str | None, name: str, target: Target) -> StepError:
+    if path is None:
+        return StepError(f"the lock file lacks {name}, which {folder_name(here) or 'the agent'} needs", hint="write it anew")
+    made_for = target.misfit(tree[path])
+    return StepError(
+        f"{name} {tree[path].get('version', '')} is made for {made_for}, the image is linux {target.cpu} {target.libc}",
+        hint=f"take another package or version, or make {name} an optional dependency",
+    )
 
 
 def _wants(entry: Entry, *, with_optional: bool) -> Iterator[tuple[str, str]]:

@@ -9,15 +9,14 @@ import io
 import json
 import shutil
 import tarfile
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from http_servers import Answer, Seen, http_server
 from plugins.python.python_workbench import make_tools, tree_of
 
 from aac_tasks.contracts.image import Platform
@@ -93,32 +92,15 @@ class Registry:
 def serving(registry: Registry) -> Iterator[Registry]:
     """The registry, answering on loopback as long as the block lasts."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            path = unquote(self.path).lstrip("/")
-            registry.asked.append(path)
-            said = self.headers.get("Authorization", "")
-            registry.authorizations.add(said)
-            allowed = not registry.token or said == f"Bearer {registry.token}"
-            status, body = registry.answer(path) if allowed else (401, b"{}")
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def behave(request: Seen) -> Answer:
+        path, said = unquote(request.path).lstrip("/"), request.headers.get("authorization", "")
+        registry.asked.append(path)
+        registry.authorizations.add(said)
+        return Answer(*registry.answer(path)) if not registry.token or said == f"Bearer {registry.token}" else Answer(401, b"{}")
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    registry.url = f"http://127.0.0.1:{server.server_address[1]}/"
-    try:
+    with http_server(behave) as server:
+        registry.url = f"{server.url}/"
         yield registry
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def npm_tools(folder: Path, registry: str, *, offline: bool = False, **environment: str) -> StepTools:
