@@ -19,11 +19,15 @@ COMMAND = (
 )  # fmt: skip
 
 PASSED_ON = (
-    "HOME", "PATH", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
+    "HOME", "PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
     "no_proxy", "NPM_CONFIG_REGISTRY", "npm_config_registry", "NPM_CONFIG_USERCONFIG", "npm_config_userconfig",
     "NPM_CONFIG_CAFILE", "npm_config_cafile", "NPM_CONFIG_FETCH_RETRIES", "npm_config_fetch_retries", "NPM_CONFIG_BEFORE",
     "npm_config_before", "NPM_TOKEN", "NODE_AUTH_TOKEN",
 )  # fmt: skip
+
+
+AUTHORITIES = ("NODE_EXTRA_CA_CERTS", "AAC_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Files of more certificate authorities, as other steps read them; the first that is set."""
 
 
 def resolve(manifest: Mapping[str, object], before: Tree | str | None, npmrc: str, tools: Tools) -> Tree:
@@ -58,6 +62,9 @@ def _put(path: Path, value: object) -> None:
 def _run(folder: Path, npmrc: str, tools: Tools) -> None:
     names = (*PASSED_ON, *re.findall(r"\$\{(\w+)\}", npmrc))
     env = {name: value for name in names if (value := tools.environment(name)) is not None}
+    more = next((value for name in AUTHORITIES if (value := tools.environment(name))), "")
+    if more:
+        env["NODE_EXTRA_CA_CERTS"] = more  # Node.js reads this name only
     cache = f"--cache={tools.cache / 'npm'}"
     done = tools.run(
         Process(("npm", *COMMAND, cache, *(["--offline"] if tools.offline else [])), cwd=folder, env=env, timeout=300.0)
