@@ -54,13 +54,17 @@ def read(text: str, manifest: Manifest) -> Graph:
 
 def _edges(block: Block, blocks: Mapping[str, Block], manifest: Manifest) -> Iterator[tuple[str, Block]]:
     for name, wanted in {**block.needs, **block.optional}.items():
-        forced = manifest.get("resolutions", {}).get(name)
-        keys = (f"{name}@{wanted}", f"{name}@npm:{wanted}", f"{name}@{forced}", f"{name}@npm:{forced}")
-        target = next((k for k in keys if k in blocks), None)
+        target = blocks.get(f"{name}@{wanted}") or blocks.get(f"{name}@npm:{wanted}") or _forced(name, blocks, manifest)
         if target is not None:
-            yield name, blocks[target]
+            yield name, target
         elif name in block.needs:
             raise StepError(f"yarn.lock does not say what {name}@{wanted} is, which {block.key or MANIFEST} needs", hint=HINT)
+
+
+def _forced(name: str, blocks: Mapping[str, Block], manifest: Manifest) -> Block | None:
+    """The one version that there is of a package whose range is in no entry, because ``resolutions`` took its place."""
+    found = {block.key: block for key, block in blocks.items() if split(key)[0] == name}
+    return next(iter(found.values())) if manifest.get("resolutions") and len(found) == 1 else None
 
 
 def _entry(block: Block, *, modern: bool) -> Entry:

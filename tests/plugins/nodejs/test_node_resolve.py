@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from node_workbench import DEBIAN_BASE, Registry, npm_tools
+from node_workbench import DEBIAN_BASE, Registry, node, npm_tools
 
+from aac_plugins.runtimes.nodejs_install import install
 from aac_plugins.runtimes.nodejs_manifest import read
 from aac_plugins.runtimes.nodejs_resolve import resolve
+from aac_plugins.runtimes.nodejs_tree import folder_name
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies
 from aac_tasks.contracts.tools import Tools
@@ -191,6 +194,51 @@ def test_addresses_of_the_public_registry_are_fetched_from_the_one_that_is_set(r
     locked = lock(tools, package=WANTS_GREETER, npm=npm)
     assert locked.files[0].url == "https://registry.npmjs.org/greeter/-/greeter-1.0.0.tgz"
     assert registry.asked == ["greeter/-/greeter-1.0.0.tgz"]
+
+
+def test_a_lock_file_without_addresses_is_answered_by_the_registry_that_is_set(registry: Registry, tools: Tools) -> None:
+    """As npm writes it under ``omit-lockfile-registry-resolved``; what has no hash either is asked for."""
+    entries = {
+        "node_modules/@team/greeter": {"version": "1.0.0", "integrity": registry.publish("@team/greeter")},
+        "node_modules/words": {"version": "1.0.0"},
+    }
+    registry.publish("words")
+    wants = {"@team/greeter": "1", "words": "1"}
+    npm = json.dumps({"lockfileVersion": 3, "packages": {"": {"dependencies": wants}, **entries}})
+    locked = lock(tools, package={"dependencies": wants}, npm=npm)
+    assert [file.url for file in locked.files] == [
+        "https://registry.npmjs.org/@team/greeter/-/greeter-1.0.0.tgz",
+        f"{registry.url}words/-/words-1.0.0.tgz",
+    ]
+    assert "@team/greeter" not in registry.asked
+
+
+LOCKS = Path(__file__).parent / "locks"
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("package-lock.json", "npm.json"),
+        ("yarn.lock", "yarn1.lock"),
+        ("yarn.lock", "yarn4.lock"),
+        ("pnpm-lock.yaml", "pnpm8.yaml"),
+        ("pnpm-lock.yaml", "pnpm9.yaml"),
+    ],
+)
+def test_a_real_lock_of_each_manager_gives_packages_that_work_together(name: str, file: str, tmp_path: Path) -> None:
+    """From the public registry, required by a real Node.js."""
+    texts: dict[str, str | None] = {"package.json": (LOCKS / "package.json").read_text(), name: (LOCKS / file).read_text()}
+    request, problems = read((), texts)
+    assert problems == ()
+    tools = npm_tools(tmp_path / "user", "")
+    locked = resolve(request, DEBIAN_BASE, tools)
+    assert len({(folder_name(f.name), f.version, f.sha256) for f in locked.files}) == 75
+    install(locked, tmp_path / "root", tools)
+    script = "console.log(require('express/package').version, require('myms')(1000), typeof require('@hapi/boom').notFound)"
+    said = subprocess.run([node(), "-e", script], cwd=tmp_path / "root/app", capture_output=True, text=True, check=True).stdout
+    assert said == "4.18.2 1s function\n"
 
 
 # -- what goes wrong ------------------------------------------------------------------------------------------------

@@ -203,6 +203,12 @@ def test_a_yarn_lock_that_does_not_answer_is_refused(edit: tuple[str, str], mess
         nodejs_yarn.read(text.replace(*edit), MANIFEST)
 
 
+def test_what_resolutions_of_yarn_put_in_place_of_a_range_is_found() -> None:
+    text = (LOCKS / "yarn1.lock").read_text().replace("accepts@~1.3.8:", "accepts@1.3.8:")
+    tree = place(nodejs_yarn.read(text, {**MANIFEST, "resolutions": {"**/accepts": "1.3.8"}}))
+    assert tree["node_modules/accepts"]["version"] == "1.3.8"
+
+
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
