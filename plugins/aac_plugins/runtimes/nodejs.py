@@ -26,7 +26,13 @@ from aac_tasks.hookspecs import hookimpl
 
 NODE = Language("nodejs", "Node.js", "node", "22-slim", "node")
 TYPESCRIPT = (".ts", ".mts", ".cts")
-STARTER = Starter("node", "node(js)?", (".js", ".mjs", ".cjs", *TYPESCRIPT), ("-e", "--eval", "-p", "--print", "-"))
+STARTER = Starter(
+    "node",
+    "node(js)?",
+    suffixes=(".js", ".mjs", ".cjs", *TYPESCRIPT),
+    inline=("-e", "--eval", "-p", "--print", "-", "--test"),
+    valued=("-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions"),
+)
 SCRIPTS = (
     "index.js", "index.mjs", "index.ts", "server.js", "app.js", "main.js", "src/index.js", "src/server.js", "dist/index.js",
 )  # fmt: skip

@@ -17,6 +17,8 @@ from aac_tasks.errors import StepError
 
 HINT = "write pnpm-lock.yaml anew with `pnpm install`, of pnpm 8 or later"
 
+KINDS = ("dependencies", "optionalDependencies")
+
 Table: TypeAlias = "dict[str, dict[str, object]]"
 """As in the file: names → fields."""
 
@@ -32,8 +34,7 @@ def read(text: str, manifest: Manifest) -> Graph:
     importers = cast("Table", lock.get("importers") or {".": lock})
     top = importers.get(".", {})
     _check(top, manifest)
-    wanted = {name: f"{_at(top, kind, name)['version']}" for kind in ("dependencies", "optionalDependencies")
-              for name in cast("Table", top.get(kind) or {})}  # fmt: skip
+    wanted = {name: str(_at(top, kind, name)["version"]) for kind in KINDS for name in manifest.get(kind, {})}
     root: Entry = {"dependencies": {**manifest.get("dependencies", {})}}
     root["optionalDependencies"] = {**manifest.get("optionalDependencies", {})}
     entries: dict[str, Entry] = {"": root}
@@ -76,7 +77,7 @@ def _tables(lock: Mapping[str, object]) -> tuple[Table, Table]:
 
 
 def _check(top: Mapping[str, object], manifest: Manifest) -> None:
-    for kind in ("dependencies", "optionalDependencies"):
+    for kind in KINDS:
         known = cast("Table", top.get(kind) or {})
         for name, wanted in manifest.get(kind, {}).items():
             said = known.get(name, {}).get("specifier")
@@ -100,7 +101,7 @@ def _key(name: str, version: str) -> str:
 
 
 def _edges(snapshot: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for kind in ("dependencies", "optionalDependencies"):
+    for kind in KINDS:
         for name, version in cast("dict[str, str]", snapshot.get(kind) or {}).items():
             yield name, _key(name, version)
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
 from aac_plugins.runtimes import nodejs_npm, nodejs_pnpm, nodejs_yarn
-from aac_plugins.runtimes.nodejs_manifest import MANIFEST, NPM_LOCKS, NPMRC, Manifest, split, wanted_trouble
+from aac_plugins.runtimes.nodejs_manifest import MANIFEST, NPM_LOCKS, NPMRC, WANTED, Manifest, split, wanted_trouble
 from aac_plugins.runtimes.nodejs_registry import Settings, described, fetched, settings, tarball_url
 from aac_plugins.runtimes.nodejs_tree import Entry, Graph, Target, Tree, folder_name, needed, place
 from aac_tasks.contracts.image import Digest
@@ -89,7 +89,8 @@ def _of_npm(name: str, text: str, manifest: Manifest) -> Tree | str:
             if said.get(package) != wanted:
                 hint = "bring them together with `npm install --package-lock-only`"
                 raise StepError(f"{name} has {package} {said.get(package, 'not at all')}, {MANIFEST} {wanted}", hint=hint)
-    return tree
+    root = cast("Entry", {kind: manifest.get(kind, {}) for kind in WANTED})
+    return {**tree, "": root}  # what is for development, or was taken out of package.json, is not reached from here
 
 
 def _with_platforms(graph: Graph, known: Settings, tools: Tools) -> Graph:

@@ -112,11 +112,12 @@ def test_what_can_not_start_is_a_problem(fields: dict[str, object], message: str
         {"entrypoint": ("index.ts",), "build": Build(base_image="oci:base")},
         {"entrypoint": ("npm", "start"), "version": "22"},
         {"entrypoint": ("node", "-e", "1")},
+        {"entrypoint": ("node", "-r", "dotenv/config", "--import", "./trace.mjs", "--enable-source-maps", "server.js")},
         {"entrypoint": ("node", "/opt/other.js")},
     ],
 )
 def test_what_may_start_is_none(fields: dict[str, object]) -> None:
-    assert plan("index.ts", **fields).problems == ()
+    assert plan("index.ts", "server.js", **fields).problems == ()
 
 
 def test_only_production_fields_of_package_json_are_asked_about() -> None:

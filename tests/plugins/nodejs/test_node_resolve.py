@@ -89,6 +89,13 @@ def test_a_lock_file_that_is_complete_needs_neither_npm_nor_a_question(registry:
     assert len(registry.asked) == 1, "what was verified is not fetched again"
 
 
+def test_what_was_taken_out_of_package_json_is_not_installed(registry: Registry, tools: Tools) -> None:
+    npm = json.loads(locked_by_npm(registry, integrity=registry.publish("greeter")))
+    npm["packages"][""]["dependencies"]["words"] = "1"
+    npm["packages"]["node_modules/words"] = {"version": "1.0.0", "resolved": f"{registry.url}gone.tgz"}
+    assert places(lock(tools, package=WANTS_GREETER, npm=json.dumps(npm))) == {"greeter": "1.0.0"}
+
+
 def test_versions_of_an_old_lock_file_are_kept(registry: Registry, tools: Tools) -> None:
     integrity = registry.publish("greeter", "1.0.0")
     registry.publish("greeter", "1.9.0")
