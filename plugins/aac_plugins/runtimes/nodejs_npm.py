@@ -70,8 +70,7 @@ def _run(folder: Path, npmrc: str, tools: Tools) -> None:
         Process(("npm", *COMMAND, cache, *(["--offline"] if tools.offline else [])), cwd=folder, env=env, timeout=300.0)
     )
     if done.exit_code != 0:
-        said = "\n".join(line for line in done.stderr.splitlines() if "complete log of this run" not in line)
-        raise refused(re.sub(r"://[^/@\s]+@", "://***@", said).strip())
+        raise refused(re.sub(r"://[^/@\s]+@", "://***@", done.stderr))
 
 
 CREDENTIALS = ("the npm registry wants credentials", "put //HOST/:_authToken=${NPM_TOKEN} into an .npmrc and set NPM_TOKEN")
@@ -90,12 +89,16 @@ TOLD = {
 """npm's codes (https://docs.npmjs.com/common-errors) → what is wrong, and what to do."""
 
 
+NOISE = re.compile(r"npm (ERR!|error)(\s+at .*|.*/_logs/.*|.*complete log of this run.*|( 404)?\s*)")
+"""Empty lines, places in npm's own code, and the name of a file that nobody needs."""
+
+
 def refused(said: str) -> StepError:
     """The error behind what an npm that failed said; ``said`` holds no credentials."""
-    tail = "\n".join(line for line in said.splitlines() if not re.match(r"npm (ERR!|error)( +at .*| *)$", line))
+    tail = "\n".join(line for line in said.splitlines() if line.strip() and not NOISE.fullmatch(line))
     code = _first(r"^npm (?:ERR!|error) code (\S+)", said)
     if code == "E404":
-        name = _first(r"resource '(\S+?)@[^'@]*'", said) or _first(r"GET \S+/(\S+)$", said)
+        name = _first(r"'(\S+?)@[^'@]*' (?:is not in|could not be found)", said)
         hint = "check its spelling in spec.dependencies or package.json; another registry goes into NPM_CONFIG_REGISTRY"
         return StepError(f"the registry has no npm package {name!r}", tail=tail, hint=hint)
     if code == "ETARGET":
