@@ -69,7 +69,8 @@ class LockedDependencies:
     """The resolved set for one platform and runtime version; installing it twice gives the same files.
 
     ``files`` are fetched by us. ``texts`` are the language's own lock files (``go.sum``, ``Cargo.lock`` …) as resolved, by
-    name, where its tool fetches. ``tools`` names the host's tools that compile, and their versions (``go`` → ``1.26.8``).
+    name, where its tool fetches, or settings that fetching needs (``.npmrc``). ``tools`` names the host's tools that compile,
+    and their versions (``go`` → ``1.26.8``).
     """
 
     files: tuple[LockedFile, ...] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from faults import machines, registries
 from faults.place import Place, Words, World
 from plugins.debian.conftest import Served, serving
 from plugins.debian.debian_archive import TinyArchive, keyring
+from plugins.nodejs.node_workbench import Registry
+from plugins.nodejs.node_workbench import serving as serving_npm
 from plugins.python.python_workbench import index_of, make_wheel
 from runner_stage import MACHINE, WEB, busybox
 
@@ -23,6 +26,7 @@ from aac_plugins.oci.layer import Entry, write_layer
 from aac_plugins.oci.layout import Layout
 from aac_tasks.contracts.image import Digest, Layer, Platform
 from aac_tasks.state.blobs import Blobs
+from aac_tasks.testing import need
 
 PLUGIN = """
 from aac_plugins.runtimes.python import PythonRuntime
@@ -118,6 +122,15 @@ def package_index(place: Place) -> Iterator[Words]:
 
 
 @contextlib.contextmanager
+def npm_registry(place: Place) -> Iterator[Words]:
+    """An npm registry that knows ``greeter`` 1.0.0; the host's npm is asked to resolve."""
+    need(shutil.which("npm") is not None, "npm is not installed")
+    with serving_npm(Registry()) as registry:
+        registry.publish("greeter")
+        yield {"NPM": registry.url}
+
+
+@contextlib.contextmanager
 def debian_archive(place: Place, spoil: Callable[[TinyArchive], None] = lambda _: None) -> Iterator[Words]:
     """A signed archive of a few tiny packages with Python 3.13, and its key."""
     top = place.beside / f"mirror-{len(list(place.beside.iterdir()))}"
@@ -171,6 +184,7 @@ WORLDS: Mapping[str, World] = {
     "registry of fixed tags": registries.registry_of_fixed_tags,
     "registry whose login has ended": registries.ended_login,
     "package index": package_index,
+    "npm registry": npm_registry,
     "plugin with a bug": crashing_plugin,
     "archive": debian_archive,
     "archive without a signature": spoilt_archive(lambda tiny: tiny.publish(key=None)),

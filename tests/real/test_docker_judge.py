@@ -89,6 +89,29 @@ BARE = {
 }
 
 
+NODE = {
+    "agent.yaml": """
+        apiVersion: agent.dev/v1
+        kind: Agent
+        metadata: {name: scripts, version: 0.1.0}
+        spec:
+          runtime: nodejs
+          model: {provider: openai, name: gpt-4o-mini}
+          dependencies: [express@4.18.2, debug@4.3.4, "@hapi/boom@10.0.1", mkdirp@3.0.1, esbuild@0.21.5]
+          ports: [{container: 8080}]
+          healthCheck: {path: /}
+    """,
+    "index.js": "require('express')().listen(8080)\n",
+    "package.json": '{"name": "scripts"}\n',
+}
+REQUIRES = """
+const bin = require("fs").readlinkSync("/app/node_modules/.bin/mkdirp");
+const built = require("esbuild").transformSync("let x: number = 1", {loader: "ts"}).code.trim();
+import("@hapi/boom").then((m) => console.log(require("express/package").version, typeof m.default.notFound, bin, built));
+"""
+"""Both ways to import, one package in two versions, a program's link, a native program out of an optional package."""
+
+
 @dataclass(frozen=True)
 class Built:
     """An agent that `agent build` has built: where, and its image in the user's store."""
@@ -208,6 +231,19 @@ def test_hard_names_values_modes_and_wheels_are_the_same_in_both_images(
         "app/wide.txt": ("0o666", "0o644"),
     }
     assert set(kept) == set(modes)
+
+
+def test_an_agent_in_javascript_is_the_same_in_both_images(
+    docker_engine: Engine, project: Project, stage: Stage, tmp_path: Path
+) -> None:
+    """More tarballs than one stage may have, unpacked by our Python here and by the base's Node.js there."""
+    built = build(project, NODE, stage)
+    built.lend_base(docker_engine)
+    built.build_with(docker_engine, "scripts", built.context(tmp_path))
+    theirs = assert_equal(built, docker_engine, "scripts", tmp_path)
+    assert "app/node_modules/express/node_modules/debug/package.json" in theirs
+    run = ("run", "--rm", "--network=none", "--entrypoint=node", "scripts", "-e", REQUIRES)
+    assert docker_engine.docker(*run).ok().stdout == "4.18.2 function ../mkdirp/dist/cjs/src/bin.js let x = 1;\n"
 
 
 def test_an_agent_without_files_or_dependencies_is_the_same_in_both_images(

@@ -116,6 +116,7 @@ def test_entrypoint_command_and_args_mean_what_they_mean_in_compose(
         (("python3", "/app/main.py"), False),
         (("python3", "/opt/tool.py"), False),
         (("python3.12", "-m", "pkg"), False),
+        (("python3", "-X", "dev", "-W", "error", "main.py"), False),
         (("uvicorn", "main:app"), False),
     ],
 )
