@@ -1,7 +1,7 @@
 """Unpack npm tarballs into node_modules: same tarballs in, same bytes out, on any host.
 
 ``nodejs_tarballs.js`` does the same inside a Dockerfile's build stage, with the base's Node.js; a test holds the two together
-(docs/adr/0009). What npm does is kept: the first folder of a tarball's names is dropped, links in it are not made, and
+(docs/adr/0011). What npm does is kept: the first folder of a tarball's names is dropped, links in it are not made, and
 programs (``bin`` of package.json) are executable and linked from ``.bin`` (https://docs.npmjs.com/cli/configuring-npm/folders).
 """
 
