@@ -60,12 +60,15 @@ Instruction = Add | Write | Run | Context
 class Stage:
     """A build stage: starts from ``base``, else from ``image`` (a name), else from the recipe's base; does its instructions
     in order.
+
+    ``made`` says where a layer's path is in the stage (image → stage) when it is not the same: a tool may choose its place.
     """
 
     name: str
     instructions: tuple[Instruction, ...]
     image: str = ""
     base: LockedBase | None = None
+    made: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ class DependencyLayer:
 
 @dataclass(frozen=True)
 class CompiledLayer:
-    """What the runtime compiles out of the build context, as one layer owned by root.
+    """What the runtime compiles out of the build context, as one layer owned by root; or, where there are ``texts`` (path →
+    text), out of those alone: a program of ours that an edit of the context does not touch.
 
     The embedded builder asks the runtime named ``runtime`` to compile into an empty folder that becomes the image's root
     for this layer; a builder with an engine runs ``stage`` and takes each of ``paths`` out of it. ``settings`` are the
@@ -100,14 +104,19 @@ class CompiledLayer:
     paths: tuple[str, ...]
     stage: Stage
     settings: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ApplicationLayer:
-    """The build context's files (after the ignore rules) under ``target``, owned by root, readable by all."""
+    """The build context's files (after the ignore rules) under ``target``, owned by root, readable by all.
+
+    ``only`` holds relative paths of files and folders; empty means all of the context.
+    """
 
     kind: ClassVar[str] = "application"
     target: str = APP_DIR
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,11 @@ class CommandLayer:
 
 
 RecipeLayer = DependencyLayer | CompiledLayer | ApplicationLayer | FileLayer | CommandLayer
+
+
+def follows_context(layer: RecipeLayer) -> bool:
+    """Whether an edited file of the build context can make it another: such layers come last."""
+    return isinstance(layer, ApplicationLayer) or (isinstance(layer, CompiledLayer) and not layer.texts)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from aac_tasks.contracts.recipe import (
     Run,
     Stage,
     Write,
+    follows_context,
 )
 from aac_tasks.errors import PlanError
 
@@ -45,6 +46,7 @@ ADDS_PER_STAGE = 60
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PATH = re.compile(r"/(?:[A-Za-z0-9._+@-]+/?)*")
+_RELATIVE = re.compile(r"(?!-)[A-Za-z0-9._+@-]+(?:/[A-Za-z0-9._+@-]+)*")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?@!&()*+,;=%-]+")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
@@ -72,7 +74,7 @@ def render(recipe: Recipe, name_of: Callable[[LockedBase], str]) -> str:
     last: list[str] = []
     for layer in recipe.layers:
         # The configuration comes before the files that change most, so that an edit invalidates one layer only.
-        (last if isinstance(layer, ApplicationLayer | CompiledLayer) else lines).extend(_layer(layer))
+        (last if follows_context(layer) else lines).extend(_layer(layer))
     lines += [*_configuration(recipe), *last, f"USER {_held(recipe.user, _USER, 'user', 'UID:GID')}"]
     lines += list(_start(recipe))
     return "\n".join(lines) + "\n"
@@ -140,7 +142,7 @@ def _run(run: Run) -> Iterator[str]:
 def _layer(layer: RecipeLayer) -> Iterator[str]:
     if isinstance(layer, DependencyLayer | CompiledLayer):
         for path in layer.paths:
-            yield f"COPY --from={layer.stage.name} {_path(path)} {_path(path)}"
+            yield f"COPY --from={layer.stage.name} {_path(layer.stage.made.get(path, path))} {_path(path)}"
     elif isinstance(layer, FileLayer):
         for target, text in layer.files.items():
             yield from _write(target, text)
@@ -157,9 +159,15 @@ def _application(layer: ApplicationLayer) -> Iterator[str]:
     A number would make every file executable or none, and the symbolic form (``a+rX``) needs Dockerfile 1.14, which
     Docker 26 lacks. So whoever lends the context sees to its modes: a builder with an engine lends a folder that has the
     embedded builder's, 0644 and 0755. By hand, ``docker build -f`` takes those of the working tree: the same under umask
-    022, and where they are not, they are all that differs (tests/real/test_docker_judge.py).
+    022, and where they are not, they are all that differs (tests/real/test_docker_judge.py). A path of ``only`` may be a
+    file or a folder: without a slash behind it, COPY's target has the name in both cases.
     """
-    yield f"COPY --chown=0:0 . {_path(layer.target).rstrip('/')}/"
+    target = _path(layer.target).rstrip("/")
+    if not layer.only:
+        yield f"COPY --chown=0:0 . {target}/"
+    for path in layer.only:
+        source = _held(path, _RELATIVE, "path", "a relative path of letters, digits and . _ + @ -")
+        yield f"COPY --chown=0:0 {source} {target}/{source}"
 
 
 def _configuration(recipe: Recipe) -> Iterator[str]:

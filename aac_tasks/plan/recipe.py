@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aac_tasks.contracts.canonical import Json, JsonObject
-from aac_tasks.contracts.recipe import APP_UID, ApplicationLayer, FileLayer, Recipe
+from aac_tasks.contracts.recipe import APP_UID, FileLayer, Recipe, follows_context
 from aac_tasks.contracts.spec import AgentSpec, Model
 from aac_tasks.plan.instance import is_literal
 
@@ -34,10 +34,7 @@ def complete(recipe: Recipe, spec: AgentSpec, created: int) -> Recipe:
     """Labels, annotations, environment, user, ports, date and the config file."""
     identity = identity_of(spec)
     config = FileLayer({CONFIG_FILE: identity.config})
-    first = next(
-        (i for i, layer in enumerate(recipe.layers) if isinstance(layer, ApplicationLayer)),
-        len(recipe.layers),
-    )
+    first = next((i for i, layer in enumerate(recipe.layers) if follows_context(layer)), len(recipe.layers))
     return replace(
         recipe,
         layers=(*recipe.layers[:first], config, *recipe.layers[first:]),

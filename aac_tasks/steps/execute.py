@@ -116,11 +116,11 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
     files = job.snapshot.files if job.snapshot else ()
 
     def compile_(layer: CompiledLayer, into: Path) -> None:
-        from aac_tasks.steps.sources import kept_sources  # lazy: only languages that compile
+        from aac_tasks.steps.sources import sources_of  # lazy: only languages that compile
 
         compiler = cast("Compiler", job.catalog.runtimes.get(layer.runtime))
-        sources = kept_sources(job.step.agent, files, job.tools)
-        compiler.compile(Compilation(layer, recipe.base, recipe.platform, sources), into, job.tools)
+        with sources_of(layer, job.step.agent, files, job.tools) as sources:
+            compiler.compile(Compilation(layer, recipe.base, recipe.platform, sources), into, job.tools)
 
     return BuildRequest(recipe, files, job.folder, "", fetch, install, compile_)
 

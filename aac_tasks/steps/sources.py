@@ -7,18 +7,33 @@ its own. The copy lies in the user's cache and not in the project, where tools w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.context import ContextFile
+from aac_tasks.contracts.recipe import CompiledLayer
 from aac_tasks.contracts.tools import Tools
 
 FOLDER = "compile"
 LISTED = "context.json"
 """What was copied: path → content. Anything else in the copy is a tool's."""
+
+
+@contextlib.contextmanager
+def sources_of(layer: CompiledLayer, agent: str, files: Sequence[ContextFile], tools: Tools) -> Iterator[Path]:
+    """The folder to compile ``layer`` in: the kept copy of the context, or one with the layer's own texts."""
+    if not layer.texts:
+        yield kept_sources(agent, files, tools)
+        return
+    with tools.scratch() as folder:
+        for path, text in layer.texts.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
+        yield folder
 
 
 def kept_sources(agent: str, files: Sequence[ContextFile], tools: Tools) -> Path:

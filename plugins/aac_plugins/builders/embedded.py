@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from aac_plugins.oci.documents import About, History, write_image
 from aac_plugins.oci.layer import LAYER_FORMAT, Entry, write_layer
-from aac_plugins.oci.sources import context_entries, context_fingerprint, installed_entries
+from aac_plugins.oci.sources import context_entries, context_fingerprint, installed_entries, selected
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import ImageConfig, Layer, StoredImage
@@ -144,12 +144,13 @@ def _compiled(layer: CompiledLayer, request: BuildRequest, tools: Tools) -> Laye
         "layer": encode(replace(layer, stage=Stage("", ()))),  # how an engine would do it is not how it is done here
         "base": encode(request.recipe.base),
         "platform": str(request.recipe.platform),
-        "tree": context_fingerprint(request.context),
+        "tree": "" if layer.texts else context_fingerprint(request.context),
     }
+    name = layer.stage.name if layer.texts else "compiled"
 
     def make() -> Layer:
-        tools.progress("compiling")
-        return _filled("compiled", lambda root: request.compile(layer, root), tools)
+        tools.progress("compiling" if name == "compiled" else f"compiling {name}")
+        return _filled(name, lambda root: request.compile(layer, root), tools)
 
     return _remembered(key, make, tools, again=request.no_cache)
 
@@ -164,15 +165,16 @@ def _filled(name: str, fill: Callable[[Path], None], tools: Tools) -> Layer:
 
 
 def _application(layer: ApplicationLayer, request: BuildRequest, tools: Tools) -> Layer:
+    files = selected(request.context, layer.only)
     key: JsonObject = {
         "what": "application",
         "format": [FORMAT, LAYER_FORMAT],
         "target": layer.target,
-        "tree": context_fingerprint(request.context),
+        "tree": context_fingerprint(files),
     }
 
     def make() -> Layer:
-        return _write("application", context_entries(request.context, layer.target), tools)
+        return _write("application", context_entries(files, layer.target), tools)
 
     return _remembered(key, make, tools, again=request.no_cache)
 

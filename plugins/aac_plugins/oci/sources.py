@@ -50,6 +50,23 @@ def context_fingerprint(files: Sequence[ContextFile]) -> str:
     return fingerprint([[f.path, f.type, f.executable, f.target, f.size, f.sha256] for f in files])
 
 
+def selected(files: Sequence[ContextFile], only: Sequence[str]) -> Sequence[ContextFile]:
+    """Those files that ``only`` (files and folders; empty: everything) names; StepError for a name that nothing has."""
+    if not only:
+        return files
+    for name in only:
+        if not any(_below(file.path, name) for file in files):
+            raise StepError(
+                f"{name} is not in the build context, and the image shall hold it",
+                hint="correct its name in agent.yaml, or the pattern of .dockerignore that leaves it out",
+            )
+    return [file for file in files if any(_below(file.path, name) for name in only)]
+
+
+def _below(path: str, name: str) -> bool:
+    return path == name or path.startswith(f"{name}/")
+
+
 def _walk(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root, onerror=_unreadable):
         folders[:] = sorted(name for name in folders if name != _CACHES)
