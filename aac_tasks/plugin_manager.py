@@ -27,6 +27,7 @@ ENTRY_POINT_GROUP = "aac_tasks"
 
 BUILT_INS = (
     "aac_plugins.runtimes.python",
+    "aac_plugins.runtimes.go",
     "aac_plugins.bases.debian",
     "aac_plugins.bases.layout",
     "aac_plugins.bases.scratch",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from aac_plugins.runtimes.origin import Language
 from aac_plugins.runtimes.python_resolve import environment, file_name, redact, target_of
 from aac_tasks.contracts.image import Digest
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedFile
@@ -23,15 +24,8 @@ from aac_tasks.errors import StepError
 
 PREFIX = "/opt/agent"
 WHEEL_MEDIA_TYPE = "application/vnd.pypi.wheel"
+PYTHON = Language("python", "Python", "python", "3.12-slim", "python3")
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-
-
-def interpreter(base: LockedBase) -> str:
-    """Where the base has its Python: what ``facts`` say, Debian's place, or the official images'."""
-    if base.facts.get("python"):
-        return base.facts["python"]
-    official = base.base == "registry" and base.reference.split("@")[0].split(":")[0].rsplit("/", 1)[-1] == "python"
-    return "/usr/local/bin/python3" if official else "/usr/bin/python3"
 
 
 def install(locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
@@ -51,7 +45,7 @@ def install(locked: LockedDependencies, base: LockedBase, into: Path, tools: Too
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
     try:
-        python_wheels.install(wheels, prefix, target_of(base).minor, interpreter(base))
+        python_wheels.install(wheels, prefix, target_of(base).minor, PYTHON.interpreter(base))
     except python_wheels.WheelError as error:
         raise StepError(f"a wheel can't be installed: {error}", hint="take another version of it") from error
 
@@ -100,7 +94,7 @@ def layer(locked: LockedDependencies, base: LockedBase) -> DependencyLayer:
     """The layer as both renderings know it. The stage needs no network but for its ADDs, which the builder verifies."""
     import importlib.resources
 
-    version, python = target_of(base).minor, interpreter(base)
+    version, python = target_of(base).minor, PYTHON.interpreter(base)
     wheels = tuple(Add(f.url, f.sha256, f"/wheels/{file_name(f.url)}") for f in locked.files)
     script = importlib.resources.files("aac_plugins.runtimes").joinpath("python_wheels.py").read_text("utf-8")
     run = Run((python, "/install.py", "/wheels", PREFIX, version, python), {"PYTHONDONTWRITEBYTECODE": "1"})

@@ -6,7 +6,7 @@ import pytest
 from python_workbench import DEBIAN_BASE
 
 from aac_plugins.runtimes.python import PythonRuntime
-from aac_plugins.runtimes.python_install import interpreter
+from aac_plugins.runtimes.python_install import PYTHON
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedFile, LockedPlatform
 from aac_tasks.contracts.plan import Facts
@@ -251,7 +251,7 @@ def test_system_packages_on_a_base_of_layers_are_a_command_for_an_engine() -> No
     ],
 )
 def test_the_interpreter_is_where_the_base_has_it(base: str, reference: str, known: dict[str, str], python: str) -> None:
-    assert interpreter(LockedBase(base, reference, Platform(), facts=known)) == python
+    assert PYTHON.interpreter(LockedBase(base, reference, Platform(), facts=known)) == python
 
 
 def test_the_recipe_renders_as_a_dockerfile() -> None:
