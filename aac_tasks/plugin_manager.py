@@ -28,6 +28,7 @@ ENTRY_POINT_GROUP = "aac_tasks"
 BUILT_INS = (
     "aac_plugins.runtimes.python",
     "aac_plugins.runtimes.go",
+    "aac_plugins.runtimes.rust",
     "aac_plugins.bases.debian",
     "aac_plugins.bases.layout",
     "aac_plugins.bases.scratch",
@@ -41,6 +42,7 @@ BUILT_INS = (
     "aac_plugins.registries.distribution",
     "aac_plugins.deployers.process",
     "aac_plugins.templates.python",
+    "aac_plugins.templates.compiled",
     "aac_plugins.secrets",
 )
 
