@@ -26,6 +26,9 @@ ORIGINS = ("GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSEC
 TIMEOUT = 1800.0
 """Seconds; a cold build of a large agent on a small machine."""
 
+ELF = b"\x7fELF"
+"""How a program for Linux begins (elf(5))."""
+
 _VERSION = re.compile(r"(?:go)?(\d+(?:\.\d+)+(?:(?:rc|beta)\d+)?)")
 
 
@@ -108,6 +111,10 @@ def compile_program(compilation: Compilation, into: Path, tools: Tools) -> None:
     done = go.run(words, sources, tools, **settings(compilation.platform))
     if done.exit_code != 0:
         raise refused(done.tail, "the agent does not compile", offline=tools.offline)
+    if program.read_bytes()[:4] != ELF:  # of another package, go makes an archive for the linker
+        raise StepError(
+            f"the package {words[-1]} is no program", hint="it must say `package main`; another one: spec.config.go.package"
+        )
 
 
 def _of_version(locked: str, tools: Tools) -> Go:

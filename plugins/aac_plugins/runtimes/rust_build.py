@@ -8,6 +8,7 @@ beside Rust's.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def _environment(rust: Rust, compilation: Compilation, tools: Tools) -> dict[str
     sources, home = compilation.sources, tools.cache / "cargo"
     paths = {str(sources): "/src", str(home): "/cargo", **_library(rust, sources, tools)}
     flags = (*FLAGS, *(f"--remap-path-prefix={old}={new}" for old, new in paths.items()))
-    prefixes = " ".join(f"-ffile-prefix-map={old}={new}" for old, new in paths.items())
+    prefixes = shlex.join(f"-ffile-prefix-map={old}={new}" for old, new in paths.items())
     triple = triple_of(compilation.platform)
     linker = linker_of(rust, compilation.platform)
     return {
@@ -161,6 +162,7 @@ def _environment(rust: Rust, compilation: Compilation, tools: Tools) -> dict[str
         "CARGO_TARGET_DIR": str(sources / "target"),
         f"CARGO_TARGET_{triple.upper().replace('-', '_')}_LINKER": linker,
         f"CC_{triple.replace('-', '_')}": linker,
+        "CC_SHELL_ESCAPED_FLAGS": "1",  # the crate cc else splits at every space, and a path may hold some
         "CFLAGS": prefixes,
         "CXXFLAGS": prefixes,
     }
