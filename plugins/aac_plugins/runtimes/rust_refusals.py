@@ -8,7 +8,7 @@ from aac_tasks.errors import StepError
 
 _KNOWN: tuple[tuple[str, str, str], ...] = (
     (
-        r"no matching package named `([^`]+)` found",
+        r"no matching package (?:named `([^`]+)` found|found\nsearched package name: `([^`]+)`)",
         "there is no crate {0}",
         "check its spelling in spec.dependencies or Cargo.toml",
     ),

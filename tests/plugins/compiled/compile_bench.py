@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import zipfile
 from collections.abc import Mapping
@@ -62,6 +64,17 @@ def module_proxy(folder: Path, module: str = "example.org/greeter", version: str
         for name, text in files.items():
             archive.writestr(f"{module}@{version}/{name}", text)
     return f"file://{folder}"
+
+
+def crate_folder(folder: Path, version: str = "1.0.0") -> None:
+    """One crate of a directory source (https://doc.rust-lang.org/cargo/reference/source-replacement.html), named as its folder."""
+    files = {
+        "Cargo.toml": f'[package]\nname = "{folder.name}"\nversion = "{version}"\nedition = "2021"\n',
+        "src/lib.rs": 'pub fn hello() -> &\'static str {\n    "hello"\n}\n',
+    }
+    write(folder, files)
+    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    (folder / ".cargo-checksum.json").write_text(json.dumps({"files": sums, "package": "1" * 64}))
 
 
 def run(program: bytes, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
