@@ -24,12 +24,6 @@ PROBE = "/opt/agent/probe"
 SOURCES = "/src"
 """Where a build stage has the build context."""
 
-FILES_SCHEMA: JsonObject = {
-    "type": "array",
-    "items": {"type": "string", "minLength": 1},
-    "description": "Files and folders of the build context that the agent reads at run time: they come to /app. "
-    "Nothing else of the context is in the image.",
-}
 NETWORK = (
     "HOME", "PATH", "TMPDIR", "NETRC", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
@@ -84,6 +78,22 @@ def base_of(spec: AgentSpec, minimal: BaseRequest) -> tuple[BaseRequest, Problem
     return BaseRequest("registry", reference, packages), tuple(problems)
 
 
+def schema_of(language: str, **own: JsonObject) -> JsonObject:
+    """The settings of a compiled language: its ``own``, and the files that come along."""
+    files: JsonObject = {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1},
+        "description": "Files and folders of the build context that the agent reads at run time: they come to /app. "
+        "Nothing else of the context is in the image.",
+    }
+    return {
+        "type": "object",
+        "description": f"How an agent in {language} is compiled, and what comes along with it.",
+        "properties": {**own, "files": files},
+        "additionalProperties": False,
+    }
+
+
 def setting(spec: AgentSpec, runtime: str, name: str) -> str:
     """A text of ``spec.config.<runtime>``, empty when it is not there."""
     table = spec.config.get(runtime)
@@ -96,7 +106,7 @@ def files_of(spec: AgentSpec, runtime: str) -> tuple[tuple[str, ...], Problems]:
     named = cast("list[str]", table.get("files") or []) if isinstance(table, Mapping) else []
     clean = [posixpath.normpath(name) for name in named]
     problems = [
-        (f"spec.config.{runtime}.files[{i}]", f"{named[i]!r} is no path in the build context; expected as in prompts or data/a.txt")
+        (f"spec.config.{runtime}.files[{i}]", f"{named[i]!r} is no path in the build context; expected as in data/a.txt")
         for i, name in enumerate(clean)
         if name in (".", "..") or name.startswith("../") or not _FILE.fullmatch(name)
     ]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from aac_plugins.runtimes import go_build, go_modules
 from aac_plugins.runtimes.compiled import (
-    FILES_SCHEMA,
     PROBE,
     SOURCES,
     Problems,
@@ -21,13 +20,13 @@ from aac_plugins.runtimes.compiled import (
     files_of,
     program_of,
     recipe_of,
+    schema_of,
     setting,
     start_of,
 )
 from aac_plugins.runtimes.compiled_probe import GO
 from aac_plugins.runtimes.origin import DEBIAN, number
 from aac_tasks.contracts.canonical import JsonObject
-from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import CompiledLayer, Context, Instruction, Recipe, Run, Stage, Write
@@ -46,19 +45,14 @@ class GoRuntime:
     """See the module."""
 
     name = "go"
-    settings_schema: JsonObject | None = {
-        "type": "object",
-        "description": "How a Go agent is compiled, and what comes along with it.",
-        "properties": {
-            "package": {
-                "type": "string",
-                "pattern": r"^\.(/[A-Za-z0-9._-]+)*$",
-                "description": "The main package, relative to go.mod; default ./cmd/NAME if it is there, else the folder itself.",
-            },
-            "files": FILES_SCHEMA,
+    settings_schema: JsonObject | None = schema_of(
+        "Go",
+        package={
+            "type": "string",
+            "pattern": r"^\.(/[A-Za-z0-9._-]+)*$",
+            "description": "The main package, relative to go.mod; default: the folder with main.go, else ./cmd/NAME.",
         },
-        "additionalProperties": False,
-    }
+    )
 
     def wants(self, spec: AgentSpec) -> tuple[str, ...]:
         """The module's files, and where its main package is."""

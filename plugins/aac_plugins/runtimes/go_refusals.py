@@ -55,7 +55,8 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
 )
 _UNREACHABLE = re.compile(r"dial tcp|i/o timeout|no such host|TLS handshake|connection re\w+|x509:|context deadline|proxyconnect")
 _UNKNOWN = re.compile(
-    r"([\w.~/-]+?)(?:/\.\.\.)?@([\w.+-]+): (?:\S+@\S+: |module \S+: )?(?:reading |invalid version|unrecognized|no matching|unknown)"
+    r"([\w.~/-]+?)(?:/\.\.\.)?@([\w.+-]+): (?:\S+@\S+: |module \S+: )?"
+    r"(?:reading |invalid version|unrecognized|no matching|unknown)"
 )
 
 

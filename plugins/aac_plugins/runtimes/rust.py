@@ -11,7 +11,6 @@ from pathlib import Path
 
 from aac_plugins.runtimes import rust_build, rust_crates
 from aac_plugins.runtimes.compiled import (
-    FILES_SCHEMA,
     PROBE,
     SOURCES,
     Problems,
@@ -20,6 +19,7 @@ from aac_plugins.runtimes.compiled import (
     files_of,
     program_of,
     recipe_of,
+    schema_of,
     setting,
     start_of,
 )
@@ -46,19 +46,14 @@ class RustRuntime:
     """See the module."""
 
     name = "rust"
-    settings_schema: JsonObject | None = {
-        "type": "object",
-        "description": "How a Rust agent is compiled, and what comes along with it.",
-        "properties": {
-            "bin": {
-                "type": "string",
-                "pattern": "^[A-Za-z0-9_-]+$",
-                "description": "Which program of the package; default: `default-run`, the one `[[bin]]`, or the package's name.",
-            },
-            "files": FILES_SCHEMA,
+    settings_schema: JsonObject | None = schema_of(
+        "Rust",
+        bin={
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]+$",
+            "description": "Which program of the package; default: `default-run`, the one `[[bin]]`, or the package's name.",
         },
-        "additionalProperties": False,
-    }
+    )
 
     def wants(self, spec: AgentSpec) -> tuple[str, ...]:
         """The package's files, which Rust it wants, and where its program is."""

@@ -62,7 +62,7 @@ class Rust:
                 return other
         raise StepError(
             f"Rust {asked} is wanted, and this machine has {here.version}",
-            hint=f"install it with `rustup toolchain install {asked}`, or take yours: correct spec.runtime, or `agent lock --update`",
+            hint=f"`rustup toolchain install {asked}`, or take yours: correct spec.runtime, or `agent lock --update`",
         )
 
     @classmethod

@@ -48,7 +48,9 @@ _KNOWN: tuple[tuple[str, str, str], ...] = (
         "name one of those it has: spec.config.rust.bin",
     ),
 )
-_UNREACHABLE = re.compile(r"spurious network error|could not resolve host|failed to download|network failure|Connection refused|SSL", re.I)
+_UNREACHABLE = re.compile(
+    r"spurious network error|could not resolve host|failed to download|network failure|Connection refused|SSL", re.I
+)
 
 
 def refused(tail: str, otherwise: str, *, offline: bool) -> StepError:

@@ -28,6 +28,6 @@ def aac_register_templates() -> Sequence[Template]:
 
 def _template(name: str, summary: str, files: Mapping[str, str]) -> Template:
     folder = importlib.resources.files("aac_plugins.templates")
-    texts = {target: folder.joinpath(f"{name}_files", source).read_text("utf-8") for target, source in files.items()}
-    dodo = folder.joinpath("python_files", "dodo.py.txt").read_text("utf-8")
+    texts = {target: folder.joinpath(f"{name}_files").joinpath(source).read_text("utf-8") for target, source in files.items()}
+    dodo = folder.joinpath("python_files").joinpath("dodo.py.txt").read_text("utf-8")
     return Template(name, summary, {**texts, "dodo.py": dodo})

@@ -19,11 +19,10 @@ from aac_tasks.contracts.roles import Compilation, Compiler
 from aac_tasks.steps.tools import StepTools
 
 BASE = LockedBase("debian", "debian:trixie", Platform())
-SETTINGS = ("GO", "CARGO_", "RUSTFLAGS")
 
 
 def tools_in(folder: Path, **environment: str) -> StepTools:
-    """A user's tools, with everything they keep below ``folder``; Go and Rust have no settings but these."""
+    """A user's tools, with everything they keep below ``folder``; Go and Rust are told what ``environment`` says."""
     return make_tools(folder, **environment)
 
 
@@ -53,23 +52,26 @@ GREETER = {
 }
 
 
-def module_proxy(folder: Path, module: str = "example.org/greeter", version: str = "v1.0.0", files: Mapping[str, str] = GREETER) -> str:
+def module_proxy(folder: Path) -> str:
     """A module proxy in a folder (https://go.dev/ref/mod#goproxy-protocol) with one module; its address."""
+    module, version = "example.org/greeter", "v1.0.0"
     place = folder / module / "@v"
     place.mkdir(parents=True, exist_ok=True)
     (place / "list").write_text(f"{version}\n")
     (place / f"{version}.info").write_text(f'{{"Version": "{version}", "Time": "2024-01-01T00:00:00Z"}}')
-    (place / f"{version}.mod").write_text(files["go.mod"])
+    (place / f"{version}.mod").write_text(GREETER["go.mod"])
     with zipfile.ZipFile(place / f"{version}.zip", "w") as archive:
-        for name, text in files.items():
+        for name, text in GREETER.items():
             archive.writestr(f"{module}@{version}/{name}", text)
     return f"file://{folder}"
 
 
-def crate_folder(folder: Path, version: str = "1.0.0") -> None:
-    """One crate of a directory source (https://doc.rust-lang.org/cargo/reference/source-replacement.html), named as its folder."""
+def crate_folder(folder: Path) -> None:
+    """One crate, named as its folder, of a directory source
+    (https://doc.rust-lang.org/cargo/reference/source-replacement.html).
+    """
     files = {
-        "Cargo.toml": f'[package]\nname = "{folder.name}"\nversion = "{version}"\nedition = "2021"\n',
+        "Cargo.toml": f'[package]\nname = "{folder.name}"\nversion = "1.0.0"\nedition = "2021"\n',
         "src/lib.rs": 'pub fn hello() -> &\'static str {\n    "hello"\n}\n',
     }
     write(folder, files)

@@ -47,7 +47,8 @@ def test_a_folder_above_with_a_workspace_of_its_own_has_no_say(go: StepTools, tm
 
 
 def test_a_program_for_another_machine_needs_nothing_but_go(go: StepTools, tmp_path: Path) -> None:
-    program = compiled(RUNTIME, write(tmp_path / "one", {"main.go": MAIN}), resolve(WANTED, go), go, platform=Platform("linux", "arm64"))
+    sources, arm = write(tmp_path / "one", {"main.go": MAIN}), Platform("linux", "arm64")
+    program = compiled(RUNTIME, sources, resolve(WANTED, go), go, platform=arm)
     assert program[18] == 183, "EM_AARCH64 (elf.h)"
 
 
@@ -59,7 +60,7 @@ def test_a_package_in_a_folder_below_is_the_one_that_settings_name(go: StepTools
 @pytest.mark.parametrize(
     ("text", "message", "tail"),
     [
-        ("package main\n\nfunc main() {\n\tundefined()\n}\n", "the agent does not compile", "./main.go:4:2: undefined: undefined"),
+        ("package main\n\nfunc main() {\n\tnothing()\n}\n", "the agent does not compile", "./main.go:4:2: undefined: nothing"),
         ("package main\n\nfunc main() {\n", "the agent does not compile", "main.go:4:1: syntax error"),
         ('package main\n\nimport "example.org/other"\n\nfunc main() {}\n',
          "nothing that this agent depends on has the package example.org/other", "main.go:3:8: "),

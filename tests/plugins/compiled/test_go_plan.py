@@ -35,8 +35,8 @@ def planned(known: Facts | None = None, **changes: object) -> RuntimePlan:
     return RUNTIME.plan(spec(**changes), known or facts())
 
 
-def recipe(known: Facts | None = None, base: LockedBase = BASE, platform: Platform = Platform(), **changes: object) -> Recipe:
-    return RUNTIME.recipe(spec(**changes), known or facts(), LockedPlatform(platform, base, LOCKED))
+def recipe(known: Facts | None = None, base: LockedBase = BASE, machine: str = "amd64", **changes: object) -> Recipe:
+    return RUNTIME.recipe(spec(**changes), known or facts(), LockedPlatform(Platform("linux", machine), base, LOCKED))
 
 
 def agent_layer(made: Recipe) -> CompiledLayer:
@@ -187,7 +187,7 @@ def test_modules_are_fetched_before_the_sources_come_and_what_the_context_lacks_
 
 
 def test_a_stage_compiles_with_the_locked_go_whatever_the_image_has() -> None:
-    made = recipe(platform=Platform("linux", "arm64"))
+    made = recipe(machine="arm64")
     text = render(made, lambda base: base.reference)
     assert "FROM docker.io/library/golang:1.26.8 AS build" in text
     assert '"GOTOOLCHAIN=go1.26.8"' in text and '"GOARCH=arm64"' in text and '"CGO_ENABLED=0"' in text

@@ -118,10 +118,12 @@ def test_tools_of_other_versions_are_refused_naming_both(rust: StepTools, tmp_pa
     locked = resolve(OWN, Platform(), rust)
     sources = write(tmp_path / "one", {"src/main.rs": MAIN})
     older = replace(locked, tools={**locked.tools, "rustc": "1.2.3"})
-    with pytest.raises(StepError, match=rf"Rust 1\.2\.3 is wanted, and this machine has {locked.tools['rustc']}(.|\n)*rustup toolchain install"):
+    said = rf"Rust 1\.2\.3 is wanted, and this machine has {locked.tools['rustc']}(.|\n)*rustup toolchain install"
+    with pytest.raises(StepError, match=said):
         compiled(RUNTIME, sources, older, rust, settings=BIN)
     other = replace(locked, tools={**locked.tools, "cc": "(Elsewhere) 1.0"})
-    with pytest.raises(StepError, match=r"made with the C compiler \(Elsewhere\) 1\.0, and this machine has (.|\n)*agent lock --update"):
+    said = r"made with the C compiler \(Elsewhere\) 1\.0, and this machine has (.|\n)*agent lock --update"
+    with pytest.raises(StepError, match=said):
         compiled(RUNTIME, sources, other, rust, settings=BIN)
     with pytest.raises(StepError, match=r"agent.lock names no Rust to compile with"):
         compiled(RUNTIME, sources, LockedDependencies(), rust, settings=BIN)
@@ -136,8 +138,9 @@ def test_a_cargo_lock_that_does_not_fit_is_refused_and_not_written_anew(rust: St
 
 def test_a_program_that_wants_a_newer_c_library_than_the_base_has_is_no_image(rust: StepTools, tmp_path: Path) -> None:
     old = replace(BASE, files=(LockedFile("libc6", "2.2.5-11", "https://x/libc6.deb", "0" * 64),))
+    sources, locked = write(tmp_path / "one", {"src/main.rs": MAIN}), resolve(OWN, Platform(), rust)
     with pytest.raises(StepError, match=r"linked with glibc 2\.\d+ of this machine, and debian:trixie has 2\.2"):
-        compiled(RUNTIME, write(tmp_path / "one", {"src/main.rs": MAIN}), resolve(OWN, Platform(), rust), rust, settings=BIN, base=old)
+        compiled(RUNTIME, sources, locked, rust, settings=BIN, base=old)
 
 
 def test_another_machine_s_linker_is_asked_for_by_its_package(rust: StepTools) -> None:

@@ -105,7 +105,8 @@ def test_the_program_is_named_after_the_agent_whatever_cargo_calls_it() -> None:
     made = recipe(config={"rust": {"bin": "serve"}}, ports=(Port(8080),))
     probe, agent = made.layers
     assert isinstance(probe, CompiledLayer) and isinstance(agent, CompiledLayer)
-    assert (agent.paths, agent.settings, agent.stage.made) == (("/app/hello",), {"bin": "serve"}, {"/app/hello": "/made/bin/serve"})
+    assert (agent.paths, agent.settings) == (("/app/hello",), {"bin": "serve"})
+    assert agent.stage.made == {"/app/hello": "/made/bin/serve"}
     assert probe.paths == (PROBE,)
     text = render(made, lambda base: "base")
     assert "COPY --from=build /made/bin/serve /app/hello" in text
