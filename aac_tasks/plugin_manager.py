@@ -29,6 +29,8 @@ BUILT_INS = (
     "aac_plugins.runtimes.python",
     "aac_plugins.runtimes.custom",
     "aac_plugins.runtimes.nodejs",
+    "aac_plugins.runtimes.go",
+    "aac_plugins.runtimes.rust",
     "aac_plugins.bases.debian",
     "aac_plugins.bases.layout",
     "aac_plugins.bases.scratch",
@@ -45,6 +47,7 @@ BUILT_INS = (
     "aac_plugins.deployers.process",
     "aac_plugins.templates.python",
     "aac_plugins.templates.nodejs",
+    "aac_plugins.templates.compiled",
     "aac_plugins.secrets",
 )
 

@@ -77,8 +77,10 @@ def clean_environment(home: Path, cache: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if name in _KEPT or name.lower() in _KEPT_PROXIES or name.startswith(_KEPT_PREFIXES)
     }
+    rustup = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
     return {
         **kept,
+        **({"RUSTUP_HOME": str(rustup)} if rustup.is_dir() else {}),  # toolchains are programs, and no settings
         "HOME": str(home),
         "XDG_CACHE_HOME": str(cache),
         "XDG_CONFIG_HOME": str(home / ".config"),

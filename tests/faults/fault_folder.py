@@ -46,12 +46,16 @@ _VOLATILE = (
     (r"\b\d+ bytes", "<size> bytes"),
     (r"as it stands \(.*\)", "as it stands (<why>)"),
     (r"\(installed: [^;)]*", "(installed: <plugins>"),
+    (r"^( +\| )error: (no matching|could not compile|checksum for).*\n(\1.*\n)*", r"\1<what cargo says>\n"),
+    (r"^( +\| )\n\1SECURITY ERROR.*\n(\1.*\n)*", r"\1<what go says>\n"),
     (r"^( +\| )(error: |  cause: |hint: |$).*\n(\1.*\n)*", r"\1<what uv says>\n"),
     (r"^( +\| )npm (error|ERR!) .*\n(\1.*\n)*", r"\1<what npm says>\n"),
     (r"sha512 is \S+, not \S+", "sha512 is <digest>, not <digest>"),
     (r" with exit code \d+ before", " before"),
     (r"\d{4}-\d\d-\d\dT?[ ]?\d\d:?\d\d:?\d\dZ?", "<date>"),
     (r", key [0-9a-f]{12}", ", key <key>"),
+    (r"compile/[0-9a-f]{32}", "compile/<agent>"),
+    (r"this machine has (\d[\d.]*|\(.*)$", "this machine has <version>"),
 )
 
 

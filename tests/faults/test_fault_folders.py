@@ -12,7 +12,7 @@ from faults.fault_folder import Fault, Scene, check_golden, faults, mend, scene
 
 from aac_tasks.testing import Project, need
 
-AREAS = ("project", "dependencies", "registry", "layers", "archive", "machine", "running", "lock", "state", "doors")
+AREAS = ("project", "dependencies", "registry", "layers", "archive", "machine", "running", "lock", "state", "doors", "compiled")
 RUNS = {"AAC_ALLOW_HOST": "1", "AAC_REGISTRY_TIMEOUT": "0.7", "DOCKER_HOST": "unix:///nowhere"}
 """Any runner will do here, except one whose engine has words of its own; a silent server is not waited for."""
 

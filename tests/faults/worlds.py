@@ -14,6 +14,7 @@ from pathlib import Path
 
 from faults import machines, registries
 from faults.place import Place, Words, World
+from plugins.compiled.compile_bench import crate_folder, module_proxy
 from plugins.debian.conftest import Served, serving
 from plugins.debian.debian_archive import TinyArchive, keyring
 from plugins.nodejs.node_workbench import Registry
@@ -131,6 +132,24 @@ def npm_registry(place: Place) -> Iterator[Words]:
 
 
 @contextlib.contextmanager
+def go_proxy(place: Place) -> Iterator[Words]:
+    """A module proxy that knows ``example.org/greeter`` v1.0.0."""
+    yield {"PROXY": module_proxy(place.beside / "modules")}
+
+
+@contextlib.contextmanager
+def crates(place: Place) -> Iterator[Words]:
+    """A registry of one crate, ``greeter`` 1.0.0, that the user's own settings of cargo put in the place of crates.io."""
+    folder = place.beside / "crates"
+    crate_folder(folder / "greeter")
+    settings = place.home / ".cargo/config.toml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    source = f'[source.crates-io]\nreplace-with = "here"\n\n[source.here]\ndirectory = "{folder}"\n'
+    settings.write_text(source)
+    yield {}
+
+
+@contextlib.contextmanager
 def debian_archive(place: Place, spoil: Callable[[TinyArchive], None] = lambda _: None) -> Iterator[Words]:
     """A signed archive of a few tiny packages with Python 3.13, and its key."""
     top = place.beside / f"mirror-{len(list(place.beside.iterdir()))}"
@@ -185,6 +204,8 @@ WORLDS: Mapping[str, World] = {
     "registry whose login has ended": registries.ended_login,
     "package index": package_index,
     "npm registry": npm_registry,
+    "module proxy": go_proxy,
+    "crates": crates,
     "plugin with a bug": crashing_plugin,
     "archive": debian_archive,
     "archive without a signature": spoilt_archive(lambda tiny: tiny.publish(key=None)),

@@ -13,6 +13,9 @@ ALWAYS = ("base-files", "libc-bin", "ca-certificates", "netbase", "tzdata")
 """Release name and licence texts, the C.UTF-8 locale, TLS roots, service names, time zones: what the official
 slim images of the languages hold too."""
 
+STATIC = "static"
+"""Asked for as a runtime: programs that bring all of their libraries. Then there is no C library, unless a package needs it."""
+
 PARTS: Mapping[str, tuple[str, ...]] = {
     "libc-bin": ("usr/lib/locale/C.utf8/",),
     "ca-certificates": ("usr/share/ca-certificates/",),  # its program is a shell script
@@ -96,6 +99,23 @@ LANGUAGES: Mapping[str, Language] = {
                 "usr/lib/jvm/java-{v}-openjdk": "java-{v}-openjdk-{arch}",
             },
         ),
+        # Toolchains: nobody runs an agent in them. Build stages use env and install, which coreutils brings.
+        Language(
+            "go",
+            versioned=r"golang-(1\.\d+)-go",
+            meta="golang-go",
+            packages=("golang-{v}-go", "coreutils"),
+            program="/usr/bin/go",
+            links={"usr/bin/go": "../lib/go-{v}/bin/go"},
+        ),
+        Language(
+            "rust",
+            versioned="rustc",
+            meta="rustc",
+            packages=("rustc", "cargo", "gcc", "libc6-dev", "coreutils"),
+            program="/usr/bin/cargo",
+            links={"usr/bin/cc": "gcc"},  # update-alternatives makes it while gcc is installed
+        ),
     )
 }
 
@@ -116,6 +136,8 @@ def choose(universe: Universe, runtime: str, version: str, suite: str) -> Choice
     """
     if not runtime:
         return Choice((*ALWAYS, "libc6"))
+    if runtime == STATIC:
+        return Choice(tuple(package for package in ALWAYS if package != "libc-bin"))
     if runtime not in LANGUAGES:
         raise StepError(
             f"runtime {runtime!r} has no package list in the Debian base (known: {', '.join(LANGUAGES)})",

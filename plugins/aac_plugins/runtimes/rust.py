@@ -1,0 +1,138 @@
+"""The runtime ``rust``: an agent is one program on a minimal base with a C library.
+
+``runtime: rust`` compiles with the host's Rust, ``runtime: rust:1.85`` with that version, of which rustup may hold several.
+What it depends on is in Cargo.toml and Cargo.lock, or in ``spec.dependencies``. See docs/adr/0012.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aac_plugins.runtimes import rust_build, rust_crates
+from aac_plugins.runtimes.compiled import (
+    PROBE,
+    SOURCES,
+    Problems,
+    Toolchain,
+    base_of,
+    files_of,
+    program_of,
+    recipe_of,
+    schema_of,
+    setting,
+    start_of,
+)
+from aac_plugins.runtimes.compiled_probe import RUST
+from aac_plugins.runtimes.origin import DEBIAN, number
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
+from aac_tasks.contracts.plan import Facts
+from aac_tasks.contracts.recipe import CompiledLayer, Context, Instruction, Recipe, Run, Stage, Write
+from aac_tasks.contracts.roles import Compilation, Runtime, RuntimePlan
+from aac_tasks.contracts.spec import AgentSpec
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.hookspecs import hookimpl
+
+TOOLCHAIN = Toolchain("rust", "rust")
+MINIMAL = BaseRequest("debian", DEBIAN, packages=("libgcc-s1",))
+"""What a Rust program is linked with: the C library, and gcc's for unwinding."""
+
+MADE = "/made"
+"""Where cargo installs in a build stage; it wants a folder ``bin`` there."""
+
+
+class RustRuntime:
+    """See the module."""
+
+    name = "rust"
+    settings_schema: JsonObject | None = schema_of(
+        "Rust",
+        bin={
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]+$",
+            "description": "Which program of the package; default: `default-run`, the one `[[bin]]`, or the package's name.",
+        },
+    )
+
+    def wants(self, spec: AgentSpec) -> tuple[str, ...]:
+        """The package's files, which Rust it wants, and where its program is."""
+        return (*rust_crates.FILES, *rust_crates.MAINS)
+
+    def plan(self, spec: AgentSpec, facts: Facts) -> RuntimePlan:
+        """A base with a C library, the crates, and Rust itself."""
+        base, problems = base_of(spec, MINIMAL)
+        toolchain, more = TOOLCHAIN.asked(spec)
+        _, unknown = files_of(spec, self.name)
+        dependencies, wrong = _dependencies(spec, facts)
+        problems = (*problems, *_musl(spec), *more, *unknown, *wrong)
+        needs = ("tool:cargo", "tool:cc")
+        return RuntimePlan(base, dependencies, start_of(spec), problems, needs=needs, toolchain=toolchain)
+
+    def recipe(self, spec: AgentSpec, facts: Facts, locked: LockedPlatform) -> Recipe:
+        """The agent's layer is the only one that an edit makes anew."""
+        texts, program = locked.dependencies.texts, program_of(spec)
+        chosen = setting(spec, self.name, "bin") or rust_crates.program_in(texts.get(rust_crates.MANIFEST, ""))
+        written = {n: t for n, t in texts.items() if facts.texts.get(n) != t}
+        version, tools = locked.dependencies.tools.get("rustc", ""), LockedDependencies(tools=locked.dependencies.tools)
+        agent = CompiledLayer(
+            self.name, version, locked.dependencies, (program,),
+            _stage("build", locked, (Context(SOURCES), *_written(written)), chosen, program),
+            {"bin": chosen},
+        )  # fmt: skip
+        probe = CompiledLayer(
+            self.name, version, tools, (PROBE,), _stage("probe", locked, _written(RUST), "probe", PROBE), {"bin": "probe"}, RUST
+        )
+        return recipe_of(spec, self.name, locked, agent, probe)
+
+    def resolve(self, request: DependencyRequest, base: LockedBase, tools: Tools) -> LockedDependencies:
+        """Cargo.toml and Cargo.lock, and what compiles; see ``rust_crates``."""
+        return rust_crates.resolve(request, base.platform, tools)
+
+    def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
+        """Nothing: what an agent depends on is in its program."""
+
+    def compile(self, compilation: Compilation, into: Path, tools: Tools) -> None:
+        """See ``rust_build``."""
+        rust_build.compile_program(compilation, into, tools)
+
+
+def _dependencies(spec: AgentSpec, facts: Facts) -> tuple[DependencyRequest, Problems]:
+    version = (f"rustc@{number(spec.version)}",) if number(spec.version) else ()
+    files = {name: text for name in rust_crates.FILES if (text := facts.texts.get(name)) is not None}
+    if rust_crates.MANIFEST in files:
+        message = "Cargo.toml says what this agent depends on; add it there (`cargo add CRATE@VERSION`) and take it out here"
+        return DependencyRequest(version, files), (("spec.dependencies", message),) if spec.dependencies else ()
+    source = next((path for path in rust_crates.MAINS if path in facts.exists), "")
+    manifest, wrong = rust_crates.manifest(spec.name, spec.dependencies, source or rust_crates.MAINS[0])
+    missing = (("spec.runtime", f"neither Cargo.toml nor {' nor '.join(rust_crates.MAINS)} found in {facts.folder}"),)
+    files = {**files, rust_crates.MANIFEST: manifest}
+    return DependencyRequest(version, files), (*wrong, *(() if source else missing))
+
+
+def _musl(spec: AgentSpec) -> Problems:
+    image = spec.build.base_image
+    if image != "scratch" and "alpine" not in image:
+        return ()
+    message = f"{image} has no GNU C library, which a Rust program is linked with; leave baseImage out, or take one that has it"
+    return (("spec.build.baseImage", message),)
+
+
+def _written(texts: Mapping[str, str]) -> tuple[Write, ...]:
+    return tuple(Write(f"{SOURCES}/{name}", text) for name, text in texts.items())
+
+
+def _stage(name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str) -> Stage:
+    """``cargo install`` builds and puts the program in place in one command: nobody can touch the cache in between."""
+    triple = rust_build.triple_of(locked.platform)
+    env = {"CARGO_HOME": "/cargo", "CARGO_TARGET_DIR": "/target", "RUSTFLAGS": " ".join(rust_build.FLAGS), **rust_build.SETTINGS}
+    words = ("cargo", "install", "--path", SOURCES, "--locked", "--no-track", "--bin", chosen, "--target", triple, "--root", MADE)
+    build = Run(("env", *(f"{k}={v}" for k, v in env.items()), *words), cache=("/cargo", f"/target/{name}"))
+    image = TOOLCHAIN.official(locked.dependencies.tools.get("rustc", ""))
+    return Stage(name, (*first, build), image, locked.toolchain, {program: f"{MADE}/bin/{chosen}"})
+
+
+@hookimpl
+def aac_register_runtimes() -> Sequence[Runtime]:
+    """Agents in one program, linked with a C library."""
+    return (RustRuntime(),)

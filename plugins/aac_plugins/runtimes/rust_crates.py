@@ -1,0 +1,128 @@
+"""What a Rust agent depends on → Cargo.toml, Cargo.lock and the tools that compile, as cargo resolves them.
+
+A Cargo.lock beside Cargo.toml is a lock already, and taken as it is. Without one cargo makes it. Without Cargo.toml that is
+written too, from ``spec.dependencies``: ``serde@1``, or a line of ``[dependencies]`` where features are wanted
+(``tokio = { version = "1.40", features = ["full"] }``).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import cast
+
+from aac_plugins.runtimes.compiled import Problems, asked_version
+from aac_plugins.runtimes.rust_build import Rust, linker_version
+from aac_plugins.runtimes.rust_refusals import refused
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.image import Platform
+from aac_tasks.contracts.lock import DependencyRequest, LockedDependencies
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.errors import StepError
+
+MANIFEST, LOCK = "Cargo.toml", "Cargo.lock"
+FILES = (MANIFEST, LOCK, "rust-toolchain.toml", "rust-toolchain")
+MAINS = ("src/main.rs", "main.rs")
+
+_CRATE = re.compile(r"([A-Za-z0-9_-]+)(?:@([\w.+^~=<>*, -]+))?")
+_LOCAL = ("path", "workspace")
+
+
+def manifest(name: str, dependencies: tuple[str, ...], main: str) -> tuple[str, Problems]:
+    """A Cargo.toml of these dependencies for the program ``main``, and which of them are none."""
+    lines, problems = [], []
+    for i, text in enumerate(dependencies):
+        line = _line(text.strip())
+        if line:
+            lines.append(line)
+        else:
+            expected = 'expected CRATE@VERSION, as in serde@1, or a line of [dependencies], as in tokio = { version = "1.40" }'
+            problems.append((f"spec.dependencies[{i}]", f"{text!r} is no crate; {expected}"))
+    package = f'[package]\nname = "{name}"\nversion = "0.0.0"\nedition = "2021"\n'
+    program = f'\n[[bin]]\nname = "{name}"\npath = "{main}"\n'
+    return "\n".join((f"{package}{program}", "[dependencies]", *lines, "")), tuple(problems)
+
+
+def _line(text: str) -> str:
+    """A line of ``[dependencies]``; empty when it is none."""
+    named = _CRATE.fullmatch(text)
+    if named:
+        return f"{named[1]} = {json.dumps(named[2] or '*')}"
+    table = parsed(text) if "\n" not in text else {}
+    values = list(table.values())
+    if len(values) != 1 or not _CRATE.fullmatch(next(iter(table))):
+        return ""
+    local = isinstance(values[0], Mapping) and any(key in values[0] for key in _LOCAL)
+    return text if isinstance(values[0], str | Mapping) and not local else ""
+
+
+def parsed(text: str) -> JsonObject:
+    """TOML as a table, empty when it can't be read: cargo says what is wrong with it better than we could."""
+    if sys.version_info >= (3, 11):  # lazy: start-up
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return cast("JsonObject", tomllib.loads(text))
+    except tomllib.TOMLDecodeError:
+        return {}
+
+
+def program_in(text: str) -> str:
+    """The program of a package that is meant when none is named."""
+    table = parsed(text)
+    package, programs = table.get("package"), table.get("bin")
+    about = package if isinstance(package, Mapping) else {}
+    named = [p.get("name") for p in programs if isinstance(p, Mapping)] if isinstance(programs, list) else []
+    return str(about.get("default-run") or (named[0] if len(named) == 1 else "") or about.get("name") or "")
+
+
+def resolve(request: DependencyRequest, platform: Platform, tools: Tools) -> LockedDependencies:
+    """Pinned texts, and the versions of rustc and of the C compiler that links.
+
+    Raises:
+        StepError: Rust or its linker is not installed, or a crate can't be had.
+    """
+    asked, _ = asked_version(request.requirements, "rustc")
+    pinned = {name: request.files[name] for name in (MANIFEST, LOCK) if name in request.files}
+    if tools.which("cargo") is None:
+        if LOCK in pinned:  # all that an engine needs, which brings its own Rust
+            return LockedDependencies(texts=pinned)
+        raise StepError(
+            "cargo is not installed, and without it Cargo.lock can't be made",
+            hint="install Rust (https://rustup.rs), or commit a Cargo.lock made with `cargo generate-lockfile`",
+        )
+    with tools.scratch() as folder:
+        for name, text in (*request.files.items(), *((path, "") for path in _targets(request.files[MANIFEST]))):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        rust = Rust.found(tools, folder, asked)
+        if LOCK not in pinned:
+            tools.progress("resolving crates")
+            done = rust.cargo(("generate-lockfile",), folder, tools)
+            if done.exit_code != 0:
+                raise refused(done.tail, "the crates can't be resolved", offline=tools.offline)
+            pinned[LOCK] = (folder / LOCK).read_text("utf-8")
+    return LockedDependencies(texts=pinned, tools={"rustc": rust.version, "cc": linker_version(rust, platform, tools)})
+
+
+def _targets(text: str) -> Iterator[str]:
+    """Files that cargo wants to see before it resolves anything. Sources are not at hand here, so they are left empty."""
+    table = parsed(text)
+    yield MAINS[0]
+    library = table.get("lib")
+    yield from _paths([library] if isinstance(library, Mapping) else [], "src/lib.rs")
+    for kind, place in (("bin", "src/bin"), ("example", "examples"), ("test", "tests"), ("bench", "benches")):
+        targets = table.get(kind)
+        for target in targets if isinstance(targets, list) else []:
+            yield from _paths([target], f"{place}/{target.get('name')}.rs" if isinstance(target, Mapping) else "")
+
+
+def _paths(targets: list[Mapping[str, object]] | list[JsonObject], default: str) -> Iterator[str]:
+    for target in targets:
+        path = Path(str(target.get("path") or default))
+        if not path.is_absolute() and ".." not in path.parts:
+            yield path.as_posix()

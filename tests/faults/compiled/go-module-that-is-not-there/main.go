@@ -1,0 +1,5 @@
+package main
+
+import "example.org/greeter"
+
+func main() { println(greeter.Hello()) }

@@ -1,0 +1,122 @@
+"""What a Rust agent's plan says: pure, without cargo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aac_plugins.runtimes.compiled import PROBE
+from aac_plugins.runtimes.rust import RustRuntime
+from aac_plugins.runtimes.rust_crates import manifest, parsed, program_in
+from aac_tasks.contracts.image import Platform
+from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedPlatform
+from aac_tasks.contracts.plan import Facts
+from aac_tasks.contracts.recipe import CompiledLayer, Recipe
+from aac_tasks.contracts.roles import RuntimePlan
+from aac_tasks.contracts.spec import AgentSpec, Build, Metadata, Port
+from aac_tasks.plan.dockerfile import render
+
+RUNTIME = RustRuntime()
+BASE = LockedBase("debian", "debian:trixie", Platform())
+OWN = '[package]\nname = "mine"\nversion = "1.0.0"\n'
+TEXTS = {"Cargo.toml": OWN, "Cargo.lock": "version = 4\n"}
+LOCKED = LockedDependencies(texts=TEXTS, tools={"rustc": "1.95.0", "cc": "12"})
+
+
+def spec(**changes: object) -> AgentSpec:
+    return AgentSpec(Metadata("hello"), "rust", **changes)  # type: ignore[arg-type]
+
+
+def facts(*exists: str, texts: dict[str, str] | None = None) -> Facts:
+    return Facts(Path("agents/hello"), texts or {}, frozenset((*(exists or ("src/main.rs",)), *(texts or {}))))
+
+
+def planned(known: Facts | None = None, **changes: object) -> RuntimePlan:
+    return RUNTIME.plan(spec(**changes), known or facts())
+
+
+def recipe(known: Facts | None = None, **changes: object) -> Recipe:
+    return RUNTIME.recipe(spec(**changes), known or facts(texts=TEXTS), LockedPlatform(Platform(), BASE, LOCKED))
+
+
+def test_the_base_has_the_libraries_that_rust_links_with_and_the_toolchain_is_beside_it() -> None:
+    answer = planned(version="1.85")
+    assert (answer.base.reference, answer.base.packages, answer.base.runtime) == ("debian:trixie", ("libgcc-s1",), "")
+    assert answer.toolchain is not None
+    assert (answer.toolchain.reference, answer.toolchain.version) == ("docker.io/library/rust:1.85", "1.85")
+    assert (answer.needs, answer.entrypoint, answer.problems) == (("tool:cargo", "tool:cc"), ("/app/hello",), ())
+    assert answer.dependencies.requirements == ("rustc@1.85",)
+
+
+def test_without_cargo_toml_one_is_written_from_the_dependencies() -> None:
+    full = 'tokio = { version = "1.40", features = ["full"] }'
+    request = planned(facts("main.rs"), dependencies=("serde@1", "anyhow", "log@=0.4.22", full, 'rand = "0.8"')).dependencies
+    made = parsed(request.files["Cargo.toml"])
+    assert made["bin"] == [{"name": "hello", "path": "main.rs"}]
+    assert made["dependencies"] == {
+        "serde": "1", "anyhow": "*", "log": "=0.4.22", "rand": "0.8", "tokio": {"version": "1.40", "features": ["full"]},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["serde==1", "serde 1", "../local", 'x = { path = "../x" }', 'serde = "1"\n[profile.release]', "a = 1", "", '"a" ='],
+)
+def test_what_is_no_crate_is_refused_with_what_would_be_one(text: str) -> None:
+    _, ((path, message),) = manifest("hello", ("serde@1", text), "src/main.rs")
+    assert path == "spec.dependencies[1]"
+    assert "expected CRATE@VERSION, as in serde@1" in message
+
+
+@pytest.mark.parametrize(
+    ("known", "changes", "path"),
+    [
+        (facts(texts=TEXTS), {"dependencies": ("serde@1",)}, "spec.dependencies"),
+        (facts("README.md"), {}, "spec.runtime"),
+        (facts(), {"build": Build(base_image="alpine:3.22")}, "spec.build.baseImage"),
+        (facts(), {"build": Build(base_image="scratch")}, "spec.build.baseImage"),
+        (facts(), {"config": {"rust": {"files": ["../x"]}}}, "spec.config.rust.files[0]"),
+    ],
+)
+def test_what_can_not_be_built_is_a_problem_with_its_place(known: Facts, changes: dict[str, object], path: str) -> None:
+    assert [p for p, _ in planned(known, **changes).problems] == [path]
+
+
+@pytest.mark.parametrize(
+    ("more", "program"),
+    [
+        ("", "mine"),
+        ('[[bin]]\nname = "serve"\n', "serve"),
+        ('[[bin]]\nname = "a"\n[[bin]]\nname = "b"\n', "mine"),
+        ('default-run = "b"\n[[bin]]\nname = "a"\n[[bin]]\nname = "b"\n', "b"),
+    ],
+)
+def test_the_program_is_the_one_that_cargo_run_would_start(more: str, program: str) -> None:
+    assert program_in(OWN + more) == program
+
+
+def test_cargo_toml_that_can_not_be_read_is_left_to_cargo_to_explain() -> None:
+    assert planned(facts(texts={"Cargo.toml": "[package"})).problems == ()
+    assert program_in("[package") == ""
+
+
+def test_the_program_is_named_after_the_agent_whatever_cargo_calls_it() -> None:
+    made = recipe(config={"rust": {"bin": "serve"}}, ports=(Port(8080),))
+    probe, agent = made.layers
+    assert isinstance(probe, CompiledLayer) and isinstance(agent, CompiledLayer)
+    assert (agent.paths, agent.settings) == (("/app/hello",), {"bin": "serve"})
+    assert agent.stage.made == {"/app/hello": "/made/bin/serve"}
+    assert probe.paths == (PROBE,)
+    text = render(made, lambda base: "base")
+    assert "COPY --from=build /made/bin/serve /app/hello" in text
+    assert "COPY --from=probe /made/bin/probe /opt/agent/probe" in text
+    assert "FROM docker.io/library/rust:1.95.0 AS build" in text
+
+
+def test_cargo_files_that_the_context_has_are_not_written_over_it() -> None:
+    (agent,) = recipe().layers
+    (generated,) = recipe(facts()).layers
+    assert isinstance(agent, CompiledLayer) and isinstance(generated, CompiledLayer)
+    assert [i.kind for i in agent.stage.instructions] == ["context", "run"]
+    assert [i.kind for i in generated.stage.instructions] == ["context", "write", "write", "run"]
