@@ -26,6 +26,7 @@ from aac_tasks.errors import PluginError, Problem
 ENTRY_POINT_GROUP = "aac_tasks"
 
 BUILT_INS = (
+    "aac_plugins.runtimes.java",
     "aac_plugins.runtimes.python",
     "aac_plugins.bases.debian",
     "aac_plugins.bases.layout",

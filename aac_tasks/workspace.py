@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
 
-TEXT_SUFFIXES = (".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in")
+TEXT_SUFFIXES = (".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in", ".gradle", ".kts", ".properties")
 PLAN_FORMAT = 1
 
 

@@ -111,7 +111,8 @@ def _instruction(instruction: Instruction) -> Iterator[str]:
 def _add(add: Add) -> str:
     url = _held(add.url, _URL, "address", "an http or https address")
     digest = _held(add.sha256, _SHA256, f"SHA-256 of {url}", "64 hexadecimal digits")
-    return f"ADD --checksum=sha256:{digest} {url} {_path(add.target)}"
+    mode = f"--chmod={add.mode:o} " if add.mode else ""
+    return f"ADD {mode}--checksum=sha256:{digest} {url} {_path(add.target)}"
 
 
 def _write(target: str, text: str) -> Iterator[str]:
