@@ -41,6 +41,7 @@ BUILT_INS = (
     "aac_plugins.registries.distribution",
     "aac_plugins.deployers.process",
     "aac_plugins.templates.python",
+    "aac_plugins.templates.java",
     "aac_plugins.secrets",
 )
 

@@ -44,7 +44,8 @@ def install(locked: LockedDependencies, into: Path, tools: Tools) -> None:
         StepError: a jar can't be fetched, or is not what was locked.
     """
     fetch(locked.files, tools)
-    put_jars(locked.files, _folder(into, LIBRARIES), tools)
+    if locked.files:
+        put_jars(locked.files, _folder(into, LIBRARIES), tools)
     _put(_folder(into, java_probe.FOLDER) / f"{java_probe.NAME}.class", java_probe.compiled())
 
 

@@ -63,7 +63,7 @@ def wants(spec: AgentSpec) -> tuple[str, ...]:
 def read(spec: AgentSpec, facts: Facts) -> Project:
     """Which tool compiles it, and where it starts."""
     if POM in facts.exists:
-        return Project("mvn", main=_setting(spec) or _main_of_pom(facts.texts.get(POM) or ""))
+        return Project("mvn", main=_setting(spec) or _main_of_pom(facts.texts.get(POM) or "") or _by_name(facts))
     build = next((name for name in GRADLE if name in facts.exists), "")
     if build:
         found = _GRADLE_MAIN.search(facts.texts.get(build) or "")

@@ -14,13 +14,13 @@ _PLACE = re.compile(
 """Maven's ``FILE:[LINE,COLUMN] TEXT``, javac's ``FILE:LINE: error: TEXT``."""
 
 _CHECKSUM = re.compile(r"Checksum validation failed, expected '?(\w+)'?(?: \([^)]*\))? but (?:was |is )(?:actually )?'?(\w+)'?")
-_ARTIFACT = re.compile(r"([\w.-]+:[\w.-]+):(?:jar|pom)(?::[\w.-]+)?:([\w.+-]+)")
+_ARTIFACT = re.compile(r"(?:artifact|Failure to find|Could not find) ([\w.-]+:[\w.-]+)(?::jar|:pom)?(?::[\w.-]+)?:([\w.+-]*\w)")
 
 
 def unresolved(output: str, *, offline: bool) -> StepError:
     """The error behind what Maven or Gradle said when it could not resolve."""
     tail = _tail(output)
-    found = _ARTIFACT.search(output.partition("Could not")[2] or output.partition("Failed to")[2] or output)
+    found = _ARTIFACT.search(output)
     name = f"{found.group(1)}:{found.group(2)}" if found else "a Java dependency"
     checksum = _CHECKSUM.search(output)
     if checksum:
