@@ -127,4 +127,5 @@ def need_java(*programs: str) -> None:
 
 def jdks() -> dict[str, Path]:
     """Every JDK of this machine: its folder's name → its javac."""
-    return {path.parents[1].name: path for path in sorted(Path("/usr/lib/jvm").glob("*/bin/javac")) if not path.parents[1].is_symlink()}
+    found = sorted(Path("/usr/lib/jvm").glob("*/bin/javac"))
+    return {path.parents[1].name: path for path in found if not path.parents[1].is_symlink()}

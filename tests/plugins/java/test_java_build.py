@@ -55,7 +55,9 @@ def request(*dependencies: str, compiles: bool = True, **files: str) -> Dependen
     return DependencyRequest(dependencies, named, ("compile",) if compiles else ())
 
 
-def compilation(folder: Path, files: Mapping[str, str | bytes], locked: LockedDependencies, tool: str, **more: str) -> Compilation:
+def compilation(
+    folder: Path, files: Mapping[str, str | bytes], locked: LockedDependencies, tool: str, **more: str
+) -> Compilation:
     sources = folder / "sources"
     sources.mkdir(exist_ok=True)
     Project(sources, {}).write({k: v for k, v in files.items() if k != "agent.yaml"})
@@ -78,7 +80,8 @@ def refused(call: object) -> StepError:
 def test_every_jar_that_coordinates_need_is_pinned(stage: Stage) -> None:
     locked = RUNTIME.resolve(request(f"{GSON}:2.10.1", "io.undertow:undertow-core:2.3.18.Final"), BASE, stage.tools)
     assert locked.files[0] == PINNED
-    assert {f.name for f in locked.files} >= {"io.undertow:undertow-core", "org.jboss.xnio:xnio-nio", "org.jboss.threads:jboss-threads"}
+    names = {f.name for f in locked.files}
+    assert names >= {"io.undertow:undertow-core", "org.jboss.xnio:xnio-nio", "org.jboss.threads:jboss-threads"}
     assert all(f.url.startswith("https://repo.maven.apache.org/maven2/") and f.size > 0 for f in locked.files)
     assert list(locked.tools) == ["javac"]
     assert RUNTIME.resolve(request(f"{GSON}:2.10.1", "io.undertow:undertow-core:2.3.18.Final"), BASE, stage.tools) == locked
@@ -208,7 +211,8 @@ def test_coordinates_that_nobody_has_are_told_by_name(stage: Stage) -> None:
 
 def test_a_parent_that_is_out_of_reach_is_told(stage: Stage) -> None:
     parent = "<parent><groupId>nobody</groupId><artifactId>parent</artifactId><version>1</version></parent>"
-    error = refused(lambda: RUNTIME.resolve(request(pom=POM.replace("<groupId>example", f"{parent}<groupId>example")), BASE, stage.tools))
+    pom = POM.replace("<groupId>example", f"{parent}<groupId>example")
+    error = refused(lambda: RUNTIME.resolve(request(pom=pom), BASE, stage.tools))
     assert error.message == "the parent of pom.xml can't be found"
 
 
@@ -242,7 +246,8 @@ def publish(folder: Path, version: str, *, broken: bool = False) -> bytes:
     place = folder / "own/library" / version
     place.mkdir(parents=True)
     data = jar(text=version.encode())
-    pom = f"<project><modelVersion>4.0.0</modelVersion><groupId>own</groupId><artifactId>library</artifactId><version>{version}</version></project>"
+    names = f"<groupId>own</groupId><artifactId>library</artifactId><version>{version}</version>"
+    pom = f"<project><modelVersion>4.0.0</modelVersion>{names}</project>"
     for name, content in ((f"library-{version}.jar", data), (f"library-{version}.pom", pom.encode())):
         (place / name).write_bytes(content)
         wrong = broken and name.endswith(".jar")
@@ -265,7 +270,9 @@ def test_a_repository_of_ones_own_is_asked(stage: Stage, repository: tuple[Path,
     assert file.sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_a_jar_that_is_not_what_its_repository_says_is_refused(stage: Stage, repository: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_jar_that_is_not_what_its_repository_says_is_refused(
+    stage: Stage, repository: tuple[Path, str], tmp_path: Path
+) -> None:
     folder, address = repository
     version = version_of(tmp_path)
     publish(folder, version, broken=True)
@@ -278,7 +285,8 @@ def test_a_jar_that_changed_since_it_was_locked_is_refused(stage: Stage, reposit
     folder, address = repository
     publish(folder, "1")
     url = f"{address}/own/library/1/library-1.jar"
-    changed = LockedDependencies((LockedFile("own:library", "1", url, hashlib.sha256(version_of(tmp_path).encode()).hexdigest(), 5),))
+    other = hashlib.sha256(version_of(tmp_path).encode()).hexdigest()
+    changed = LockedDependencies((LockedFile("own:library", "1", url, other, 5),))
     (tmp_path / "root").mkdir()
     assert "sha256" in str(refused(lambda: RUNTIME.install(changed, BASE, tmp_path / "root", stage.tools)))
     gone = LockedDependencies((replace(changed.files[0], url=f"{url}.gone"),))
@@ -300,7 +308,9 @@ def test_the_probe_is_what_every_jdk_makes_of_its_source(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "well"), [(("/",), True), ((), True), (("/missing",), False)], ids=["http", "tcp", "http that is not well"]
 )
-def test_the_probe_tells_well_from_unwell(words: tuple[str, ...], well: bool, repository: tuple[Path, str], tmp_path: Path) -> None:
+def test_the_probe_tells_well_from_unwell(
+    words: tuple[str, ...], well: bool, repository: tuple[Path, str], tmp_path: Path
+) -> None:
     need_java()
     (tmp_path / "AgentProbe.class").write_bytes(java_probe.compiled())
     port = repository[1].rpartition(":")[2]
