@@ -128,6 +128,7 @@ def _write(target: str, text: str) -> Iterator[str]:
     yield f'COPY --chmod=644 <<"{mark}" {path}'
     yield from lines
     yield mark
+    yield ""  # hadolint's parser wants an empty line there
 
 
 def _run(run: Run) -> Iterator[str]:
