@@ -27,10 +27,11 @@ ENTRY_POINT_GROUP = "aac_tasks"
 
 BUILT_INS = (
     "aac_plugins.runtimes.python",
-    "aac_plugins.runtimes.custom",
     "aac_plugins.runtimes.nodejs",
     "aac_plugins.runtimes.go",
     "aac_plugins.runtimes.rust",
+    "aac_plugins.runtimes.java",
+    "aac_plugins.runtimes.custom",
     "aac_plugins.bases.debian",
     "aac_plugins.bases.layout",
     "aac_plugins.bases.scratch",
@@ -48,6 +49,7 @@ BUILT_INS = (
     "aac_plugins.templates.python",
     "aac_plugins.templates.nodejs",
     "aac_plugins.templates.compiled",
+    "aac_plugins.templates.java",
     "aac_plugins.secrets",
 )
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from aac_tasks.spec import ReadSpec
 
 TEXT_SUFFIXES = (
-    ".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in", ".yaml", ".npmrc",
-    "Dockerfile", "Containerfile", ".dockerfile",
+    ".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in", ".yaml", ".npmrc", ".gradle", ".kts",
+    ".properties", "Dockerfile", "Containerfile", ".dockerfile",
 )  # fmt: skip
 PLAN_FORMAT = 1
 

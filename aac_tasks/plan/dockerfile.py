@@ -129,7 +129,8 @@ def _instruction(instruction: Instruction, mounts: str) -> Iterator[str]:
 def _add(add: Add) -> str:
     url = _held(add.url, _URL, "address", "an http or https address")
     digest = _held(add.sha256, _SHA256, f"SHA-256 of {url}", "64 hexadecimal digits")
-    return f"ADD --checksum=sha256:{digest} {url} {_path(add.target)}"
+    mode = f"--chmod={add.mode:o} " if add.mode else ""
+    return f"ADD {mode}--checksum=sha256:{digest} {url} {_path(add.target)}"
 
 
 def _write(target: str, text: str) -> Iterator[str]:
@@ -145,6 +146,7 @@ def _write(target: str, text: str) -> Iterator[str]:
     yield f'COPY --chmod=644 <<"{mark}" {path}'
     yield from lines
     yield mark
+    yield ""  # hadolint's parser wants an empty line there
 
 
 def _layer(layer: RecipeLayer, mounts: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aac_tasks.contracts import quantities
+from aac_tasks.spec.lines import one_line
 from aac_tasks.spec.teaching import nearest
 from aac_tasks.spec.values import Path
 
@@ -25,22 +26,11 @@ _RUN = ("http", "command", "structure")
 
 def check(doc: Doc) -> Iterator[Finding]:
     """Every finding in the canonical document."""
-    yield from _one_line(doc)
+    yield from one_line(doc)
     spec = doc.get("spec")
     if isinstance(spec, Mapping):
         for rule in _RULES:
             yield from rule(spec)
-
-
-def _one_line(doc: Doc) -> Iterator[Finding]:
-    """What becomes a label or a variable of the image is one line: a Dockerfile has no way to write more."""
-    message = "holds a newline, which an image's {} can't; write one line, or put the text into a file"
-    for name, value in _at(doc, "metadata", "labels").items():
-        if "\n" in f"{name}{value}":
-            yield ("metadata", "labels", name), message.format("label"), "error"
-    for number, entry in _items(_at(doc, "spec"), "environment"):
-        if "\n" in str(entry.get("value") or ""):
-            yield ("spec", "environment", number, "value"), message.format("variable"), "error"
 
 
 def _resources(spec: Doc) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ NOT_FOLLOWED: Mapping[str, str] = {
 }
 """Dependencies that maintainer scripts have: no such script is run here. Asked for by name, they do come."""
 
+_JRE = r"(openjdk-\d+|default)-jre-headless"
 _EDGES: tuple[tuple[str, str, str], ...] = (
     (
         "ca-certificates",
@@ -43,8 +44,8 @@ _EDGES: tuple[tuple[str, str, str], ...] = (
     ),
     ("base-files", "awk", "only its maintainer scripts call it"),
     ("nodejs", "node-corepack", "brings package managers"),
-    (r"openjdk-\d+-jre-headless", "ca-certificates-java", "makes a key store, which is written here without (keystore.py)"),
-    (r"openjdk-\d+-jre-headless", "java-common", "chooses between several JREs while one is installed"),
+    (_JRE, "ca-certificates-java", "makes a key store, which is written here without (keystore.py)"),
+    (_JRE, "java-common", "chooses between several JREs while one is installed"),
     (r"openjdk-\d+-jre-headless", "util-linux", "only its maintainer scripts call it"),
 )
 
@@ -115,6 +116,18 @@ LANGUAGES: Mapping[str, Language] = {
             packages=("rustc", "cargo", "gcc", "libc6-dev", "coreutils"),
             program="/usr/bin/cargo",
             links={"usr/bin/cc": "gcc"},  # update-alternatives makes it while gcc is installed
+        ),
+        Language(
+            "jdk",
+            versioned=r"openjdk-(\d+)-jdk-headless",
+            meta="default-jdk-headless",
+            packages=("openjdk-{v}-jdk-headless",),
+            program="/usr/bin/javac",
+            links={
+                "usr/bin/java": "../lib/jvm/java-{v}-openjdk/bin/java",
+                "usr/bin/javac": "../lib/jvm/java-{v}-openjdk/bin/javac",
+                "usr/lib/jvm/java-{v}-openjdk": "java-{v}-openjdk-{arch}",
+            },
         ),
     )
 }

@@ -3,8 +3,9 @@
 Where the set comes from, first that there is:
 
 1. ``uv.lock`` beside a ``pyproject.toml`` with ``[project]``: versions and files are those it pins;
-2. ``requirements.txt``: where a ``pyproject.toml`` lies beside it, this is the pinned form made from it;
-3. ``[project] dependencies`` of ``pyproject.toml``.
+2. ``poetry.lock`` beside a ``pyproject.toml``: the same, see ``python_poetry``;
+3. ``requirements.txt``: where a ``pyproject.toml`` lies beside it, this is the pinned form made from it;
+4. ``[project] dependencies`` of ``pyproject.toml``, else its ``[tool.poetry.dependencies]``.
 
 ``spec.dependencies`` are added to it, not put in its place: a package that both name must satisfy both, and
 two that can't agree are reported by the resolver with both names. Markers stay (the resolver knows the image's
@@ -18,6 +19,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from aac_plugins.runtimes import python_poetry
+from aac_plugins.runtimes.python_poetry import POETRY_LOCK
 from aac_tasks.contracts.lock import DependencyRequest
 
 REQUIREMENTS = "requirements.txt"
@@ -26,7 +29,7 @@ UV_LOCK = "uv.lock"
 INCLUDABLE = ("constraints.txt", "requirements/base.txt", "requirements/prod.txt")
 """Other files that ``-r`` and ``-c`` may name: planning reads only what it named beforehand."""
 
-FILES = (REQUIREMENTS, PYPROJECT, UV_LOCK, *INCLUDABLE)
+FILES = (REQUIREMENTS, PYPROJECT, UV_LOCK, POETRY_LOCK, *INCLUDABLE)
 HASH = re.compile(r"\s--hash[= ](\S+)")
 
 _KEPT_OPTIONS = ("--index-url", "--extra-index-url", "--pre")
@@ -59,43 +62,53 @@ def read(dependencies: tuple[str, ...], texts: Mapping[str, str | None]) -> tupl
     return DependencyRequest(tuple(dict.fromkeys((*found, *own))), files), tuple(problems)
 
 
-def _from_files(texts: Mapping[str, str | None]) -> tuple[tuple[str, ...], dict[str, str], Problems]:
+def _from_files(texts: Mapping[str, str | None]) -> tuple[tuple[str, ...], Mapping[str, str], Problems]:
     pyproject = texts.get(PYPROJECT)
-    project, trouble = _project(pyproject)
+    document, trouble = _toml(pyproject)
+    project = document.get("project")
+    if not trouble and project is not None and not isinstance(project, dict):
+        trouble = "[project] is not a table; write it as https://packaging.python.org/specifications/pyproject-toml says"
     if trouble:
         return (), {}, ((PYPROJECT, trouble),)
     uv_lock = texts.get(UV_LOCK)
-    if uv_lock is not None and pyproject is not None and project is not None:
+    if uv_lock is not None and pyproject is not None and isinstance(project, dict):
         return (), {PYPROJECT: pyproject, UV_LOCK: uv_lock}, ()
+    if texts.get(POETRY_LOCK) is not None and pyproject is not None:
+        return _poetry(document, texts.get(POETRY_LOCK))
     if texts.get(REQUIREMENTS) is not None:
         return _requirements(texts)
-    if project is None:
-        return (), {}, _poetry(pyproject)
-    return _project_dependencies(project)
+    if python_poetry.named(document) and not (isinstance(project, dict) and "dependencies" in project):
+        return _poetry(document, None)
+    return _project_dependencies(project) if isinstance(project, dict) else ((), {}, ())
 
 
-def _project(text: str | None) -> tuple[Mapping[str, object] | None, str]:
-    """The ``[project]`` table, None when there is none; and why it can't be read."""
+def _toml(text: str | None) -> tuple[Mapping[str, object], str]:
+    """What the file holds, and why it can't be read."""
     if text is None:
-        return None, ""
+        return {}, ""
     if sys.version_info >= (3, 11):  # lazy: only an agent that has the file pays for the parser
         import tomllib
     else:
         import tomli as tomllib
     try:
-        project: object = tomllib.loads(text).get("project")
+        return tomllib.loads(text), ""
     except tomllib.TOMLDecodeError as error:
-        return None, f"is not TOML: {error}; mend the file"
-    if project is not None and not isinstance(project, dict):
-        return None, "[project] is not a table; write it as https://packaging.python.org/specifications/pyproject-toml says"
-    return project, ""
+        return {}, f"is not TOML: {error}; mend the file"
 
 
-def _poetry(pyproject: str | None) -> Problems:
-    if pyproject and re.search(r"^\[tool\.poetry\.dependencies\]", pyproject, re.MULTILINE):
-        return ((PYPROJECT, "[tool.poetry.dependencies] is not read; list them under [project] dependencies (Poetry 2 "
-                 "reads that too), or write requirements.txt with `poetry export`"),)
-    return ()
+def _poetry(document: Mapping[str, object], locked: str | None) -> tuple[tuple[str, ...], Mapping[str, str], Problems]:
+    project = document.get("project")
+    if isinstance(project, dict) and "dependencies" in project:
+        problems = _project_dependencies(project)[2]  # its lines must be what they should, whoever pinned them
+        if problems:
+            return (), {}, problems
+    lock, trouble = _toml(locked)
+    if trouble:
+        return (), {}, ((POETRY_LOCK, f"{trouble.removesuffix('; mend the file')}; write it anew with `poetry lock`"),)
+    answer = python_poetry.read(document, lock if locked is not None else None)
+    wrong = ((PYPROJECT, t) for line in answer.requirements if not line.startswith("-") and (t := _trouble(line)))
+    index = ((POETRY_LOCK, t) for o in answer.requirements if (t := _option_trouble(*_option(o)) if o.startswith("-") else ""))
+    return answer.requirements, answer.files, (*answer.problems, *wrong, *index)
 
 
 def _project_dependencies(project: Mapping[str, object]) -> tuple[tuple[str, ...], dict[str, str], Problems]:

@@ -146,18 +146,19 @@ def resolve(request: DependencyRequest, base: LockedBase, tools: Tools) -> Locke
 def _write_input(request: DependencyRequest, folder: Path, tools: Tools) -> dict[str, frozenset[str]]:
     """Put uv's input files into ``folder``; the answer says which hashes each package may have."""
     for name, text in request.files.items():
-        (folder / name).write_text(text, "utf-8")
+        (folder / name).write_text(HASH.sub("", text) if name == "constraints.txt" else text, "utf-8")
     lines = list(request.requirements)
     if UV_LOCK in request.files:
         _uv(["export", "--frozen", "--no-dev", "--no-emit-project", "--format", "requirements-txt", "--no-header",
              "--no-annotate", "--output-file", "exported.txt"], folder, tools)  # fmt: skip
         exported = logical_lines("exported.txt", (folder / "exported.txt").read_text("utf-8"))
         lines = [*(line.text for line in exported), *lines]
-    allowed = {}
-    for line in lines:
+    allowed: dict[str, frozenset[str]] = {}
+    for line in (*lines, *request.files.get("constraints.txt", "").splitlines()):
         hashes = frozenset(h.removeprefix("sha256:") for h in HASH.findall(line))
         if hashes:
-            allowed[_canonical(re.split(r"[^\w.-]", line, maxsplit=1)[0])] = hashes
+            name = _canonical(re.split(r"[^\w.-]", line, maxsplit=1)[0])
+            allowed[name] = allowed.get(name, frozenset()) | hashes
     text = "\n".join(HASH.sub("", line) for line in lines) + "\n"
     (folder / "requirements.in").write_text(text, "utf-8")
     return allowed

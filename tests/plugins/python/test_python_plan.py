@@ -209,7 +209,9 @@ def test_a_pyproject_that_only_configures_tools_says_nothing_of_dependencies() -
     [
         ("[project\n", "is not TOML"),
         ('[project]\nname = "x"\ndynamic = ["dependencies"]\n', "dynamic"),
-        ('[tool.poetry.dependencies]\nhttpx = "*"\n', "poetry export"),
+        ('[tool.poetry.dependencies]\nhttpx = "^0.27 || ^0.28"\n', "run `poetry lock`"),
+        ('[tool.poetry.dependencies]\nhttpx = "~>1"\n', "is no version constraint of Poetry"),
+        ('[tool.poetry.dependencies]\nown = {path = "../own"}\n', "own comes from path = '../own'"),
         ('[project]\nname = "x"\ndependencies = "httpx"\n', "not a list"),
         ('project = 1\n', "not a table"),
         ('[project]\ndependencies = ["./local"]\n', "has no name"),

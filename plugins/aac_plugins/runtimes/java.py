@@ -1,0 +1,178 @@
+"""The runtime ``java``: a project of Maven or Gradle, plain sources, or a jar that is there.
+
+``runtime: java`` runs on the JRE of Debian stable; ``runtime: java:21`` on the image of Eclipse Temurin 21.
+``build.baseImage`` takes the place of either. A source edit rebuilds one small layer: libraries have their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from aac_plugins.runtimes import java_install, java_probe, java_project, java_tools
+from aac_plugins.runtimes.python import DEBIAN, EPOCH, PACKAGE, command_of
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.image import ImageRef
+from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
+from aac_tasks.contracts.plan import Facts
+from aac_tasks.contracts.recipe import APP_DIR, ApplicationLayer, CompiledLayer, Recipe, RecipeLayer, Stage
+from aac_tasks.contracts.roles import Compilation, Runtime, RuntimePlan
+from aac_tasks.contracts.spec import AgentSpec
+from aac_tasks.contracts.tools import Tools
+from aac_tasks.hookspecs import hookimpl
+
+TEMURIN = "library/eclipse-temurin"
+NEWEST = "21"
+"""The Java that a toolchain image is named for where the version of the base is not known."""
+
+SETTINGS: JsonObject = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "mainClass": {
+            "type": "string",
+            "pattern": rf"^{java_project.CLASS_NAME.pattern}$",
+            "description": "The class to start, where neither a build file nor a Main.java says it.",
+            "examples": ["com.example.Main"],
+            "x-effect": ["dockerfile", "image"],
+        },
+        "repositories": {
+            "type": "array",
+            "items": {"type": "string", "format": "uri", "pattern": "^https?://[^@\\s]+$"},
+            "description": "Maven repositories for `dependencies`, asked before Maven Central.",
+            "examples": [["https://repo.example.org/maven2"]],
+            "x-effect": ["lock", "dockerfile", "image"],
+        },
+    },
+}
+
+
+class JavaRuntime:
+    """See the module."""
+
+    name = "java"
+    settings_schema: JsonObject | None = SETTINGS
+
+    def wants(self, spec: AgentSpec) -> tuple[str, ...]:
+        """The build files, the jar, and the sources that may hold ``main``."""
+        return java_project.wants(spec)
+
+    def plan(self, spec: AgentSpec, facts: Facts) -> RuntimePlan:
+        """The base by version or ``build.baseImage``; the tool by the rules of ``java_project``."""
+        project = java_project.read(spec, facts)
+        base, problems = _base(spec)
+        dependencies, more = java_project.request(spec, facts, project)
+        argv = java_project.argv(spec, project)
+        if "" in argv:
+            problems.append(("spec.config.java.mainClass", _no_main(project, facts)))
+        resolving = ("tool:mvn",) if spec.dependencies or project.tool == "mvn" else ()
+        tools = (*resolving, *(("tool:javac",) if project.tool else ()), *(("tool:gradle",) if project.tool == "gradle" else ()))
+        return RuntimePlan(base, dependencies, argv, (*problems, *more), tools, _toolchain(base, project))
+
+    def recipe(self, spec: AgentSpec, facts: Facts, locked: LockedPlatform) -> Recipe:
+        """Base, libraries and probe, then the classes (or the jar that is there)."""
+        project, dependencies = java_project.read(spec, facts), locked.dependencies
+        java = java_tools.major(locked.base.runtime_version or spec.version)
+        image = f"docker.io/{_toolchain_image(project, java or NEWEST)}"
+        layers: list[RecipeLayer] = [java_install.layer(dependencies, java, locked.toolchain, image)]
+        if project.tool:
+            release = _release(facts, java, locked)
+            stage = Stage("build", java_install.compiling(project, release, dependencies), image, locked.toolchain)
+            settings = {"tool": project.tool, "release": release, "java": java}
+            layers.append(CompiledLayer("java", java, dependencies, (java_project.CLASSES,), stage, settings))
+        else:
+            layers.append(ApplicationLayer())
+        return Recipe(
+            name=spec.name,
+            platform=locked.platform,
+            base=locked.base,
+            layers=tuple(layers),
+            workdir=APP_DIR,
+            entrypoint=java_project.argv(spec, project),
+            command=command_of(spec),
+            probe=java_probe.probe_of(spec),
+            created=EPOCH,
+        )
+
+    def resolve(self, request: DependencyRequest, base: LockedBase, tools: Tools) -> LockedDependencies:
+        """One jar per artifact; see ``java_resolve``."""
+        from aac_plugins.runtimes import java_resolve  # lazy: a plan needs none of it
+
+        return java_resolve.resolve(request, tools)
+
+    def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
+        """Jars and probe below /opt/agent; see ``java_install``."""
+        java_install.install(locked, into, tools)
+
+    def compile(self, compilation: Compilation, into: Path, tools: Tools) -> None:
+        """Classes below /app/target/classes; see ``java_compile``."""
+        from aac_plugins.runtimes import java_compile  # lazy: as above
+
+        java_compile.compile_(compilation, into, tools)
+
+
+def _release(facts: Facts, java: str, locked: LockedPlatform) -> str:
+    """The Java that is compiled for: the image's, or the JDK's where that is older. What a pom.xml says of it stays."""
+    if re.search(r"maven\.compiler\.|<(release|source|target)>", facts.texts.get(java_project.POM) or ""):
+        return ""
+    jdk = locked.toolchain.runtime_version if locked.toolchain else locked.dependencies.tools.get("javac", "")
+    known = [int(n) for n in (java, java_tools.major(jdk)) if n]
+    return str(min(known)) if known else NEWEST
+
+
+def _no_main(project: java_project.Project, facts: Facts) -> str:
+    looked = {"mvn": f"{java_project.POM} names no mainClass", "gradle": "the build file names no mainClass"}
+    where = looked.get(project.tool, f"there is no {java_project.JAR} and no Main.java in {facts.folder}")
+    return f"{where}; name the class to start: config: {{java: {{mainClass: com.example.Main}}}}"
+
+
+def _base(spec: AgentSpec) -> tuple[BaseRequest, list[tuple[str, str]]]:
+    packages, image = spec.build.system_packages, spec.build.base_image
+    problems = [
+        (f"spec.build.systemPackages[{i}]", f"{p!r} is not a Debian package's name; expected as in fonts-dejavu-core")
+        for i, p in enumerate(packages)
+        if not PACKAGE.fullmatch(p)
+    ]
+    base, reference = "debian", DEBIAN
+    try:
+        base, reference = _where(image, spec.version)
+    except ValueError as error:
+        path = "spec.build.baseImage" if image else "spec.runtime"
+        problems.append((path, f"{error}; expected as in eclipse-temurin:21-jre, debian:trixie or oci:FOLDER"))
+    if base == "scratch":
+        problems.append(("spec.build.baseImage", "scratch has no Java; leave baseImage out for a minimal base that has"))
+    number = re.match(r"[\d.]*", spec.version)
+    return BaseRequest(base, reference, packages, "java", number.group().rstrip(".") if number else ""), problems
+
+
+def _where(image: str, version: str) -> tuple[str, str]:
+    """(base plugin, reference); ValueError when it is no image's name."""
+    plugins = {"oci": "layout", "debian": "debian", "scratch": "scratch"}
+    if image.partition(":")[0] in plugins:
+        return plugins[image.partition(":")[0]], image
+    if image:
+        return "registry", str(ImageRef.parse(image))
+    if not version:
+        return "debian", DEBIAN
+    return "registry", str(ImageRef("docker.io", TEMURIN, version if "-" in version else f"{version}-jre"))
+
+
+def _toolchain(base: BaseRequest, project: java_project.Project) -> BaseRequest:
+    """Where an engine compiles: Debian's JDK beside Debian's JRE, else the official images of the build tools."""
+    if base.base == "debian" and project.tool != "gradle":
+        return BaseRequest("debian", base.reference, ("maven",) if project.tool == "mvn" else (), "jdk", base.version)
+    image = _toolchain_image(project, java_tools.major(base.version) or NEWEST)
+    repository, _, tag = image.partition(":")
+    return BaseRequest("registry", str(ImageRef("docker.io", repository, tag)), (), "java")
+
+
+def _toolchain_image(project: java_project.Project, java: str) -> str:
+    images = {"mvn": f"library/maven:3-eclipse-temurin-{java}", "gradle": f"library/gradle:jdk{java}"}
+    return images.get(project.tool, f"{TEMURIN}:{java}-jdk")
+
+
+@hookimpl
+def aac_register_runtimes() -> Sequence[Runtime]:
+    """The language of many companies."""
+    return (JavaRuntime(),)

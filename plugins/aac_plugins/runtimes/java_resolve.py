@@ -1,0 +1,151 @@
+"""What a Java agent depends on → one jar per artifact, pinned by URL and SHA-256.
+
+Maven (or Gradle, for its projects) works out the set once, when the lock is written; what it downloaded was compared with
+the repository's checksum, and is compared with it again before its SHA-256 is written down. From then on jars are fetched
+by us, and no build asks which version is meant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+from aac_plugins.runtimes import java_probe, java_refusals
+from aac_plugins.runtimes.java_install import JAR_MEDIA_TYPE
+from aac_plugins.runtimes.java_project import POM, REPOSITORIES, coordinates
+from aac_plugins.runtimes.java_tools import DEPENDENCY_PLUGIN, find_jdk, run_gradle, run_maven
+from aac_tasks.contracts.lock import DependencyRequest, LockedDependencies, LockedFile
+from aac_tasks.contracts.tools import HttpRequest, Tools
+from aac_tasks.errors import StepError
+
+CENTRAL = "https://repo.maven.apache.org/maven2"
+_REPOSITORY = re.compile(r"^\s*\*\s+(\S+) \(([^,\s]+),", re.MULTILINE)
+
+
+def resolve(request: DependencyRequest, tools: Tools) -> LockedDependencies:
+    """Pin everything that ``request`` needs when it runs, in the order of its class path.
+
+    Raises:
+        StepError: a tool is missing, something can't be found, or is not what its repository says.
+    """
+    compiled = {"javac": find_jdk(tools).major} if "compile" in request.groups else {}
+    if POM in request.files:
+        return LockedDependencies(_maven(request.files[POM], tools), tools=compiled)
+    if set(request.files) - {REPOSITORIES}:
+        return LockedDependencies(_gradle(request.files, tools), tools=compiled)
+    files = _maven(_pom(request), tools) if request.requirements else ()
+    return LockedDependencies(files, tools=compiled)
+
+
+def _pom(request: DependencyRequest) -> str:
+    """A project that has nothing but what ``spec.dependencies`` names."""
+    needed = "".join(_dependency(text) for text in request.requirements)
+    addresses = request.files.get(REPOSITORIES, "").splitlines()
+    places = "".join(f"<repository><id>own{i}</id><url>{escape(a)}</url></repository>" for i, a in enumerate(addresses))
+    return (
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<groupId>agent</groupId><artifactId>agent</artifactId><version>1</version>"
+        f"<repositories>{places}</repositories><dependencies>{needed}</dependencies></project>\n"
+    )
+
+
+def _dependency(text: str) -> str:
+    group, artifact, version, classifier = coordinates(text)
+    kind = f"<classifier>{classifier}</classifier>" if classifier else ""
+    return (
+        f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>{kind}</dependency>"
+    )
+
+
+def _maven(pom: str, tools: Tools) -> tuple[LockedFile, ...]:
+    tools.progress("resolving Java dependencies")
+    with tools.scratch() as folder:
+        (folder / POM).write_text(pom, "utf-8")
+        goals = tuple(f"{DEPENDENCY_PLUGIN}:{goal}" for goal in ("build-classpath", "list-repositories"))
+        settings = ("-DincludeScope=runtime", f"-Dmdep.outputFile={folder / 'classpath'}", "-Dmdep.pathSeparator=|")
+        done = run_maven((*goals, *settings), folder, tools)
+        if done.exit_code != 0:
+            raise java_refusals.unresolved(done.stdout + done.stderr, offline=tools.offline)
+        classpath = (folder / "classpath").read_text("utf-8").strip()
+    addresses = {"central": CENTRAL, **dict(_REPOSITORY.findall(done.stdout))}
+    return tuple(_locked_by_maven(Path(path), addresses, tools) for path in classpath.split("|") if path)
+
+
+def _locked_by_maven(path: Path, addresses: Mapping[str, str], tools: Tools) -> LockedFile:
+    repository = tools.cache / "maven"
+    try:
+        *group, artifact, version, name = path.relative_to(repository).parts
+        origin = (path.parent / "_remote.repositories").read_text("utf-8")
+    except (ValueError, OSError) as error:
+        raise StepError(
+            f"{path.name} is in no Maven repository, so nobody else could fetch it",
+            hint="publish it, and depend on it by its coordinates",
+        ) from error
+    found = re.search(rf"^{re.escape(name)}>([^=]*)=", origin, re.MULTILINE)
+    address = addresses.get(found.group(1)) if found else None
+    if address is None:
+        raise StepError(
+            f"it is not known which repository {name} came from", hint=f"remove {path.parent}, then run `agent lock` again"
+        )
+    _check(path, path.with_name(f"{name}.sha1"))
+    url = f"{address.rstrip('/')}/{quote(path.relative_to(repository).as_posix())}"
+    return _pinned(f"{'.'.join(group)}:{artifact}", version, url, path, tools)
+
+
+def _check(path: Path, checksum: Path) -> None:
+    """Against the repository's own checksum, which Maven keeps beside the file: the cache may have been touched since."""
+    said = checksum.read_text("utf-8").split() if checksum.is_file() else []
+    found = hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()
+    if said and said[0].lower() != found:
+        raise StepError(
+            f"{path.name} in Maven's cache is not what its repository offers: SHA-1 {found}, not {said[0].lower()}",
+            hint=f"remove {path.parent}, then run `agent lock` again",
+        )
+
+
+def _pinned(name: str, version: str, url: str, path: Path, tools: Tools) -> LockedFile:
+    if version.endswith("-SNAPSHOT"):
+        raise StepError(
+            f"{name} {version} means another file every day and can't be locked", hint="depend on a released version of it"
+        )
+    stored = tools.blobs.put(path.read_bytes(), media_type=JAR_MEDIA_TYPE)
+    return LockedFile(name, version, url, stored.digest.removeprefix("sha256:"), stored.size)
+
+
+def _gradle(files: Mapping[str, str], tools: Tools) -> tuple[LockedFile, ...]:
+    tools.progress("resolving Java dependencies")
+    with tools.scratch() as folder:
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, "utf-8")
+        own = folder / "aac.gradle"
+        own.write_text(java_probe.own_text("aac.gradle"), "utf-8")
+        done = run_gradle(("-I", str(own), "aacFiles"), folder, tools)
+    if done.exit_code != 0:
+        raise java_refusals.unresolved(done.stdout + done.stderr, offline=tools.offline)
+    lines = [line.split("|") for line in done.stdout.splitlines() if line.startswith("aac-")]
+    addresses = [line[1].rstrip("/") for line in lines if line[0] == "aac-repository" and line[1].startswith("http")]
+    found = (line[1:] for line in lines if line[0] == "aac-file")
+    return tuple(_locked_by_gradle(tuple(f), tuple(dict.fromkeys((*addresses, CENTRAL))), tools) for f in found)
+
+
+def _locked_by_gradle(found: tuple[str, ...], addresses: tuple[str, ...], tools: Tools) -> LockedFile:
+    """Gradle does not tell where a file came from: the first repository whose checksum for its path is the file's."""
+    group, artifact, version, place = found
+    path = Path(place)
+    sha1 = hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()
+    for url in _addresses(f"{group.replace('.', '/')}/{artifact}/{version}/{path.name}", addresses):
+        with tools.http(HttpRequest("GET", f"{url}.sha1")) as answer:
+            if answer.status == 200 and answer.read().decode("ascii", "replace").split()[:1] == [sha1]:
+                return _pinned(f"{group}:{artifact}", version, url, path, tools)
+    raise StepError(
+        f"no repository has {group}:{artifact}:{version} as Gradle's cache has it", hint="publish it in a Maven repository"
+    )
+
+
+def _addresses(path: str, addresses: tuple[str, ...]) -> Iterator[str]:
+    return (f"{address}/{quote(path)}" for address in addresses)
