@@ -16,6 +16,7 @@ from aac_tasks.run import Run
 from aac_tasks.state.judge import Case
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock, write_lock
+from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import Stamp
 from aac_tasks.state.temporaries import sweep
 from aac_tasks.steps.execute import Job, execute
@@ -111,28 +112,17 @@ class Hands:
         Raises:
             StepError: none works; says why for each.
         """
-        from aac_tasks.contracts.actions import RunnerChoice  # lazy: only for steps that run an image
+        from aac_tasks.steps.choosing import Wish, choose_runner  # lazy: only for steps that run an image
 
         asked = self.run.options.runner or self.run.settings.runner
-        table = self.run.catalog.runners
-        candidates = [table.get(asked)] if asked else list(table)
-        refusals: list[str] = []
-        for runner in candidates:
-            if runner.name == "host" and not (self.allow_host or asked):
-                refusals.append("host: no isolation; allowed by --allow-host or [tool.aac] allow-host = true")
-                continue
-            probe = runner.probe(self.tools("", "-"))
-            if probe.works:
-                why = "as asked" if asked else "the first that works here"
-                why += f" (not {'; '.join(refusals)})" if refusals else ""
-                choice = RunnerChoice(runner.name, probe.isolation, probe.version, why)
-                self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
-                return choice
-            refusals.append(f"{runner.name}: {probe.reason}")
-        raise StepError(
-            "no runner works here: " + "; ".join(refusals),
-            hint="install docker, podman, crun or runc, or say --allow-host",
-        )
+        record = self.run.state.path / "runner"
+        last = record.read_text(encoding="utf-8").strip() if record.is_file() else ""
+        wish = Wish(asked, last, self.allow_host)
+        choice = choose_runner(self.run.catalog.runners, wish, self.tools("", "-"))
+        self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {choice.reason}"))
+        if not asked and choice.name != last:
+            write_atomically(record, choice.name.encode())
+        return choice
 
     @property
     def runner(self) -> Runner:

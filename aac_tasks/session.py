@@ -88,8 +88,11 @@ class Session(Run):
     def _do(self, step: Step, verdict: Verdict) -> Result:
         case = self._case_to_do(step)
         stamps = self.judging.stamps(step)
-        previous = stamps.read()
-        stamps.delete()
+        previous = stamps.last()
+        if step.pure:
+            stamps.delete()
+        else:  # who is killed now may leave effects: what there was, or is about to be, must be known
+            stamps.put_aside(Stamp(step.id, "", "", case.action, Result()))
         started = time.monotonic()
         result = self.hands.execute(case, self.agent_of(step.id), previous)
         seconds = time.monotonic() - started
@@ -165,3 +168,7 @@ class Session(Run):
         """What the step's last finished run said."""
         stamp = StampFile(self.state.step(agent, kind)).read()
         return dict(stamp.result.outputs) if stamp else None
+
+    def last(self, agent: str, kind: str) -> Stamp | None:
+        """The step's last run, finished or not: what may still have effects in the world."""
+        return StampFile(self.state.step(agent, kind)).last()
