@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject
-from aac_tasks.contracts.codec import decode
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Step
 from aac_tasks.contracts.result import Artifact, Event, Result
 from aac_tasks.errors import PluginError, StepError
@@ -89,6 +90,23 @@ class Hands:
 
             write_lock(folder / LOCK_NAME, decode(Lock, result.outputs["lock"]), run.state.tmp)
         return result
+
+    def redo(self, stamp: Stamp, agent: str, image: StoredImage) -> Result:
+        """What a stamp tells of, with the runner of then."""
+        run = self.run
+        kind = stamp.step.partition(":")[0]
+        runner = _object(stamp.action.get("runner")) or {}
+        job = Job(
+            step=Step(stamp.step, kind, agent, stamp.action),
+            action=stamp.action,
+            folder=run.root,
+            tools=self.tools(stamp.step, agent),
+            catalog=run.catalog,
+            upstream={"image": {"image": encode(image)}},
+            runner=lambda: run.catalog.runners.get(str(runner.get("name"))),
+            previous=_object(stamp.result.outputs.get("data")),
+        )
+        return execute(job)
 
     def end_left_over(self, step: Step) -> None:
         """End what an earlier run of the step started and could not end because it was killed."""

@@ -37,6 +37,7 @@ BUILT_INS = (
     "aac_plugins.runners.userns",
     "aac_plugins.runners.host",
     "aac_plugins.registries.layout",
+    "aac_plugins.registries.archive",
     "aac_plugins.registries.distribution",
     "aac_plugins.deployers.process",
     "aac_plugins.templates.python",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 from aac_tasks.contracts.result import Event
 
 if TYPE_CHECKING:
+    from aac_tasks.images import Images
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.running import Instances
     from aac_tasks.session import Options, Session
@@ -50,6 +51,7 @@ class World:
     drive: Drive
     instances: Callable[[Session], Instances]
     plugins: Callable[[], Plugins]
+    images: Callable[[Session], Images]
     words: tuple[str, ...] = ()
 
 
@@ -79,6 +81,13 @@ def instances(session: Session) -> Instances:
     from aac_tasks.running import Instances  # only for run, ps, logs and stop
 
     return Instances(session)
+
+
+def images(session: Session) -> Images:
+    """Images of agents."""
+    from aac_tasks.images import Images  # only for the commands about images
+
+    return Images(session)
 
 
 def plugins() -> Plugins:

@@ -247,3 +247,11 @@ class Registry(Protocol):
     def pull(self, reference: str, platform: Platform, tools: Tools) -> StoredImage:
         """Bring an image's blobs into the blob store, each verified."""
         ...
+
+
+class Archive(Registry, Protocol):
+    """A registry in a file: ``pull`` also takes a reference without a name, where there is one image."""
+
+    def names(self, reference: str, tools: Tools) -> tuple[str, ...]:
+        """The names that images have in it."""
+        ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol, runtime_checkable
@@ -112,7 +113,9 @@ class Runner(Protocol):
 class Interactive(Protocol):
     """A runner that lets the user's own stdin and stdout into an instance. Both answers are run in the foreground."""
 
-    def enter(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool) -> Process:
+    def enter(
+        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool
+    ) -> AbstractContextManager[Process]:
         """A second process inside; ``terminal``: with one of its own, where the runner can. StepError when it does not run."""
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from aac_tasks.contracts.actions import EnvValue, InstanceSpec, Isolation, Limits, Mount, PortMapping
@@ -19,8 +19,8 @@ class Overrides:
     env: tuple[EnvValue, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    limits: Limits = Limits()
-    isolation: Isolation = Isolation()
+    limits: Limits = field(default_factory=Limits)
+    isolation: Isolation = field(default_factory=Isolation)
     restart: str = ""
     command: tuple[str, ...] = ()
 

@@ -20,9 +20,9 @@ from aac_tasks.contracts.tools import Completed, Process, Spawned
 from aac_tasks.errors import StepError
 from aac_tasks.steps import identity
 from aac_tasks.steps.inherited import minimal
+from aac_tasks.steps.passing_on import passed_on
 from aac_tasks.steps.pipes import Capture
 from aac_tasks.steps.redaction import redact
-from aac_tasks.steps.passing_on import passed_on
 from aac_tasks.steps.sessions import die_with_parent, signal_session, wait_for_end
 
 TICK = 0.1

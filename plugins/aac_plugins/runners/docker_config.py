@@ -5,25 +5,17 @@ Source: https://docs.docker.com/reference/api/engine/, ContainerCreate.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from aac_plugins.runners.mounts import places
 from aac_tasks.contracts.actions import InstanceSpec, Mount, PortMapping
 from aac_tasks.contracts.canonical import Json, JsonObject
-from aac_tasks.contracts.image import ImageConfig
+from aac_tasks.contracts.image import local_name as local_name
 from aac_tasks.contracts.running import RunRequest, Usage
 from aac_tasks.contracts.tools import Tools
 
 LABEL = "dev.agent.instance"
 """Names an instance's folder, so that a container is found again although its id was never written down."""
-
-
-def local_name(config: ImageConfig, fallback: str) -> str:
-    """``name:version`` from the image's labels, as ``docker images`` shows it."""
-    name = config.labels.get("dev.agent.name") or config.labels.get("org.opencontainers.image.title") or fallback
-    version = config.labels.get("org.opencontainers.image.version") or "latest"
-    return f"{name.lower()}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)[:128]}"
 
 
 def container_json(request: RunRequest, image: str, address: str, tools: Tools) -> dict[str, Json]:
