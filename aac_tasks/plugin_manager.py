@@ -33,6 +33,7 @@ BUILT_INS = (
     "aac_plugins.bases.registry",
     "aac_plugins.builders.embedded",
     "aac_plugins.runners.docker",
+    "aac_plugins.runners.podman",
     "aac_plugins.runners.runc",
     "aac_plugins.runners.userns",
     "aac_plugins.runners.host",

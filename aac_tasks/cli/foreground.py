@@ -50,12 +50,12 @@ class Stay:
         return known if known is not None else 128 + ended_by if ended_by else 0
 
 
-def stay(instances: Instances, name: str, world: World, *, terminal: bool) -> int:
+def stay(instances: Instances, name: str, world: World, *, attached: bool) -> int:
     """Until it ends; whatever happens, it does not run afterwards. The agent's exit code."""
     here = Stay(instances, name)
     try:
         with handled(here.take):
-            if terminal:
+            if attached:
                 return here.code(instances.attach(name, here.over))
             return here.code(follow(instances, name, world, over=here.over))
     finally:

@@ -105,7 +105,7 @@ def label(text: str) -> str:
 
 
 RUN_FLAGS = (
-    Flag(("--name",), "call it NAME instead of AGENT-run", "NAME", label, default=""),
+    Flag(("--name",), "call it NAME instead of AGENT-run", "NAME", label),
     Flag(("-p", "--publish"), "[IP:]HOST:CONTAINER[/udp]; on 127.0.0.1 unless IP says otherwise", "PORT", port, repeat=True),
     Flag(("-e", "--env"), "NAME=value, or NAME for the value it has here; ${VAR} is looked up", "VAR", variable, repeat=True),
     Flag(("--env-file",), "NAME=value lines, read when it starts and not kept", "FILE", repeat=True),
@@ -115,7 +115,7 @@ RUN_FLAGS = (
     Flag(("-m", "--memory"), "at most this much memory (512Mi)", "SIZE", memory, default=0),
     Flag(("--cpus",), "at most so many cores (0.5)", "N", cores, default=0.0),
     Flag(("--gpus",), "so many GPUs, or all", "N", gpus, default=0),
-    Flag(("--restart",), "no, always, unless-stopped, on-failure[:N]; engines only", "POLICY", restart, default=""),
+    Flag(("--restart",), "no, always, unless-stopped, on-failure[:N]; engines only", "POLICY", restart),
     Flag(("--read-only",), "make the root read-only"),
     Flag(("--cap-add",), "give a capability; all others are dropped", "NAME", repeat=True),
     Flag(("--cap-drop",), "take a capability that agent.yaml adds, or ALL", "NAME", repeat=True),
@@ -134,13 +134,13 @@ def overrides(args: Arguments) -> Overrides:
         StepError: a file of variables can't be read.
     """
     return Overrides(
-        name=args.name,
+        name=args.name or "",
         env=(*_from_files(args.env_file), *args.env),
         ports=args.publish,
         mounts=(*args.volume, *args.mount, *args.tmpfs),
         limits=Limits(cpu=args.cpus, memory=args.memory, gpu=args.gpus),
         isolation=Isolation(args.read_only, args.cap_add, args.cap_drop, args.network, args.dns, args.user),
-        restart=args.restart,
+        restart=args.restart or "",
         command=args.rest,
     )
 

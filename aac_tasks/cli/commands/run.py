@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
-from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, WORK, options
+from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, VERBOSE, WORK, options
 from aac_tasks.cli.foreground import stay
 from aac_tasks.cli.naming import resolve
 from aac_tasks.cli.run_flags import RUN_FLAGS, overrides
@@ -16,6 +16,7 @@ from aac_tasks.reporter.terminal import is_terminal
 from aac_tasks.session import Session
 from aac_tasks.steps.interrupts import interruptible
 
+LONG_VERBOSE = Flag(("--verbose",), VERBOSE.help)  # -v is --volume here, as it is with engines
 DETACH = Flag(("-d", "--detach"), "leave it running and return")
 
 
@@ -32,12 +33,12 @@ def handle(args: Arguments, world: World) -> int:
         if code:
             reporter.close(code)
             return code
-        instances = world.instances(session)
-        started = instances.start(name, said, interactive=args.interactive, terminal=args.tty)
+        with interruptible(session.cancelled.set):
+            started = world.instances(session).start(name, said, interactive=args.interactive, terminal=args.tty)
     finally:
         reporter.close(abandoned=True)  # a second closing is nothing
     _say(started, args, world)
-    return 0 if args.detach else stay(instances, str(started["name"]), world, terminal=args.interactive)
+    return 0 if args.detach else stay(world.instances(session), str(started["name"]), world, attached=args.tty)
 
 
 def _check_streams(args: Arguments, world: World) -> None:
@@ -75,7 +76,7 @@ COMMAND = Command(
     ),
     handle=handle,
     arguments=(Argument("AGENT", "an agent's name or folder"),),
-    flags=(DETACH, *RUN_FLAGS, *(flag for flag in WORK if flag not in (DRY_RUN, KEEP_GOING))),
+    flags=(DETACH, *RUN_FLAGS, *(flag for flag in WORK if flag not in (DRY_RUN, KEEP_GOING, VERBOSE)), LONG_VERBOSE),
     examples=(
         "agent run hello",
         "agent run -d hello --name second -p 8081:8080 -e GREETING=hi",
