@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-pytest_plugins = ("aac_tasks.testing", "real.dockerd")
+pytest_plugins = ("aac_tasks.testing", "real.dockerd", "real.podman")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

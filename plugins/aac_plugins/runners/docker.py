@@ -127,7 +127,8 @@ class DockerRunner:
         try:
             engine.call(tools, "POST", f"/containers/{container}/start")
         except StepError as error:
-            taken = [p.host for p in request.instance.ports if p.host and tools.connects(engine.address, p.host, 0.2)]
+            asked = [p.host for p in request.instance.ports if p.host]
+            taken = [p for p in asked if f":{p}" in error.message or tools.connects(engine.address, p, 0.2)]
             if not taken:
                 raise
             raise StepError(

@@ -85,6 +85,17 @@ class PodmanRunner(DockerRunner):
         """The same: what it started is in the user's storage, whoever serves it."""
         return self.engine(tools)
 
+    def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
+        """As any engine's; when the run was cancelled, and no service can be asked, by podman itself."""
+        try:
+            super().stop(instance, tools, grace=grace)
+        except StepError:
+            container = instance.handle.get("container")
+            if isinstance(container, str):
+                words = ("rm", "--force", "--volumes", "--ignore", "--time", "0", container)
+                tools.run(self._command(tools, *words, timeout=20.0))
+            raise
+
     def client(self, engine: Engine, tools: Tools) -> Process | None:
         """Podman itself, which needs no service for that."""
         return self._command(tools)
