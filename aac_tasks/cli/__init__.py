@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from aac_tasks.cli.world import World, drive, images, instances, open_session, plugins
+from aac_tasks.cli.world import World, drive, instances, open_session, plugins
 
 
 def main(argv: Sequence[str], world: World | None = None) -> int:
@@ -29,7 +29,6 @@ def _real_world(words: Sequence[str]) -> World:
         drive=drive,
         instances=instances,
         plugins=plugins,
-        images=images,
         words=tuple(words),
     )
 

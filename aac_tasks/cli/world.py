@@ -36,6 +36,13 @@ class Drive(Protocol):
         ...
 
 
+def images_here(session: Session) -> Images:
+    """Images of agents."""
+    from aac_tasks.images import Images  # only for the commands about images
+
+    return Images(session)
+
+
 @dataclass(frozen=True)
 class World:
     """Everything outside of the command line; ``folder`` is what ``-C`` is relative to.
@@ -51,8 +58,8 @@ class World:
     drive: Drive
     instances: Callable[[Session], Instances]
     plugins: Callable[[], Plugins]
-    images: Callable[[Session], Images]
     words: tuple[str, ...] = ()
+    images: Callable[[Session], Images] = images_here
 
 
 def open_session(options: Options, tell: Tell) -> Session:
@@ -81,13 +88,6 @@ def instances(session: Session) -> Instances:
     from aac_tasks.running import Instances  # only for run, ps, logs and stop
 
     return Instances(session)
-
-
-def images(session: Session) -> Images:
-    """Images of agents."""
-    from aac_tasks.images import Images  # only for the commands about images
-
-    return Images(session)
 
 
 def plugins() -> Plugins:

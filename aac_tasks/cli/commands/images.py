@@ -40,6 +40,8 @@ def handle(args: Arguments, world: World) -> int:
         nameless = args.all or any(key in ("dangling", "digest") for key, _ in args.filter)
         rows = [images.facts(one) for one in images.all(nameless=nameless)]
         agents = resolve(args.agent, session) if args.agent else ()
+        if not rows:
+            session.plan()  # a folder without agents is told as what it is
     found = chosen([row for row in rows if not agents or row["agent"] in agents], args.filter, FILTERS)
     if args.json:
         show.document(world, {"images": found})
