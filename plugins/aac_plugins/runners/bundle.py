@@ -50,9 +50,15 @@ class Host:
         return self.uid != 0
 
 
-def config_json(root: Path, launch: Launch, instance: InstanceSpec, mounts: tuple[Place, ...], host: Host) -> dict[str, Json]:
-    """The whole document. Holds the environment, secrets included: for the user's eyes only."""
+def config_json(
+    root: Path, launch: Launch, instance: InstanceSpec, mounts: tuple[Place, ...], host: Host, *, terminal: bool = False
+) -> dict[str, Json]:
+    """The whole document. Holds the environment, secrets included: for the user's eyes only.
+
+    ``terminal``: the agent gets one of its own, coupled with the user's; without root there is no devpts to make it in.
+    """
     process = process_json(launch, instance.isolation.capabilities)
+    process["terminal"] = terminal and not host.rootless
     memory = instance.limits.memory
     if memory and not host.cgroups:
         process["rlimits"] = [{"type": "RLIMIT_DATA", "soft": memory, "hard": memory}]

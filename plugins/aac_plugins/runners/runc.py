@@ -98,7 +98,8 @@ class OciRuntime:
             make_folder(root, launch.workdir)
             lend(mounts, launch.user)
             who: dict[str, Json] = {"uid": launch.user.uid, "gid": launch.user.gid, "workdir": launch.workdir}
-            write_private(request.state / "config.json", config_json(root, launch, request.instance, mounts, _host()))
+            document = config_json(root, launch, request.instance, mounts, _host(), terminal=request.terminal)
+            write_private(request.state / "config.json", document)
             pid_file = request.state / "pid"
             bundle = ("run", "--bundle", str(request.state), "--pid-file", str(pid_file), handle["id"])
             process = Process((*self._command(request.state), *bundle), cwd=request.state)
