@@ -118,6 +118,8 @@ class ProcessDeployer:
         if live is None:
             raise StepError("nothing is deployed here")
         log = _log(tools, live.spec.name)
+        if not log.exists():  # a deploy was killed that was about to begin a new one: what runs writes to the one before
+            log = log.with_name(f"{log.name}.1")
         try:
             return log.open("rb")
         except OSError as error:
