@@ -6,50 +6,21 @@ import json
 import os
 import pty
 import re
-import secrets
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from real.kill_yard import Yard, make_base
+from real.small_agent import small_agent
 from real_registry import free_port
 
-from aac_tasks.testing import Project, Ran, clean_environment, command, need
+from aac_tasks.testing import Project, Ran, command, need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-
-AGENT = """
-    apiVersion: agent.dev/v1
-    kind: Agent
-    metadata: {{name: {name}, version: 1.0.0}}
-    spec:
-      runtime: python
-      model: {{provider: openai, name: gpt-4o-mini}}
-      build: {{baseImage: oci:base}}
-      entrypoint: [/bin/sh, /app/main.sh]
-      environment: [{{name: GREETING, value: "${{GREETING}}"}}]
-      ports: [{{container: {port}}}]
-      healthCheck: {{path: /, interval: 1s}}
-      deploy: {{target: process}}
-    """
-MAIN = """
-    echo "args: $*, greeting: $GREETING"
-    trap 'echo got TERM; exit 9' TERM
-    trap 'echo got USR1' USR1
-    case "$1" in
-      ask) echo "name?"; read name; [ -t 0 ] && where=" at a terminal"; echo "hello $name$where"; exit 4 ;;
-      end) exit 5 ;;
-    esac
-    httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h /app/www &
-    echo ready
-    while :; do sleep 0.05; done
-    """
-
 
 @dataclass(frozen=True)
 class Place:
@@ -108,15 +79,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     need(os.geteuid() == 0 and shutil.which("runc"), "runc as root is not here")
-    top = tmp_path_factory.mktemp("running")
-    name, port = f"looked-at-{secrets.token_hex(3)}", free_port()
-    yard = Yard(top, name)
-    for folder in ("project", "home", "cache"):
-        (top / folder).mkdir()
-    project = replace(yard.project, env={**clean_environment(top / "home", top / "cache"), "GREETING": "hi"})
-    www = {"www/index.html": "well\n", ".dockerignore": "base\n", "pyproject.toml": '[tool.aac]\nrunner = "runc"\n'}
-    project.write({"agent.yaml": AGENT.format(name=name, port=port), "main.sh": MAIN.format(port=port), **www})
-    make_base(yard)
+    project, name, port = small_agent(tmp_path_factory.mktemp("running"), "runc")
     made = Place(project, name, port)
     made.agent("build").ok()
     yield made
