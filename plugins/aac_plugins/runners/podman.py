@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from aac_tasks.hookspecs import hookimpl
 
 IDLE = 60
 """Seconds without a question after which the service ends."""
+
+BELIEVED = 300.0
 
 PATIENCE = 10.0
 """Seconds until a service that was started must answer."""
@@ -42,19 +45,21 @@ class PodmanRunner(DockerRunner):
     name: str = "podman"
 
     def probe(self, tools: Tools) -> Probe:
-        """Really starts a container, unless that went well before since this machine was started."""
+        """Really starts a container, unless it is known since this machine was started how that goes.
+
+        A refusal is believed for `BELIEVED` seconds only: settings may have been mended.
+        """
         program = tools.which(self.name)
         if program is None:
             return Probe(False, reason="podman is not installed")
         try:
             known = f"podman-{_fingerprint(tools, str(program.stat().st_mtime_ns))}"
-            version = tools.blobs.memo(known)
-            if version is None:
+            said = json.loads(tools.blobs.memo(known) or "{}")
+            if not said or (said["reason"] and not 0 <= tools.now() - said["at"] < BELIEVED):
                 version = tools.run(self._command(tools, "--version")).stdout.strip()
-                if reason := self._try(tools):
-                    return Probe(False, reason=reason)
-                tools.blobs.remember(known, version)
-            return Probe(True, "engine", version)
+                said = {"version": version, "reason": self._try(tools), "at": tools.now()}
+                tools.blobs.remember(known, json.dumps(said))
+            return Probe(not said["reason"], "" if said["reason"] else "engine", said["version"], said["reason"])
         except (StepError, OSError) as error:
             return Probe(False, reason=str(error).splitlines()[0])
 
