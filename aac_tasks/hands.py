@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject
-from aac_tasks.contracts.codec import decode
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Step
 from aac_tasks.contracts.result import Artifact, Event, Result
 from aac_tasks.errors import PluginError, StepError
@@ -16,6 +17,7 @@ from aac_tasks.run import Run
 from aac_tasks.state.judge import Case
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock, write_lock
+from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import Stamp
 from aac_tasks.state.temporaries import sweep
 from aac_tasks.steps.execute import Job, execute
@@ -92,6 +94,23 @@ class Hands:
             write_lock(folder / LOCK_NAME, decode(Lock, result.outputs["lock"]), run.state.tmp)
         return result
 
+    def redo(self, stamp: Stamp, agent: str, image: StoredImage) -> Result:
+        """What a stamp tells of, with the runner of then."""
+        run = self.run
+        kind = stamp.step.partition(":")[0]
+        runner = _object(stamp.action.get("runner")) or {}
+        job = Job(
+            step=Step(stamp.step, kind, agent, stamp.action),
+            action=stamp.action,
+            folder=run.root,
+            tools=self.tools(stamp.step, agent),
+            catalog=run.catalog,
+            upstream={"image": {"image": encode(image)}},
+            runner=lambda: run.catalog.runners.get(str(runner.get("name"))),
+            previous=_object(stamp.result.outputs.get("data")),
+        )
+        return execute(job)
+
     def end_left_over(self, step: Step) -> None:
         """End what an earlier run of the step started and could not end because it was killed."""
         if step.kind == "test":
@@ -114,28 +133,17 @@ class Hands:
         Raises:
             StepError: none works; says why for each.
         """
-        from aac_tasks.contracts.actions import RunnerChoice  # lazy: only for steps that run an image
+        from aac_tasks.steps.choosing import Wish, choose_runner  # lazy: only for steps that run an image
 
         asked = self.run.options.runner or self.run.settings.runner
-        table = self.run.catalog.runners
-        candidates = [table.get(asked)] if asked else list(table)
-        refusals: list[str] = []
-        for runner in candidates:
-            if runner.name == "host" and not (self.allow_host or asked):
-                refusals.append("host: no isolation; allowed by --allow-host or [tool.aac] allow-host = true")
-                continue
-            probe = runner.probe(self.tools("", "-"))
-            if probe.works:
-                why = "as asked" if asked else "the first that works here"
-                why += f" (not {'; '.join(refusals)})" if refusals else ""
-                choice = RunnerChoice(runner.name, probe.isolation, probe.version, why)
-                self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
-                return choice
-            refusals.append(f"{runner.name}: {probe.reason}")
-        raise StepError(
-            "no runner works here: " + "; ".join(refusals),
-            hint="install docker, podman, crun or runc, or say --allow-host",
-        )
+        record = self.run.state.path / "runner"
+        last = record.read_text(encoding="utf-8").strip() if record.is_file() else ""
+        wish = Wish(asked, last, self.allow_host)
+        choice = choose_runner(self.run.catalog.runners, wish, self.tools("", "-"))
+        self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {choice.reason}"))
+        if not asked and choice.name != last:
+            write_atomically(record, choice.name.encode())
+        return choice
 
     @property
     def runner(self) -> Runner:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import IO
 
 from aac_tasks.contracts.actions import DeployAction, InstanceSpec, TestAction
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import decode
+from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
-from aac_tasks.contracts.roles import Instance, Status
-from aac_tasks.contracts.tools import Tools
+from aac_tasks.contracts.roles import Instance, Runner, Status
+from aac_tasks.contracts.running import Interactive, Measuring, Usage
+from aac_tasks.contracts.tools import Process, Tools
 from aac_tasks.errors import AacError, StepError, UsageError
+from aac_tasks.images import Images
+from aac_tasks.plan.overrides import Overrides, overridden
 from aac_tasks.session import Session
+from aac_tasks.state.stamps import Stamp, exclusively
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.environment import resolve
-from aac_tasks.steps.instances import Running, Start, kept, start, status, stop
+from aac_tasks.steps.instances import FOLDER, Running, Start, kept, start, status, stop
+
+TICK = 0.05
+"""Seconds between two looks at an agent that has the terminal."""
 
 
 class Instances:
-    """Lists, starts and ends. An instance has ``name agent by state url image started``."""
+    """Lists, starts, enters and ends. An instance has ``name agent by state url image started runner ports``."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -31,23 +39,59 @@ class Instances:
         found = [one for agent in self._agents() for one in (*self._deployed(agent), *self._run(agent))]
         return [one for one in found if one["state"] != "gone"]
 
-    def start(self, agent: str) -> JsonObject:
-        """Start an agent's image, with the ports and environment that its agent.yaml says.
+    def start(
+        self, agent: str, said: Overrides | None = None, *, interactive: bool = False, terminal: bool = False
+    ) -> JsonObject:
+        """Start an agent's image as its agent.yaml says, with what was said on top of that.
 
         Raises:
-            StepError: there is no image, a value is missing, or it can't be started.
+            StepError: there is no image, the name is another's, a value is missing, or it can't be started.
         """
         outputs = self._session.image(agent)
         if outputs is None:
             raise StepError(f"{agent} has no image yet", hint=f"`agent build {agent}` makes it")
-        hands, runners = self._session.hands, self._session.catalog.runners
-        tools = hands.tools(f"run:{agent}", agent)
+        said = said or Overrides()
+        name = said.name or f"{agent}-run"
+        other = next((one for one in self._all_run() if one.instance.name == name and one.agent != agent), None)
+        if other is not None or name in (a for a in self._agents() if self._session.last(a, "deploy")):
+            whose = f"{other.agent}, which `agent run` started" if other else "a deployed agent"
+            raise StepError(f"{name} is the name of {whose}", hint="give this one another with --name")
+        spec = overridden(self._instance_spec(agent), Overrides(**{**vars(said), "name": name}))
+        tools = self._session.hands.tools(f"run:{agent}", agent)
         image = image_here(outputs)
+        values = resolve(spec, tools, strict=True)
+        runner = self._session.hands.runner
+        return self._begin(Start(agent, image, self._config(image, tools), spec, values, interactive, terminal), runner, tools)
+
+    def restart(self, name: str) -> JsonObject:
+        """End one and start the same image with the same options; values of secrets and files are looked up anew.
+
+        Raises:
+            StepError: its image or a value is missing (it then still runs), or it can't be started again.
+        """
+        running = self._find(name)
+        if running is None:
+            self._deployment(name)
+            deployed = next(self._deployed(name))
+            self._session.again(name, "deploy", Images(self._session).find(str(deployed["image"])).image)
+            return next(self._deployed(name))
+        tools = self._session.hands.tools(f"run:{running.agent}", running.agent)
+        runners = self._session.catalog.runners
+        runner = runners.get(running.instance.runner)
+        config, values = self._config(running.image, tools), resolve(running.spec, tools, strict=True)
+        runner.stop(running.instance, tools)
+        request = Start(running.agent, running.image, config, running.spec, values, again=True)
+        return self._begin(request, runner, tools)
+
+    def _begin(self, request: Start, runner: Runner, tools: Tools) -> JsonObject:
+        folder = tools.state / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        with exclusively(folder):
+            return self._facts(start(request, runner, self._session.catalog.runners, tools))
+
+    def _config(self, image: StoredImage, tools: Tools) -> ImageConfig:
         with tools.blobs.open(image.config.digest) as file:
-            config = config_from_oci(json.load(file))
-        instance = self._instance_spec(agent)
-        values = resolve(instance, tools, strict=True)
-        return self._facts(start(Start(agent, image, config, instance, values), hands.runner, runners, tools))
+            return config_from_oci(json.load(file))
 
     def stop(self, name: str) -> None:
         """End one by its name; a deployed one is removed from its target."""
@@ -56,18 +100,16 @@ class Instances:
         if running is not None:
             stop(running, catalog.runners, self._tools(running.agent))
             return
-        deployed = self._deployment(name)
-        deployer = catalog.deployers.get(str(deployed["target"]))
-        deployer.remove(_object(deployed["data"]), self._tools(name), catalog.runners.get)
+        target, data = self._deployment(name)
+        catalog.deployers.get(target).remove(data, self._tools(name), catalog.runners.get)
 
     def logs(self, name: str) -> IO[bytes]:
         """What it wrote so far; reading on at its end gives what came meanwhile, where the target can."""
         running = self._find(name)
         if running is None:
-            deployed = self._deployment(name)
+            target, data = self._deployment(name)
             catalog = self._session.catalog
-            deployer = catalog.deployers.get(str(deployed["target"]))
-            return deployer.logs(_object(deployed["data"]), self._tools(name), catalog.runners.get)
+            return catalog.deployers.get(target).logs(data, self._tools(name), catalog.runners.get)
         try:
             return running.log.open("rb")
         except OSError as error:
@@ -78,7 +120,45 @@ class Instances:
         running = self._find(name)
         if running is not None:
             return status(running, self._session.catalog.runners, self._tools(running.agent))
-        return self._deployed_status(name, self._deployment(name))
+        return self._deployed_status(name, *self._deployment(name))
+
+    def signal(self, name: str, number: int) -> None:
+        """Send it a signal; StepError when it does not run."""
+        agent, instance = self._instance(name)
+        self._runner(instance).signal(instance, number, self._tools(agent))
+
+    def enter(self, name: str, argv: tuple[str, ...], *, terminal: bool) -> AbstractContextManager[Process]:
+        """What runs a program in it, to be given to `foreground`.
+
+        Raises:
+            StepError: it does not run, or its runner can't.
+        """
+        agent, instance = self._instance(name)
+        return self._interactive(instance).enter(instance, argv, self._tools(agent), terminal=terminal)
+
+    def foreground(self, process: Process) -> int:
+        """Run a program with the user's own streams; its exit code."""
+        return self._tools("-").foreground(process)
+
+    def attach(self, name: str, over: Callable[[], bool]) -> int | None:
+        """Be connected with an interactive instance until it ends or is ``over``; its exit code where that is known."""
+        agent, instance = self._instance(name)
+        process = self._interactive(instance).attach(instance, self._tools(agent))
+        if process is not None:
+            code = self.foreground(process)
+            return code if (known := self.status(name).exit_code) is None else known
+        while (now := self.status(name)).state == "running" and not over():
+            self.sleep(TICK)
+        return now.exit_code
+
+    def usage(self, name: str) -> Usage | None:
+        """What it uses now; None when that can't be told."""
+        try:
+            agent, instance = self._instance(name)
+            runner = self._runner(instance)
+            return runner.usage(instance, self._tools(agent)) if isinstance(runner, Measuring) else None
+        except StepError:
+            return None
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless the run is cancelled."""
@@ -87,23 +167,36 @@ class Instances:
     def _tools(self, agent: str) -> Tools:
         return self._session.hands.tools("", agent)
 
+    def _runner(self, instance: Instance) -> Runner:
+        return self._session.catalog.runners.get(instance.runner)
+
+    def _interactive(self, instance: Instance) -> Interactive:
+        runner = self._runner(instance)
+        if not isinstance(runner, Interactive):
+            raise StepError(f"runner {instance.runner} lets nobody in", hint="choose another with --runner")
+        return runner
+
     def _agents(self) -> list[str]:
         """Every agent that has state here, whether its agent.yaml still reads well or not."""
         folder = self._session.state.path / "agents"
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
         return [name for name in names if name != "-"]
 
-    def _folder(self, agent: str) -> Path:
-        return self._session.state.path / "agents" / agent
+    def _all_run(self) -> Iterator[Running]:
+        for agent in self._agents():
+            yield from kept(self._session.state.path / "agents" / agent)
 
     def _run(self, agent: str) -> Iterator[JsonObject]:
-        for running in kept(self._folder(agent)):
+        for running in kept(self._session.state.path / "agents" / agent):
             yield self._facts(running)
 
     def _facts(self, running: Running) -> JsonObject:
         tools = self._tools(running.agent)
-        state = status(running, self._session.catalog.runners, tools).state
         instance = running.instance
+        try:
+            state = status(running, self._session.catalog.runners, tools).state
+        except AacError as error:  # no reason to hide the others
+            state = f"unknown: {error}".splitlines()[0]
         return {
             "name": instance.name,
             "agent": running.agent,
@@ -117,39 +210,53 @@ class Instances:
         }
 
     def _deployed(self, agent: str) -> Iterator[JsonObject]:
-        outputs = self._session.outputs(agent, "deploy")
-        if outputs is None or "target" not in outputs:
+        stamp = self._session.last(agent, "deploy")
+        if stamp is None:
             return
-        now = self._deployed_status(agent, outputs)
-        image = (self._session.outputs(agent, "image") or {}).get("digest")
+        target, data = _target(stamp)
+        now = self._deployed_status(agent, target, data)
+        instance = _local(stamp)
         yield {
             "name": agent,
             "agent": agent,
-            "by": outputs["target"],
+            "by": target,
             "state": now.state,
-            "url": outputs.get("url"),
-            "image": image,
+            "url": stamp.result.outputs.get("url"),
+            "image": str(instance.image) if instance else stamp.upstream.get(f"image:{agent}/digest"),
             "started": now.started,
+            "runner": instance.runner if instance else "",
+            "ports": dict(instance.ports) if instance else {},
         }
 
-    def _deployed_status(self, agent: str, outputs: JsonObject) -> Status:
+    def _deployed_status(self, agent: str, target: str, data: JsonObject) -> Status:
         """``unknown`` where the target does not answer: that is no reason to hide the others."""
         try:
             catalog = self._session.catalog
-            deployer = catalog.deployers.get(str(outputs["target"]))
-            return deployer.status(_object(outputs.get("data")), self._tools(agent), catalog.runners.get)
+            return catalog.deployers.get(target).status(data, self._tools(agent), catalog.runners.get)
         except AacError as error:
             return Status(f"unknown: {error}".splitlines()[0])
 
-    def _deployment(self, agent: str) -> JsonObject:
-        outputs = self._session.outputs(agent, "deploy") if agent in self._agents() else None
-        if outputs is None:
+    def _deployment(self, agent: str) -> tuple[str, JsonObject]:
+        """Target and data of the last deploy, finished or not."""
+        stamp = self._session.last(agent, "deploy") if agent in self._agents() else None
+        if stamp is None:
             raise UsageError(f"nothing called {agent!r} runs; `agent ps` lists what does")
-        return outputs
+        return _target(stamp)
+
+    def _instance(self, name: str) -> tuple[str, Instance]:
+        """The agent and the instance on this machine."""
+        running = self._find(name)
+        if running is not None:
+            return running.agent, running.instance
+        target, _ = self._deployment(name)
+        stamp = self._session.last(name, "deploy")
+        instance = _local(stamp) if stamp else None
+        if instance is None:
+            raise StepError(f"{name} is deployed to {target}, which tells of no instance on this machine")
+        return name, instance
 
     def _find(self, name: str) -> Running | None:
-        found = (one for agent in self._agents() for one in kept(self._folder(agent)))
-        return next((one for one in found if one.instance.name == name), None)
+        return next((one for one in self._all_run() if one.instance.name == name), None)
 
     def _instance_spec(self, agent: str) -> InstanceSpec:
         """As deployed, else as tested."""
@@ -166,6 +273,16 @@ def url_of(instance: Instance) -> str:
     """Where its first TCP port answers, "" without one."""
     port = next((host for port, host in instance.ports.items() if port.endswith("/tcp")), None)
     return f"http://{instance.address}:{port}" if port else ""
+
+
+def _local(stamp: Stamp) -> Instance | None:
+    """The instance on this machine that a deploy told of."""
+    found = next((a for a in stamp.result.artifacts if a.type == "instance"), None)
+    return decode(Instance, found.data) if found else None
+
+
+def _target(stamp: Stamp) -> tuple[str, JsonObject]:
+    return str(stamp.action.get("target")), _object(stamp.result.outputs.get("data"))
 
 
 def _object(value: Json) -> Mapping[str, Json]:

@@ -5,10 +5,12 @@ then judge and do, step by step. The decisions are in the rooms below.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
 from aac_tasks.errors import AacError, StepError
@@ -88,8 +90,11 @@ class Session(Run):
     def _do(self, step: Step, verdict: Verdict) -> Result:
         case = self._case_to_do(step)
         stamps = self.judging.stamps(step)
-        previous = stamps.read()
-        stamps.delete()
+        previous = stamps.last()
+        if step.pure:
+            stamps.delete()
+        else:  # who is killed now may leave effects: what there was, or is about to be, must be known
+            stamps.put_aside(Stamp(step.id, "", "", case.action, Result()))
         started = time.monotonic()
         result = self.hands.execute(case, self.agent_of(step.id), previous)
         seconds = time.monotonic() - started
@@ -165,3 +170,24 @@ class Session(Run):
         """What the step's last finished run said."""
         stamp = StampFile(self.state.step(agent, kind)).read()
         return dict(stamp.result.outputs) if stamp else None
+
+    def again(self, agent: str, kind: str, image: StoredImage) -> Result:
+        """Do once more what a finished step did, with the same action and image; its stamp stays that of the same key.
+
+        Raises:
+            StepError: it never finished, or fails now.
+        """
+        with exclusively(self.state.step(agent, kind)):
+            stamps = StampFile(self.state.step(agent, kind))
+            stamp = stamps.last()
+            if stamp is None or not stamp.key:
+                raise StepError(f"{kind}:{agent} did not finish, so it can't be done again", hint=f"run `agent {kind} {agent}`")
+            files = stamps.files()
+            stamps.put_aside()
+            result = self.hands.redo(stamp, agent, image)
+            stamps.write(replace(stamp, result=result, finished=time.time()), files)
+            return result
+
+    def last(self, agent: str, kind: str) -> Stamp | None:
+        """The step's last run, finished or not: what may still have effects in the world."""
+        return StampFile(self.state.step(agent, kind)).last()

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("aac_tasks.conformance")
+
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 _KEPT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", *_CERTIFICATES)
 """What a test's process inherits: where programs are, and whose certificates are trusted."""

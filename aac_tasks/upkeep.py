@@ -15,7 +15,10 @@ def forget(session: Session, step_id: str) -> None:
     stamp = stamps.read()
     if stamp is not None and stamp.deep:
         session.actions.delete(stamp.deep)
-    stamps.delete()
+    if step.pure:
+        stamps.delete()
+    else:  # what it started still runs
+        stamps.put_aside()
 
 
 def accept(session: Session, step_id: str) -> None:
@@ -30,16 +33,16 @@ def clean(session: Session, step_id: str, *, dry_run: bool = False) -> tuple[str
     """Remove what a step left in this checkout: its files, its stamp, what it started. Says each thing in a line."""
     step = session.step(step_id)
     stamps = session.judging.stamps(step)
-    stamp = stamps.read()
+    stamp = stamps.last()
     if stamp is None:
         return ()
     files = tuple(session.root / a.name for a in stamp.result.artifacts if a.type == "file")
     lines = tuple(f"removing {a.name}" for a in stamp.result.artifacts if a.type == "file")
-    data = stamp.result.outputs.get("data")
-    if step.kind == "deploy" and isinstance(data, dict):
+    if step.kind == "deploy":
+        data = stamp.result.outputs.get("data")
         lines = (*lines, f"stopping {stamp.result.outputs.get('url') or step.agent}")
         if not dry_run:
-            session.hands.remove_deployed(str(stamp.result.outputs.get("target")), step.agent, data)
+            session.hands.remove_deployed(str(stamp.action["target"]), step.agent, data if isinstance(data, dict) else {})
     if not dry_run:
         for path in files:
             path.unlink(missing_ok=True)

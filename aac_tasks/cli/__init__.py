@@ -47,7 +47,7 @@ def _dispatch(words: list[str], world: World) -> int:
         return _without_command(rest, world)
     if name not in commands.NAMES:
         raise UsageError(unknown_command(name, commands.NAMES))
-    command = commands.load(name)
+    command = commands.command(name)
     if asks_help(rest[: rest.index("--")] if "--" in rest else rest):
         show.text(world, command_help(command))
         return 0
@@ -60,7 +60,7 @@ def _without_command(words: list[str], world: World) -> int:
     from aac_tasks.errors import UsageError
 
     if "--version" in words or "-V" in words:
-        return commands.load("version").handle(commands.no_arguments(), world)
+        return commands.command("version").handle(commands.no_arguments(), world)
     if words and not {"-h", "--help"} & set(words):
         raise UsageError(f"{words[0]}: a command is missing; see `agent --help`")
     show.text(world, overview(commands.groups(), commands.TOP_FLAGS))

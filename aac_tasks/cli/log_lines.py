@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
@@ -75,17 +76,29 @@ def read(instances: Instances, name: str) -> Iterator[str]:
             yield redact_keys(plain(raw.decode(errors="replace"))).rstrip("\n")
 
 
-def follow(instances: Instances, name: str, world: World, *, last: int | None = None, since: Moment | None = None) -> int:
-    """Print a log until its instance ends; the exit code is the instance's, where that is known."""
+@dataclass(frozen=True)
+class Part:
+    """Which part of a log: its ``last`` lines, those ``since`` a moment."""
+
+    last: int | None = None
+    since: Moment | None = None
+
+
+def follow(
+    instances: Instances, name: str, world: World, part: Part | None = None, over: Callable[[], bool] = lambda: False
+) -> int | None:
+    """Print a log until its instance ends or it is ``over``; the instance's exit code, where that is known."""
+    part = part or Part()
     with instances.logs(name) as stream:
         text = redact_keys(plain(stream.read().decode(errors="replace")))
-        for line in tail(since_moment(text.splitlines(), since), last):
+        for line in tail(since_moment(text.splitlines(), part.since), part.last):
             show.line(world, line)
-        while True:
+        while not over():
             status = instances.status(name)  # asked before reading: what was written until the end is still shown
             more = stream.read()
             show.text(world, redact_keys(more.decode(errors="replace")))
             if status.state != "running" and not more:
-                return status.exit_code or 0
+                return status.exit_code
             if not more:
                 instances.sleep(EVERY)
+    return None

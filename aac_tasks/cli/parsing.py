@@ -11,7 +11,8 @@ from aac_tasks.cli.world import Arguments
 from aac_tasks.errors import UsageError
 
 SYNONYMS = {
-    "up": "deploy", "down": "stop", "start": "run", "exec": "run", "rm": "stop", "kill": "stop",
+    "up": "deploy", "down": "stop", "start": "run", "rm": "stop", "kill": "stop",
+    "top": "stats", "attach": "exec", "untag": "rmi",
     "ls": "images", "list": "plan", "new": "init", "create": "init", "check": "validate", "lint": "validate",
     "explain": "why",     "prune": "cache", "clean": "cache",
     "info": "inspect", "publish": "push", "compile": "build",

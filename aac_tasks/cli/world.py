@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 from aac_tasks.contracts.result import Event
 
 if TYPE_CHECKING:
+    from aac_tasks.images import Images
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.running import Instances
     from aac_tasks.session import Options, Session
@@ -35,6 +36,13 @@ class Drive(Protocol):
         ...
 
 
+def images_here(session: Session) -> Images:
+    """Images of agents."""
+    from aac_tasks.images import Images  # only for the commands about images
+
+    return Images(session)
+
+
 @dataclass(frozen=True)
 class World:
     """Everything outside of the command line; ``folder`` is what ``-C`` is relative to.
@@ -52,6 +60,7 @@ class World:
     plugins: Callable[[], Plugins]
     words: tuple[str, ...] = ()
     read: TextIO | None = None
+    images: Callable[[Session], Images] = images_here
 
 
 def open_session(options: Options, tell: Tell) -> Session:

@@ -17,39 +17,46 @@ from aac_tasks.contracts.making import ParseAction as ParseAction
 class EnvValue:
     """One environment variable of a running agent.
 
-    Exactly one of: ``value`` (may hold ``${VAR}``, resolved when it starts), or ``secret`` (a secret reference,
-    resolved when it starts; never part of a key beyond its name).
+    Exactly one of: ``value`` (may hold ``${VAR}``, resolved when it starts), ``secret`` (a secret reference,
+    resolved when it starts; never part of a key beyond its name), or ``file`` (a file of ``NAME=value`` lines, read when
+    it starts).
     """
 
     name: str
     value: str = ""
     secret: str = ""
     default: str | None = None
+    file: str = ""
 
 
 @dataclass(frozen=True)
 class PortMapping:
-    """``host`` 0 means: any free port."""
+    """``host`` 0 means: any free port. ``address`` is the interface it is bound to; empty: loopback alone."""
 
     container: int
     host: int = 0
     protocol: str = "tcp"
+    address: str = ""
 
 
 @dataclass(frozen=True)
 class Mount:
-    """``source`` is a path (bind), a volume's name, or empty (tmpfs); ``size`` in bytes, 0 unlimited."""
+    """``source`` is a path (bind), a volume's name, or empty (tmpfs); ``size`` in bytes, 0 unlimited.
+
+    A bind source lies in the workspace, unless the user named it on the command line (``anywhere``).
+    """
 
     type: str
     target: str
     source: str = ""
     read_only: bool = False
     size: int = 0
+    anywhere: bool = False
 
 
 @dataclass(frozen=True)
 class Limits:
-    """``cpu`` in cores, ``memory`` and ``ephemeral_storage`` in bytes; 0 means not limited."""
+    """``cpu`` in cores, ``memory`` and ``ephemeral_storage`` in bytes; 0 means not limited. ``gpu`` counts, -1 is all."""
 
     cpu: float = 0.0
     memory: int = 0
@@ -59,13 +66,27 @@ class Limits:
 
 @dataclass(frozen=True)
 class Isolation:
-    """What the instance may do. ``user`` empty: the image's own."""
+    """What the instance may do. It has no capability but those in ``cap_add`` that are not in ``cap_drop``.
+
+    ``user`` is ``uid``, ``uid:gid`` or a name of the image's; empty: the image's own.
+    """
 
     read_only_root: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     network: str = ""
     dns: tuple[str, ...] = ()
+    user: str = ""
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """Those it has, without ``CAP_``."""
+        return tuple(name for name in _short(self.cap_add) if name not in _short(self.cap_drop))
+
+
+def _short(capabilities: tuple[str, ...]) -> tuple[str, ...]:
+    """Without ``CAP_``, as engines have them."""
+    return tuple(name.upper().removeprefix("CAP_") for name in capabilities)
 
 
 @dataclass(frozen=True)

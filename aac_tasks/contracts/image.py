@@ -170,6 +170,13 @@ class ImageConfig:
     healthcheck: HealthProbe | None = None
 
 
+def local_name(config: ImageConfig, fallback: str) -> str:
+    """``name:version`` from the image's labels, as engines and `agent images` show it."""
+    name = config.labels.get("dev.agent.name") or config.labels.get("org.opencontainers.image.title") or fallback
+    version = config.labels.get("org.opencontainers.image.version") or "latest"
+    return f"{name.lower()}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)[:128]}"
+
+
 @dataclass(frozen=True)
 class StoredImage:
     """An image of one platform whose blobs are in the blob store (or can be brought there).

@@ -266,3 +266,11 @@ class IndexRegistry(Registry, Protocol):
     def push_index(self, index: Descriptor, images: Sequence[StoredImage], reference: str, tools: Tools) -> Pushed:
         """Send each image and then the index (its bytes are in the blob store), set the tag, read its digest back."""
         ...
+
+
+class Archive(Registry, Protocol):
+    """A registry in a file: ``pull`` also takes a reference without a name, where there is one image."""
+
+    def names(self, reference: str, tools: Tools) -> tuple[str, ...]:
+        """The names that images have in it."""
+        ...

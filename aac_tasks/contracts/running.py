@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, runtime_checkable
 
 from aac_tasks.contracts.actions import DeployAction, InstanceSpec
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import Digest, ImageConfig, StoredImage
 from aac_tasks.contracts.result import Artifact
-from aac_tasks.contracts.tools import Tools
+from aac_tasks.contracts.tools import Process, Tools
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class RunRequest:
 
     ``ports`` maps container port → host port (0: choose a free one). ``state`` is an empty folder for the instance's
     own files; it lives as long as the instance. ``log`` receives stdout and stderr. ``detach``: outlives this process.
+    ``interactive``: the user's stdin is the agent's; with ``terminal`` the user's terminal is also its output, and the
+    log stays empty.
     """
 
     image: StoredImage
@@ -44,6 +47,7 @@ class RunRequest:
     log: Path
     detach: bool = False
     interactive: bool = False
+    terminal: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,39 @@ class Runner(Protocol):
 
     def signal(self, instance: Instance, number: int, tools: Tools) -> None:
         """Send it a signal."""
+        ...
+
+
+@runtime_checkable
+class Interactive(Protocol):
+    """A runner that lets the user's own stdin and stdout into an instance. Both answers are run in the foreground."""
+
+    def enter(
+        self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool
+    ) -> AbstractContextManager[Process]:
+        """A second process inside; ``terminal``: with one of its own, where the runner can. StepError when it does not run."""
+        ...
+
+    def attach(self, instance: Instance, tools: Tools) -> Process | None:
+        """What connects the user with an instance that was started ``interactive``; None when it is connected already."""
+        ...
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an instance uses: ``cpu`` in seconds since it was started, ``memory`` in bytes, its ``processes`` counted."""
+
+    cpu: float
+    memory: int
+    processes: int = 0
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A runner that can say what an instance uses."""
+
+    def usage(self, instance: Instance, tools: Tools) -> Usage | None:
+        """What it uses now; None when it does not run."""
         ...
 
 

@@ -18,6 +18,7 @@ class Process:
     ``env`` None means a minimal environment (PATH, HOME, locale, proxy and CA variables).
     ``timeout`` in seconds. ``quiet`` keeps its output off the screen (it is still in the error when it fails).
     ``secrets`` are values that must never be shown. ``watch`` gets each line as it comes, redacted, in place of the screen.
+    ``inherits`` is what of the user's own streams it has: ``stdin``, or ``all`` three; only for `Tools.spawn`.
     """
 
     argv: tuple[str, ...]
@@ -28,6 +29,7 @@ class Process:
     quiet: bool = True
     secrets: tuple[str, ...] = ()
     watch: Callable[[str], None] | None = None
+    inherits: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,14 @@ class Tools(Protocol):
 
     def spawn(self, process: Process, *, log: Path, session: bool = True) -> Spawned:
         """Start in the background, stdout and stderr appended to ``log``; ``session``: survives the terminal."""
+        ...
+
+    def foreground(self, process: Process) -> int:
+        """Run with the user's own stdin, stdout, stderr and terminal; its exit code, 128 + N when signal N ended it."""
+        ...
+
+    def exit_code(self, spawned: Spawned) -> int | None:
+        """How a background process of this run ended, as `foreground` says it; None while it runs, or when it is not ours."""
         ...
 
     def alive(self, spawned: Spawned) -> bool:

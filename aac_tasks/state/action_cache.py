@@ -5,6 +5,8 @@ An entry is believed only when its checksum fits and everything it promises is s
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from aac_tasks.contracts.codec import decode, encode
@@ -31,6 +33,12 @@ class ActionCache:
         except (OSError, ValueError):
             return None
 
+    def results(self) -> Iterator[Result]:
+        """Every result that is whole, the newest first."""
+        for path in sorted(self._folder.glob("??/*"), key=_age):
+            with contextlib.suppress(OSError, ValueError):
+                yield decode(Result, unseal(path.read_bytes()))
+
     def put(self, deep: str, result: Result) -> None:
         """Keep a result, unless it promises something that only this checkout has."""
         if all(a.type in CACHEABLE_ARTIFACTS for a in result.artifacts):
@@ -44,3 +52,10 @@ class ActionCache:
 
     def _path(self, deep: str) -> Path:
         return self._folder / deep[:2] / deep
+
+
+def _age(path: Path) -> float:
+    try:
+        return -path.stat().st_mtime
+    except OSError:  # removed meanwhile
+        return 0.0

@@ -70,6 +70,16 @@ class Blobs:
         path.replace(final)
         return Descriptor(media_type, digest, size)
 
+    def remove(self, digest: Digest) -> int:
+        """Forget a blob; the bytes that are free now, 0 when it was not there."""
+        path = self.path(digest)
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        return size
+
     def memo(self, name: str) -> str | None:
         """What was remembered under ``name``; a torn memo is as good as none."""
         try:

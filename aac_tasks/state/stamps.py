@@ -1,7 +1,7 @@
 """Stamps: "this key produced these outputs". The only truth about up to date.
 
-A stamp is a JSON document behind the SHA-256 of its bytes. It is deleted before its step runs and renamed into place
-after; a bad checksum means that there is none.
+A stamp is a JSON document behind the SHA-256 of its bytes. It is put aside before its step runs, and the new one is renamed
+into place after; a bad checksum means that there is none.
 """
 
 from __future__ import annotations
@@ -61,19 +61,25 @@ class StampFile:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / "stamp"
+        self._before = folder / "before"
         self._tree = folder / "tree"
 
     def read(self) -> Stamp | None:
         """The stamp, None when there is none or it is torn."""
-        try:
-            return decode(Stamp, unseal(self._path.read_bytes()))
-        except (OSError, ValueError):
-            return None
+        return _read(self._path)
+
+    def last(self) -> Stamp | None:
+        """The stamp or, while a run is under way and after one that did not finish, what was there before.
+
+        Never a reason to call the step up to date: the world may have changed since.
+        """
+        return self.read() or _read(self._before)
 
     def write(self, stamp: Stamp, files: Mapping[str, str]) -> None:
         """Put it in place; ``files`` (path → content) is kept to name changed files later."""
         write_atomically(self._tree, seal(dict(files)))
         write_atomically(self._path, seal(encode(stamp)))
+        self._before.unlink(missing_ok=True)
 
     def files(self) -> Mapping[str, str]:
         """The input tree as it was when the stamp was written, empty when unknown."""
@@ -83,9 +89,29 @@ class StampFile:
             return {}
         return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
 
+    def put_aside(self, begun: Stamp | None = None) -> None:
+        """The step is no longer up to date; what it left stays known through `last`.
+
+        ``begun`` is what to know of it when it has never finished: which action is about to have effects.
+        """
+        if self.read() is not None:
+            self._path.replace(self._before)
+        else:
+            self._path.unlink(missing_ok=True)
+            if begun is not None and _read(self._before) is None:
+                write_atomically(self._before, seal(encode(begun)))
+
     def delete(self) -> None:
-        """Forget it."""
+        """Forget it, and what was before it."""
         self._path.unlink(missing_ok=True)
+        self._before.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Stamp | None:
+    try:
+        return decode(Stamp, unseal(path.read_bytes()))
+    except (OSError, ValueError):
+        return None
 
 
 @contextlib.contextmanager

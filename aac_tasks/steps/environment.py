@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from aac_tasks.contracts.actions import EnvValue, InstanceSpec
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -32,10 +35,33 @@ def resolve(instance: InstanceSpec, tools: Tools, *, strict: bool) -> Mapping[st
 
 def secrets_of(instance: InstanceSpec, values: Mapping[str, str]) -> tuple[str, ...]:
     """The resolved values that must never be shown."""
-    return tuple(values[v.name] for v in instance.env if v.secret and values.get(v.name))
+    return tuple(values[v.name] for v in instance.env if (v.secret or v.file) and values.get(v.name))
+
+
+def read_env_file(file: Path) -> dict[str, str]:
+    """``NAME=value`` lines, taken as they are; ``NAME`` alone means ``${NAME}``; ``#`` begins a comment.
+
+    Raises:
+        StepError: the file can't be read, or a line says something else; names the line.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StepError(f"{file} can't be read as a file of variables: {error}") from error
+    values: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, sign, value = line.lstrip().partition("=")
+        if not NAME.fullmatch(name):
+            raise StepError(f"{file}:{number}: {name!r} is no name of a variable; expected NAME=value, NAME or # comment")
+        values[name] = value if sign else f"${{{name}}}"
+    return values
 
 
 def _value(variable: EnvValue, tools: Tools, *, strict: bool) -> str | None:
+    if variable.file:
+        return _from_file(variable, tools, strict=strict)
     if variable.secret:
         try:
             return tools.secret(variable.secret)
@@ -46,6 +72,14 @@ def _value(variable: EnvValue, tools: Tools, *, strict: bool) -> str | None:
                 raise
             return None
     return _expand(variable, tools, strict=strict)
+
+
+def _from_file(variable: EnvValue, tools: Tools, *, strict: bool) -> str | None:
+    value = read_env_file(Path(variable.file)).get(variable.name)
+    if value is None:
+        raise StepError(f"{variable.file} no longer sets {variable.name}", hint="start the agent anew")
+    alone = value == f"${{{variable.name}}}"
+    return _expand(replace(variable, value=value), tools, strict=strict) if alone else value
 
 
 def _expand(variable: EnvValue, tools: Tools, *, strict: bool) -> str | None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from aac_tasks.catalog import Table
 from aac_tasks.contracts.actions import InstanceSpec
+from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import ImageConfig, StoredImage
-from aac_tasks.contracts.roles import Instance, Runner, RunRequest, Status
+from aac_tasks.contracts.running import Instance, Runner, RunRequest, Status
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
@@ -23,11 +25,16 @@ RECORD = "instance.json"
 
 @dataclass(frozen=True)
 class Running:
-    """One instance that `agent run` started. ``started``: ISO 8601, UTC; ``folder``: record and log."""
+    """One instance that `agent run` started. ``started``: ISO 8601, UTC; ``folder``: record and log.
+
+    ``image`` and ``spec`` are what starts it again; no value of a secret or of a file of variables is among them.
+    """
 
     agent: str
     instance: Instance
     started: str
+    image: StoredImage
+    spec: InstanceSpec
     folder: Path
 
     @property
@@ -38,48 +45,75 @@ class Running:
 
 @dataclass(frozen=True)
 class Start:
-    """An image and how to run it; ``env`` holds resolved values, secrets included."""
+    """An image and how to run it; ``env`` holds resolved values, secrets included. ``instance.name`` is its own.
+
+    ``again``: it was there before, and its log goes on.
+    """
 
     agent: str
     image: StoredImage
     config: ImageConfig
     instance: InstanceSpec
     env: Mapping[str, str]
+    interactive: bool = False
+    terminal: bool = False
+    again: bool = False
 
 
 def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) -> Running:
     """Start it in the background and keep its record.
 
+    The record is written before anything is started: who is killed meanwhile leaves no stranger.
+
     Raises:
         StepError: one of that name runs already, or it can't be started (nothing is left behind).
     """
-    name = f"{request.agent}-run"
+    name = request.instance.name
     folder = tools.state / FOLDER / name
-    before = _read(folder)
-    if before is not None and status(before, runners, tools).state == "running":
-        raise StepError(
-            f"{name} runs already",
-            hint=f"`agent stop {name}` ends it, `agent logs {name}` shows what it says",
-        )
-    shutil.rmtree(folder, ignore_errors=True)  # what an ended one left
+    _make_room(folder, name, runners, tools)
+    if not request.again:
+        shutil.rmtree(folder, ignore_errors=True)  # what an ended one left
     place = folder / "state"
     place.mkdir(parents=True, exist_ok=True)
-    instance = runner.start(
-        RunRequest(
-            image=request.image,
-            config=request.config,
-            instance=replace(request.instance, name=name),
-            env=request.env,
-            state=place,
-            log=folder / "log",
-            detach=True,
-        ),
-        tools,
-    )
-    running = Running(request.agent, instance, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), folder)
-    record = {"agent": running.agent, "started": running.started, "instance": encode(instance)}
-    _write(folder / RECORD, json.dumps(record))
+    about = Instance(runner.name, name, request.image.manifest.digest, handle={"state": str(place)})
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    running = Running(request.agent, about, now, request.image, request.instance, folder)
+    _write(running)
+    try:
+        instance = runner.start(_run_request(request, running, place), tools)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    running = Running(request.agent, instance, now, request.image, request.instance, folder)
+    _write(running)
     return running
+
+
+def _make_room(folder: Path, name: str, runners: Table[Runner], tools: Tools) -> None:
+    before = _read(folder)
+    if before is None:
+        return
+    if status(before, runners, tools).state == "running":
+        raise StepError(
+            f"{name} runs already",
+            hint=f"`agent stop {name}` ends it, `agent logs {name}` shows what it says, --name gives this one another name",
+        )
+    if before.instance.runner in runners:  # an engine may still have what ended
+        runners.get(before.instance.runner).stop(before.instance, tools)
+
+
+def _run_request(request: Start, running: Running, place: Path) -> RunRequest:
+    return RunRequest(
+        image=request.image,
+        config=request.config,
+        instance=request.instance,
+        env=request.env,
+        state=place,
+        log=running.log,
+        detach=True,
+        interactive=request.interactive,
+        terminal=request.terminal,
+    )
 
 
 def kept(state: Path) -> Iterator[Running]:
@@ -92,9 +126,12 @@ def kept(state: Path) -> Iterator[Running]:
 
 def status(running: Running, runners: Table[Runner], tools: Tools) -> Status:
     """What it does now; ``gone`` when its runner is not installed any more."""
-    if running.instance.runner not in runners:
+    instance = running.instance
+    if instance.runner not in runners:
         return Status("gone")
-    return runners.get(running.instance.runner).status(running.instance, tools)
+    if list(instance.handle) == ["state"]:
+        return Status("unknown: its start was cut short")
+    return runners.get(instance.runner).status(instance, tools)
 
 
 def stop(running: Running, runners: Table[Runner], tools: Tools) -> None:
@@ -104,15 +141,26 @@ def stop(running: Running, runners: Table[Runner], tools: Tools) -> None:
     shutil.rmtree(running.folder, ignore_errors=True)
 
 
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(".new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+def _write(running: Running) -> None:
+    """For the user only: variables of the command line may be secrets although nobody says so."""
+    record: JsonObject = {
+        "agent": running.agent,
+        "started": running.started,
+        "instance": encode(running.instance),
+        "image": encode(running.image),
+        "spec": encode(running.spec),
+    }
+    temporary = running.folder / "instance.new"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(record, file)
+    temporary.replace(running.folder / RECORD)
 
 
 def _read(folder: Path) -> Running | None:
     try:
         record = json.loads((folder / RECORD).read_bytes())
-        return Running(record["agent"], decode(Instance, record["instance"]), record["started"], folder)
+        instance, image = decode(Instance, record["instance"]), decode(StoredImage, record["image"])
+        return Running(record["agent"], instance, record["started"], image, decode(InstanceSpec, record["spec"]), folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -19,6 +19,8 @@ from pathlib import Path
 from aac_tasks.contracts.tools import Completed, Process, Spawned
 from aac_tasks.errors import StepError
 from aac_tasks.steps import identity
+from aac_tasks.steps.inherited import minimal
+from aac_tasks.steps.passing_on import passed_on
 from aac_tasks.steps.pipes import Capture
 from aac_tasks.steps.redaction import redact
 from aac_tasks.steps.sessions import die_with_parent, signal_session, wait_for_end
@@ -31,32 +33,6 @@ GRACE = 5.0
 
 CLEANUP = 20.0
 """Seconds for a process that is run after the run was cancelled."""
-
-MINIMAL = frozenset(
-    {
-        "PATH",
-        "HOME",
-        "LANG",
-        "LANGUAGE",
-        "TMPDIR",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-    }
-    | {"NODE_EXTRA_CA_CERTS", "PIP_CERT", "GIT_SSL_CAINFO", "CARGO_HTTP_CAINFO"}
-    | {
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "all_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-        "ALL_PROXY",
-    }
-)
-"""Variables of the user's that a process gets when it asks for none; LC_* besides."""
 
 
 class Processes:
@@ -146,11 +122,28 @@ class Processes:
         log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            child = self._popen(process, stdin=subprocess.DEVNULL, stdout=descriptor, dies_with_us=not session)
+            source = None if process.inherits else subprocess.DEVNULL
+            output = None if process.inherits == "all" else descriptor
+            child = self._popen(process, stdin=source, stdout=output, dies_with_us=not session)
         finally:
             os.close(descriptor)
         self._enter(child, self._detached if session else self._running)
         return Spawned(child.pid, self._start_time(child.pid), identity.boot_id())
+
+    def foreground(self, process: Process) -> int:
+        """Run to the end with our own streams, in our own session, so that the terminal's keys reach it and not us."""
+        child = self._popen(process, stdin=None, stdout=None, dies_with_us=True, session=False)
+        self._enter(child, self._running)
+        with passed_on(child.send_signal):
+            child.wait()
+        self._leave(child)
+        return _told(child.returncode)
+
+    def exit_code(self, spawned: Spawned) -> int | None:
+        """How a child of ours ended; None while it runs, and for one that is not ours."""
+        child = self._child(spawned.pid)
+        code = child.poll() if child else None
+        return None if code is None else _told(code)
 
     def alive(self, spawned: Spawned) -> bool:
         """True while that very process runs; a child of ours that ended is reaped."""
@@ -185,7 +178,7 @@ class Processes:
 
     def minimal_environment(self) -> dict[str, str]:
         """What a process gets that asks for nothing."""
-        return {k: v for k, v in self._environment.items() if k in MINIMAL or k.startswith("LC_")}
+        return minimal(self._environment)
 
     def _enter(self, child: subprocess.Popen[bytes], table: dict[int, subprocess.Popen[bytes]]) -> None:
         with self._lock:
@@ -196,7 +189,9 @@ class Processes:
         with self._lock:
             return self._detached.get(pid) or self._running.get(pid)
 
-    def _popen(self, process: Process, *, stdin: int, stdout: int, dies_with_us: bool) -> subprocess.Popen[bytes]:
+    def _popen(
+        self, process: Process, *, stdin: int | None, stdout: int | None, dies_with_us: bool, session: bool = True
+    ) -> subprocess.Popen[bytes]:
         env = self.minimal_environment() if process.env is None else dict(process.env)
         try:
             return subprocess.Popen(
@@ -205,8 +200,8 @@ class Processes:
                 env=env,
                 stdin=stdin,
                 stdout=stdout,
-                stderr=subprocess.PIPE if stdout == subprocess.PIPE else subprocess.STDOUT,
-                start_new_session=True,
+                stderr=stdout if stdout in (None, subprocess.PIPE) else subprocess.STDOUT,
+                start_new_session=session,
                 preexec_fn=die_with_parent() if dies_with_us else None,
             )
         except FileNotFoundError as error:
@@ -270,3 +265,8 @@ class Processes:
             env={"PATH": "/bin:/usr/bin"},
         )
         return done.stdout.strip()
+
+
+def _told(code: int) -> int:
+    """As a shell says it: 128 + N when signal N ended it."""
+    return code if code >= 0 else 128 - code

@@ -103,6 +103,14 @@ class StepTools:
         """Start in the background."""
         return self.shop.processes.spawn(process, log=log, session=session)
 
+    def foreground(self, process: Process) -> int:
+        """Run it with the user's terminal."""
+        return self.shop.processes.foreground(process)
+
+    def exit_code(self, spawned: Spawned) -> int | None:
+        """How it ended."""
+        return self.shop.processes.exit_code(spawned)
+
     def alive(self, spawned: Spawned) -> bool:
         """True while that very process runs."""
         return self.shop.processes.alive(spawned)

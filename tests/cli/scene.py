@@ -93,11 +93,17 @@ class StageInstances:
     stopped: list[str] = field(default_factory=list)
     exit_code: int = 0
     interrupt: bool = False
+    asked: Any = None
+    signals: list[int] = field(default_factory=list)
+
+    def signal(self, name: str, number: int) -> None:
+        self.signals.append(number)
 
     def all(self) -> list[dict[str, Any]]:
         return self.listed
 
-    def start(self, agent: str) -> dict[str, Any]:
+    def start(self, agent: str, said: Any, **how: Any) -> dict[str, Any]:
+        self.asked = (said, how)
         return {"name": f"{agent}-run", "agent": agent, "by": "run", "url": "http://127.0.0.1:8080", "runner": "crun"}
 
     def stop(self, name: str) -> None:
@@ -119,6 +125,31 @@ class StageInstances:
 
     def sleep(self, seconds: float) -> None:
         """Time flies."""
+
+
+@dataclass
+class StageImages:
+    """Images by agent, from the table of the stage."""
+
+    table: Mapping[str, Mapping[str, Any]]
+    done: list[tuple[str, ...]] = field(default_factory=list)
+
+    def all(self, *, nameless: bool = False) -> list[Any]:
+        names = [name for name in self.table if nameless or self.table[name].get("names")]
+        return [SimpleNamespace(agent=n, digest=self.table[n]["digest"], names=self.table[n].get("names", ())) for n in names]
+
+    def find(self, word: str) -> Any:
+        return next(one for one in self.all(nameless=True) if word in (one.agent, *one.names))
+
+    def facts(self, one: Any) -> dict[str, Any]:
+        return {"agent": one.agent, "names": [], "labels": {}, "platform": "linux/amd64", **self.table[one.agent]}
+
+    def inside(self, one: Any) -> dict[str, Any]:
+        return {"user": "10001:10001", "spec": {"name": one.agent}}
+
+    def remove(self, word: str) -> tuple[Any, int]:
+        self.done.append(("remove", word))
+        return self.find(word), 1000
 
 
 @dataclass
@@ -153,6 +184,7 @@ class Stage:
         self.instances = StageInstances()
         self.templates: tuple[Template, ...] = ()
         self.exit = 0
+        self.removed: list[tuple[str, ...]] = []
         self.raises: BaseException | None = None
 
     def __call__(self, *argv: str) -> Said:
@@ -175,6 +207,7 @@ class Stage:
         templates = Table("template", {t.name: t for t in self.templates})
         plugins: Any = SimpleNamespace(catalog=SimpleNamespace(templates=templates))
         instances: Any = self.instances
+        images: Any = StageImages(self.images, self.removed)
         world = World(
             out=out,
             err=err,
@@ -184,6 +217,7 @@ class Stage:
             drive=drive,
             instances=lambda _: instances,
             plugins=lambda: plugins,
+            images=lambda _: images,
         )
         said.code = main(argv, world)
         said.out, said.err = out.getvalue(), err.getvalue()

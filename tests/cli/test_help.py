@@ -38,7 +38,7 @@ def test_every_example_in_a_help_text_is_a_command_line_that_parses(name: str) -
     from aac_tasks.cli.flags import WORK
     from aac_tasks.cli.parsing import find_command, parse
 
-    command = commands.load(name)
+    command = commands.command(name)
     for example in command.examples:
         words = shlex.split(example.partition(" > ")[0])
         assert words[0] == "agent"

@@ -14,6 +14,7 @@ from aac_tasks.errors import PluginError, Problem, SpecError
 
 IMAGE = {
     "digest": DIGEST,
+    "names": ["hello:1.0"],
     "content_digest": DIGEST,
     "image": {"manifest": {}},
     "layers": [{"name": "base", "digest": DIGEST, "size": 31_200_000}],
@@ -79,7 +80,8 @@ def test_inspect_needs_no_name_where_there_is_one_agent(stage: Stage) -> None:
 def test_images_lists_what_was_built(stage: Stage) -> None:
     assert stage("images").out == "no images yet; `agent build` makes them\n"
     stage.images = {"hello": IMAGE}
-    assert stage("images").out.splitlines()[1].split() == ["hello", "sha256:0123456789ab…", "31.3", "MB", "embedded"]
+    shown = stage("images").out.splitlines()[1].split()
+    assert shown == ["hello:1.0", "sha256:0123456789ab…", "31.3", "MB", "embedded", "linux/amd64"]
     assert [image["agent"] for image in stage("images", "--json").json["images"]] == ["hello"]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from real.dockerd import Engine
+from real.podman import Podman
 
 from aac_plugins.builders.docker import DockerBuilder
 from aac_plugins.builders.embedded import EmbeddedBuilder
@@ -60,5 +60,5 @@ class TestDockerWithoutBuildKit(BuilderConformance):
 @pytest.mark.xdist_group("podman")
 class TestPodman(BuilderConformance):
     @pytest.fixture
-    def subject(self, podman: Mapping[str, str]) -> BuilderUnderTest:
-        return BuilderUnderTest(PodmanBuilder(), {**os.environ, **podman})
+    def subject(self, podman: Podman) -> BuilderUnderTest:
+        return BuilderUnderTest(PodmanBuilder(), {**os.environ, **podman.env})

@@ -147,8 +147,8 @@ class Ground:
     def containers(self) -> list[str]:
         """Ids of containers that runc knows of, or that have a cgroup."""
         known = {path.name for path in self.project.glob(".aac/**/runtime/*")}
-        groups = (path.name for top in Path("/sys/fs/cgroup").glob("*") for path in top.glob(f"**/aac-{self.agent}-*"))
-        return sorted(known.union(groups))
+        below = (name for _, names, _ in os.walk("/sys/fs/cgroup") for name in names)  # others' come and go meanwhile
+        return sorted(known.union(name for name in below if name.startswith(f"aac-{self.agent}-")))
 
     def processes(self) -> dict[int, str]:
         """Living processes that have to do with the folders: by command line, environment, place, or root (in mountinfo)."""

@@ -98,11 +98,11 @@ def make_yard(top: Path, name: str) -> Yard:
         (top / folder).mkdir(parents=True)
     yard.project.write({"agent.yaml": AGENT.format(name=name, port=free_port()), ".dockerignore": "base\n"})
     yard.write(0)
-    _make_base(yard)
+    make_base(yard)
     return yard
 
 
-def _make_base(yard: Yard) -> None:
+def make_base(yard: Yard) -> None:
     blobs = Blobs(yard.top / "store")
     with blobs.scratch() as scratch:
         entries = [*busybox(), Entry(PYTHON, "symlink", 0o777, target="/bin/busybox")]

@@ -20,6 +20,7 @@ from uuid import uuid4
 import pytest
 from real.dockerd import TREE, Engine, _mounts_below, _running
 from real.image_trees import configuration
+from real.podman import Podman
 from real_registry import registry_server
 from runner_stage import Stage
 
@@ -283,9 +284,9 @@ def root_of(process: Path) -> Path:
         return Path("/")
 
 
-def test_podman_builds_the_same_image_too(project: Project, podman: Mapping[str, str]) -> None:
+def test_podman_builds_the_same_image_too(project: Project, podman: Podman) -> None:
     assert shutil.which("podman")
-    user = replace(project, env={**project.env, **podman})
+    user = replace(project, env={**project.env, **podman.env})
     hello = copied("hello", user)
     hello.agent("build", "--builder", "embedded").ok()
     embedded, _ = image_of(hello)

@@ -125,3 +125,26 @@ def test_a_torn_action_cache_entry_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "actions" / "aa" / ("a" * 64)
     path.write_bytes(path.read_bytes()[:-1])
     assert cache.get("a" * 64) is None
+
+
+def test_what_was_put_aside_is_known_and_never_up_to_date(tmp_path: Path) -> None:
+    stamps, stamp = StampFile(tmp_path), stamp_of(CASE)
+    stamps.write(stamp, {})
+    stamps.put_aside(replace(stamp, key=""))
+    assert stamps.read() is None
+    assert stamps.last() == stamp
+    assert not judge(CASE, stamps, there).fresh
+    stamps.put_aside(replace(stamp, key=""))  # a second run that is killed too
+    assert stamps.last() == stamp
+    newer = replace(stamp, finished=2.0)
+    stamps.write(newer, {})
+    assert stamps.last() == newer
+    stamps.delete()
+    assert stamps.last() is None
+
+
+def test_a_step_that_never_finished_is_known_to_have_begun(tmp_path: Path) -> None:
+    begun = Stamp("deploy:a", "", "", {"target": "process"}, Result())
+    StampFile(tmp_path).put_aside(begun)
+    assert StampFile(tmp_path).last() == begun
+    assert StampFile(tmp_path).read() is None

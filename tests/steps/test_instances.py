@@ -18,7 +18,7 @@ from aac_tasks.steps.instances import RECORD, Start, kept, start, status, stop
 
 DIGEST = Digest("sha256:" + "0" * 64)
 IMAGE = StoredImage(Descriptor(MEDIA_MANIFEST, DIGEST, 1), Descriptor(MEDIA_CONFIG, DIGEST, 1), (), Platform(), DIGEST)
-REQUEST = Start("hello", IMAGE, ImageConfig(), InstanceSpec("hello"), {"KEY": "hunter2"})
+REQUEST = Start("hello", IMAGE, ImageConfig(), InstanceSpec("hello-run"), {"KEY": "hunter2"})
 
 
 @dataclass

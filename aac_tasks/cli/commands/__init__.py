@@ -11,8 +11,9 @@ from aac_tasks.cli.world import Arguments
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("steps", ("build", "test", "push", "deploy", "lock")),
     ("registries", ("pull", "login", "logout", "configure")),
-    ("running agents", ("run", "ps", "logs", "stop")),
-    ("looking", ("inspect", "images", "plan", "why", "validate", "schema", "doctor", "version")),
+    ("running agents", ("run", "ps", "logs", "exec", "stats", "restart", "stop")),
+    ("images", ("images", "inspect", "tag", "rmi", "save", "load")),
+    ("looking", ("plan", "why", "validate", "schema", "doctor", "version")),
     ("making and cleaning", ("init", "cache")),
 )
 """Every command, in the order in which help shows them."""
@@ -26,16 +27,16 @@ TOP_FLAGS = (
 )
 
 
-def load(name: str) -> Command:
+def command(name: str) -> Command:
     """The command of that name."""
-    command = importlib.import_module(f"{__name__}.{name}").COMMAND
-    assert isinstance(command, Command)  # noqa: S101  # narrows the type
-    return command
+    found = importlib.import_module(f"{__name__}.{name}").COMMAND
+    assert isinstance(found, Command)  # noqa: S101  # narrows the type
+    return found
 
 
 def groups() -> Sequence[tuple[str, Sequence[Command]]]:
     """All commands by group; imports every one of them."""
-    return [(title, [load(name) for name in names]) for title, names in GROUPS]
+    return [(title, [command(name) for name in names]) for title, names in GROUPS]
 
 
 def no_arguments() -> Arguments:

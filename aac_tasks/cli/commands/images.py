@@ -1,9 +1,10 @@
-"""`agent images`: the image of each agent."""
+"""`agent images`: the images of agents."""
 
 from __future__ import annotations
 
 from aac_tasks.cli import show
-from aac_tasks.cli.declare import Command
+from aac_tasks.cli.choosing import FILTER, FORMAT, Matches, chosen, fitting, formatted
+from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import AGENTS, LOOK
 from aac_tasks.cli.naming import resolve
 from aac_tasks.cli.stepping import looking
@@ -11,32 +12,62 @@ from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.reporter.wording import digest, size
 
+ALL = Flag(("-a", "--all"), "also older ones, which no name stands for any more")
+QUIET = Flag(("-q", "--quiet"), "digests only")
+
+
+def _label(row: JsonObject, wanted: str) -> bool:
+    key, sign, value = wanted.partition("=")
+    labels = row.get("labels")
+    return isinstance(labels, dict) and key in labels and (not sign or labels[key] == value)
+
+
+FILTERS: dict[str, Matches] = {
+    "agent": fitting("agent"),
+    "builder": fitting("builder"),
+    "dangling": lambda row, wanted: (not row.get("names")) == (wanted in ("true", "1")),
+    "digest": lambda row, wanted: str(row.get("digest")).removeprefix("sha256:").startswith(wanted.removeprefix("sha256:")),
+    "label": _label,
+    "name": lambda row, wanted: any(fitting("names")(row, text) for text in (wanted, f"{wanted}:*")),
+    "platform": fitting("platform"),
+}
+
 
 def handle(args: Arguments, world: World) -> int:
-    """Show what was built, one agent a line."""
+    """One image a line."""
     with looking(args, world) as session:
-        found = [(name, session.image(name)) for name in resolve(args.agent or ["*"], session)]
-    built = [(name, facts) for name, facts in found if facts is not None]
+        images = world.images(session)
+        nameless = args.all or any(key in ("dangling", "digest") for key, _ in args.filter)
+        rows = [images.facts(one) for one in images.all(nameless=nameless)]
+        agents = resolve(args.agent, session) if args.agent else ()
+        if not rows:
+            session.plan()  # a folder without agents is told as what it is
+    found = chosen([row for row in rows if not agents or row["agent"] in agents], args.filter, FILTERS)
     if args.json:
-        show.document(world, {"images": [{"agent": name, **facts} for name, facts in built]})
-    elif built:
-        show.table(world, ("AGENT", "DIGEST", "SIZE", "BUILDER"), [_row(name, facts) for name, facts in built])
+        show.document(world, {"images": found})
+    elif args.format or args.quiet:
+        for line in formatted(args.format or "{{.Digest}}", found):
+            show.line(world, line)
+    elif found:
+        show.table(world, ("NAME", "DIGEST", "SIZE", "BUILDER", "PLATFORM"), [row for one in found for row in _rows(one)])
     else:
-        show.line(world, "no images yet; `agent build` makes them")
+        show.line(world, "no images yet; `agent build` makes them" if not rows else "no image fits")
     return 0
 
 
-def _row(agent: str, facts: JsonObject) -> tuple[str, str, str, str]:
-    total = facts.get("size")
+def _rows(facts: JsonObject) -> list[tuple[str, ...]]:
+    total, names = facts.get("size"), facts.get("names")
     shown = size(total) if isinstance(total, (int, float)) else ""
-    return agent, digest(str(facts.get("digest") or "")), shown, str(facts.get("builder") or "")
+    rest = (digest(str(facts["digest"])), shown, str(facts.get("builder") or ""), str(facts["platform"]))
+    return [(str(name), *rest) for name in (names if isinstance(names, list) and names else ["<none>"])]
 
 
 COMMAND = Command(
     name="images",
-    summary="list the images that were built here",
+    summary="list images of agents: those built here, and those that were loaded or named",
+    description="Filters: agent, builder, dangling=true, digest, label=KEY[=VALUE], name, platform.",
     handle=handle,
     arguments=(AGENTS,),
-    flags=LOOK,
-    examples=("agent images", "agent images --json"),
+    flags=(ALL, FILTER, FORMAT, QUIET, *LOOK),
+    examples=("agent images", "agent images --filter name=hello --format '{{.Digest}}'", "agent images --json"),
 )

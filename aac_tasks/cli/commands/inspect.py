@@ -1,4 +1,4 @@
-"""`agent inspect`: one image, by digest, layer and configuration."""
+"""`agent inspect`: one image: digest, layers, configuration, as they stand in the image itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from aac_tasks.cli import show
+from aac_tasks.cli.choosing import FORMAT, formatted
 from aac_tasks.cli.declare import Argument, Command
 from aac_tasks.cli.flags import LOOK
 from aac_tasks.cli.naming import resolve
@@ -14,26 +15,39 @@ from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.reporter.wording import size
+from aac_tasks.session import Session
 
 
 def handle(args: Arguments, world: World) -> int:
-    """Show the image that was built last."""
+    """Show the image that was built last, or that a name or digest stands for."""
     with looking(args, world) as session:
-        names = resolve([args.agent] if args.agent else ["*"], session)
-        if len(names) != 1:
-            raise UsageError(f"inspect shows one agent; name one of {', '.join(names)}")
-        facts = session.image(names[0])
-    if facts is None:
-        raise StepError(f"{names[0]} has no image yet", hint=f"`agent build {names[0]}` makes it")
+        images = world.images(session)
+        one = images.find(_word(args.image, session))
+        facts = {**images.facts(one), **images.inside(one)}
     if args.json:
-        show.document(world, {"agent": names[0], **facts})
+        show.document(world, facts)
+    elif args.format:
+        show.line(world, formatted(args.format, [facts])[0])
     else:
-        _show(names[0], facts, world)
+        _show(facts, world)
     return 0
 
 
-def _show(agent: str, facts: JsonObject, world: World) -> None:
-    show.line(world, f"{'agent':<14} {agent}")
+def _word(asked: str | None, session: Session) -> str:
+    """An agent's folder is as good as its name. Names and digests of images need no readable agent.yaml."""
+    if asked and not ("/" in asked or asked == ".") and session.image(asked) is None:
+        names = {plan.agent for plan in session.plan().agents}
+        if asked not in names:
+            return asked
+    names_found = resolve([asked or "*"], session)
+    if len(names_found) != 1:
+        raise UsageError(f"inspect shows one image; name one of {', '.join(names_found)}")
+    if session.image(names_found[0]) is None:
+        raise StepError(f"{names_found[0]} has no image yet", hint=f"`agent build {names_found[0]}` makes it")
+    return names_found[0]
+
+
+def _show(facts: JsonObject, world: World) -> None:
     for name, value in facts.items():
         if name not in ("layers", "image", "images", "index") and value not in (None, "", [], {}):
             shown = size(value) if name == "size" and isinstance(value, int) else _text(value)
@@ -58,10 +72,10 @@ def _text(value: Json) -> str:
 
 COMMAND = Command(
     name="inspect",
-    summary="show an agent's image: digest, layers, configuration",
-    description="With --json, `.digest` is the manifest digest.",
+    summary="show what an image says of itself: digest, layers, labels, how it starts",
+    description="With --json, `.digest` is the manifest digest, `.spec` the agent's own configuration that is in the image.",
     handle=handle,
-    arguments=(Argument("AGENT", "an agent's name or folder; may be left out where there is one", "maybe"),),
-    flags=LOOK,
-    examples=("agent inspect hello", "agent inspect hello --json"),
+    arguments=(Argument("IMAGE", "an agent, its folder, a name or a digest; may be left out where there is one agent", "maybe"),),
+    flags=(FORMAT, *LOOK),
+    examples=("agent inspect hello", "agent inspect hello:1.0.0 --format '{{.Digest}}'", "agent inspect hello --json"),
 )

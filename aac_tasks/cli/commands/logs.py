@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from aac_tasks.cli import show
-from aac_tasks.cli.commands.stop import named
+from aac_tasks.cli.commands.stop import one_named
 from aac_tasks.cli.declare import Argument, Command, Flag
 from aac_tasks.cli.flags import PLACE, count
-from aac_tasks.cli.log_lines import Moment, follow, read, since_moment, tail
+from aac_tasks.cli.log_lines import Moment, Part, follow, read, since_moment, tail
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
-from aac_tasks.errors import UsageError
 
 FOLLOW = Flag(("-f", "--follow"), "go on until it ends")
 TAIL = Flag(("--tail",), "only the last N lines", "N", count)
@@ -25,12 +24,10 @@ def handle(args: Arguments, world: World) -> int:
     """Print, and perhaps go on printing."""
     with looking(args, world) as session:
         instances = world.instances(session)
-        names = named([args.name], instances.all())
-        if len(names) != 1:
-            raise UsageError(f"agent logs shows one log; name one of {', '.join(names)}")
+        name = one_named(args.name, instances.all(), "logs shows one log")
         if args.follow:
-            return follow(instances, names[0], world, last=args.tail, since=args.since)
-        for line in tail(since_moment(read(instances, names[0]), args.since), args.tail):
+            return follow(instances, name, world, Part(args.tail, args.since)) or 0
+        for line in tail(since_moment(read(instances, name), args.since), args.tail):
             show.line(world, line)
     return 0
 

@@ -3,34 +3,64 @@
 from __future__ import annotations
 
 from aac_tasks.cli import show
-from aac_tasks.cli.declare import Command
+from aac_tasks.cli.choosing import FILTER, FORMAT, Matches, chosen, fitting, formatted
+from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import LOOK
+from aac_tasks.cli.live_table import live_table
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
+from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.errors import UsageError
+from aac_tasks.reporter.terminal import wants_live
 from aac_tasks.reporter.wording import digest
 
 COLUMNS = ("name", "agent", "by", "state", "url", "image", "started")
 """Keys of an instance; ``by`` is the target that deployed it, or ``run``."""
 
+FILTERS: dict[str, Matches] = {
+    **{key: fitting(key) for key in ("name", "agent", "by", "state", "runner")},
+    "status": fitting("state"),
+    "image": lambda row, wanted: str(row.get("image")).removeprefix("sha256:").startswith(wanted.removeprefix("sha256:")),
+}
+QUIET = Flag(("-q", "--quiet"), "names only")
+WATCH = Flag(("-w", "--watch"), "a live table, until Ctrl-C")
+HEAD = tuple(column.upper() for column in COLUMNS)
+
 
 def handle(args: Arguments, world: World) -> int:
     """Ask each runner and target."""
     with looking(args, world) as session:
-        found = world.instances(session).all()
+        instances = world.instances(session)
+
+        def look() -> list[JsonObject]:
+            return chosen(instances.all(), args.filter, FILTERS)
+
+        if args.watch:
+            if not wants_live(world.out, world.err, world.environment):
+                raise UsageError("agent ps: --watch needs a terminal")
+            return live_table(world.out, HEAD, lambda: [_row(one) for one in look()], lambda: instances.sleep(1.0))
+        found = look()
     if args.json:
         show.document(world, {"instances": found})
+    elif args.format or args.quiet:
+        for line in formatted(args.format or "{{.Name}}", found):
+            show.line(world, line)
     elif found:
-        rows = [tuple(digest(str(one.get(column) or "")) for column in COLUMNS) for one in found]
-        show.table(world, tuple(column.upper() for column in COLUMNS), rows)
+        show.table(world, HEAD, [_row(one) for one in found])
     else:
         show.line(world, "nothing runs; `agent run AGENT` or `agent deploy` starts something")
     return 0
 
 
+def _row(one: JsonObject) -> tuple[str, ...]:
+    return tuple(digest(str(one.get(column) or "")) for column in COLUMNS)
+
+
 COMMAND = Command(
     name="ps",
     summary="list what runs: deployed agents, and those that `agent run` started",
+    description="Filters: agent, by, image, name, runner, state (running, exited).",
     handle=handle,
-    flags=LOOK,
-    examples=("agent ps", "agent ps --json"),
+    flags=(FILTER, FORMAT, QUIET, WATCH, *LOOK),
+    examples=("agent ps", "agent ps --filter state=running --format '{{.Name}} {{.Url}}'", "agent ps --json"),
 )

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
-from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, WORK, options
-from aac_tasks.cli.log_lines import follow
+from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, VERBOSE, WORK, options
+from aac_tasks.cli.foreground import stay
 from aac_tasks.cli.naming import resolve
+from aac_tasks.cli.run_flags import RUN_FLAGS, overrides
 from aac_tasks.cli.stepping import jobs, reporter_for
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import UsageError
+from aac_tasks.reporter.terminal import is_terminal
+from aac_tasks.session import Session
 from aac_tasks.steps.interrupts import interruptible
 
-if TYPE_CHECKING:
-    from aac_tasks.running import Instances
-    from aac_tasks.session import Session
-
+LONG_VERBOSE = Flag(("--verbose",), VERBOSE.help)  # -v is --volume here, as it is with engines
 DETACH = Flag(("-d", "--detach"), "leave it running and return")
 
 
@@ -26,6 +24,8 @@ def handle(args: Arguments, world: World) -> int:
     """Build what is not built, start it, and show its log until it ends or Ctrl-C, which stops it."""
     if args.json and not args.detach:
         raise UsageError("agent run: --json goes with --detach, because a log is no JSON document")
+    _check_streams(args, world)
+    said = overrides(args)
     reporter = reporter_for(args, world)
     try:
         session = world.open(options(args, world), reporter)
@@ -33,12 +33,21 @@ def handle(args: Arguments, world: World) -> int:
         if code:
             reporter.close(code)
             return code
-        instances = world.instances(session)
-        started = instances.start(name)
+        with interruptible(session.cancelled.set):
+            started = world.instances(session).start(name, said, interactive=args.interactive, terminal=args.tty)
     finally:
         reporter.close(abandoned=True)  # a second closing is nothing
     _say(started, args, world)
-    return 0 if args.detach else _stay(instances, str(started["name"]), world)
+    return 0 if args.detach else stay(world.instances(session), str(started["name"]), world, attached=args.tty)
+
+
+def _check_streams(args: Arguments, world: World) -> None:
+    if args.tty and not args.interactive:
+        raise UsageError("agent run: --tty goes with --interactive")
+    if args.interactive and args.detach:
+        raise UsageError("agent run: --interactive goes with the foreground; leave --detach out")
+    if args.tty and not is_terminal(world.out):
+        raise UsageError("agent run: --tty needs a terminal; leave it out to use --interactive with a pipe")
 
 
 def _build(args: Arguments, world: World, session: Session) -> tuple[int, str]:
@@ -47,14 +56,6 @@ def _build(args: Arguments, world: World, session: Session) -> tuple[int, str]:
         raise UsageError(f"agent run starts one agent; name one of {', '.join(names)}")
     with interruptible(session.cancelled.set):
         return world.drive(session, (f"image:{names[0]}",), jobs=jobs(args, session)), names[0]
-
-
-def _stay(instances: Instances, name: str, world: World) -> int:
-    try:
-        with interruptible(lambda: None):  # nothing to cancel: stopping it needs the session
-            return follow(instances, name, world)
-    finally:
-        instances.stop(name)
 
 
 def _say(started: JsonObject, args: Arguments, world: World) -> None:
@@ -67,10 +68,19 @@ def _say(started: JsonObject, args: Arguments, world: World) -> None:
 
 COMMAND = Command(
     name="run",
-    summary="start an agent here and show its log; Ctrl-C stops it",
-    description="Builds the image before, where that is needed.",
+    summary="start an agent here and show its log until it ends; its exit code is this command's",
+    description=(
+        "Builds the image before, where that is needed. What agent.yaml says is the default, flags come on top. Signals are "
+        "passed on to the agent; after Ctrl-C it has ten seconds to end, a second one ends it at once. Words behind -- replace "
+        "the image's command (what follows its entrypoint)."
+    ),
     handle=handle,
     arguments=(Argument("AGENT", "an agent's name or folder"),),
-    flags=(DETACH, *(flag for flag in WORK if flag not in (DRY_RUN, KEEP_GOING))),
-    examples=("agent run hello", "agent run -d hello --runner docker"),
+    flags=(DETACH, *RUN_FLAGS, *(flag for flag in WORK if flag not in (DRY_RUN, KEEP_GOING, VERBOSE)), LONG_VERBOSE),
+    examples=(
+        "agent run hello",
+        "agent run -d hello --name second -p 8081:8080 -e GREETING=hi",
+        "agent run -it hello --read-only --tmpfs /tmp -m 512Mi -- --verbose",
+    ),
+    rest="ARGUMENT",
 )

@@ -46,6 +46,14 @@ def named(words: Sequence[str], found: Sequence[JsonObject]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
+def one_named(word: str, found: Sequence[JsonObject], what: str) -> str:
+    """The one instance that a word means; UsageError when it means none or several."""
+    names = named([word], found)
+    if len(names) != 1:
+        raise UsageError(f"agent {what}; name one of {', '.join(names)}")
+    return names[0]
+
+
 COMMAND = Command(
     name="stop",
     summary="stop what runs, by its name or its agent's",

@@ -106,13 +106,20 @@ class ProcessDeployer:
         return Deployed(live.url, encode_live(live), (_artifact(live),))
 
     def status(self, data: JsonObject, tools: Tools, runners: Runners) -> Status:
-        """What the runner that started it says."""
-        live = decode_live(data)
-        return Status("gone") if live is None else runners(live.instance.runner).status(live.instance, tools)
+        """What the runner that started it says; of a deploy that was killed, what runs of it."""
+        known = decode_live(data)
+        lives = (*([known] if known else []), *self._recorded(tools))
+        said = [runners(live.instance.runner).status(live.instance, tools) for live in lives]
+        return next((status for status in said if status.state == "running"), said[0] if said else Status("gone"))
 
     def logs(self, data: JsonObject, tools: Tools, runners: Runners) -> IO[bytes]:
         """The present log; reading on at its end gives what came meanwhile."""
-        log = _log(tools, _name(data))
+        live = decode_live(data) or next(iter(self._recorded(tools)), None)
+        if live is None:
+            raise StepError("nothing is deployed here")
+        log = _log(tools, live.spec.name)
+        if not log.exists():  # a deploy was killed that was about to begin a new one: what runs writes to the one before
+            log = log.with_name(f"{log.name}.1")
         try:
             return log.open("rb")
         except OSError as error:
@@ -236,13 +243,6 @@ def _slot(tools: Tools, name: str) -> Slot:
 
 def _log(tools: Tools, name: str) -> Path:
     return tools.state / "logs" / f"{name}.log"
-
-
-def _name(data: JsonObject) -> str:
-    live = decode_live(data)
-    if live is None:
-        raise StepError("nothing is deployed here")
-    return live.spec.name
 
 
 def _rotate(log: Path) -> None:

@@ -29,11 +29,14 @@ class MissingError(StepError):
 
 @dataclass(frozen=True)
 class Engine:
-    """One engine: a socket path, or ``http://host:port``. ``address`` is where its published ports are reached."""
+    """One engine: a socket path, or ``http://host:port``. ``address`` is where its published ports are reached, ``name`` what
+    messages call it.
+    """
 
     socket: str = ""
     url: str = "http://docker"
     address: str = "127.0.0.1"
+    name: str = "docker"
 
     @property
     def host(self) -> str:
@@ -71,18 +74,18 @@ class Engine:
         asked = HttpRequest(method, url, headers, body, timeout=timeout, redirects=0, retries=0, unix=self.socket)
         with tools.http(asked) as response:
             if response.status >= 400:
-                raise _refused(response)
+                raise _refused(response, self.name)
             yield response
 
 
-def _refused(response: HttpResponse) -> StepError:
+def _refused(response: HttpResponse, name: str) -> StepError:
     text = response.read().decode("utf-8", "replace")
     try:
         said = str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         said = text.strip() or f"status {response.status}"
     kind = MissingError if response.status == 404 else StepError
-    return kind(f"docker: {said.strip()}")
+    return kind(f"{name}: {said.strip()}")
 
 
 def engine_of(tools: Tools) -> Engine:

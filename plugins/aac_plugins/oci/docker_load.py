@@ -47,7 +47,7 @@ def load_image(engine: Engine, image: StoredImage, names: Sequence[str], tools: 
         try:
             return _load(engine, image, names, skip, tools)
         except StepError as error:
-            tools.note(f"docker wants all layers of {names[0]}: {error.message}")
+            tools.note(f"{engine.name} wants all layers of {names[0]}: {error.message}")
     return _load(engine, image, names, 0, tools)
 
 
@@ -102,15 +102,15 @@ def _load(engine: Engine, image: StoredImage, names: Sequence[str], without: int
     with write_archive(image, names, tools.blobs, without=without) as archive:
         size = archive.seek(0, io.SEEK_END)
         archive.seek(0)
-        tools.progress(f"loading {names[0]} into docker", 0, size)
+        tools.progress(f"loading {names[0]} into {engine.name}", 0, size)
         with engine.open(tools, "POST", "/images/load", archive, quiet="1", timeout=str(TIMEOUT)) as response:
             refused = next(_errors(response.read()), "")
     if refused:
-        raise StepError(f"docker can't load {names[0]}: {refused}")
+        raise StepError(f"{engine.name} can't load {names[0]}: {refused}")
     known = [inspect(engine, name, tools) for name in names]
     for name, found in zip(names, known, strict=True):
         if not _is(found, image):
-            raise StepError(f"docker took {name} ({image.manifest.digest.short}) and shows {found.get('Id', 'nothing')}")
+            raise StepError(f"{engine.name} took {name} ({image.manifest.digest.short}) and shows {found.get('Id', 'nothing')}")
     return Loaded(str(known[0]["Id"]), size)
 
 

@@ -1,7 +1,8 @@
 """The document that an OCI runtime (crun, runc) starts a container from.
 
 Source: https://github.com/opencontainers/runtime-spec/blob/v1.0.2/config.md and config-linux.md.
-The network namespace is the host's in this version; pid, mount, ipc, uts (and, without root, user) are the container's own.
+The network namespace is the host's, or for ``none`` an empty one; pid, mount, ipc, uts (and, without root, user) are the
+container's own.
 """
 
 from __future__ import annotations
@@ -49,9 +50,15 @@ class Host:
         return self.uid != 0
 
 
-def config_json(root: Path, launch: Launch, instance: InstanceSpec, mounts: tuple[Place, ...], host: Host) -> dict[str, Json]:
-    """The whole document. Holds the environment, secrets included: for the user's eyes only."""
-    process = process_json(launch, instance.isolation.cap_add)
+def config_json(
+    root: Path, launch: Launch, instance: InstanceSpec, mounts: tuple[Place, ...], host: Host, *, terminal: bool = False
+) -> dict[str, Json]:
+    """The whole document. Holds the environment, secrets included: for the user's eyes only.
+
+    ``terminal``: the agent gets one of its own, coupled with the user's; without root there is no devpts to make it in.
+    """
+    process = process_json(launch, instance.isolation.capabilities)
+    process["terminal"] = terminal and not host.rootless
     memory = instance.limits.memory
     if memory and not host.cgroups:
         process["rlimits"] = [{"type": "RLIMIT_DATA", "soft": memory, "hard": memory}]
@@ -67,7 +74,7 @@ def config_json(root: Path, launch: Launch, instance: InstanceSpec, mounts: tupl
 
 def process_json(launch: Launch, capabilities: tuple[str, ...]) -> dict[str, Json]:
     """One process in the container: the agent, or what is started beside it."""
-    names: Json = [f"CAP_{name.upper().removeprefix('CAP_')}" for name in capabilities]
+    names: Json = [f"CAP_{name}" for name in capabilities]
     return {
         "terminal": False,
         "user": {"uid": launch.user.uid, "gid": launch.user.gid},
@@ -81,6 +88,8 @@ def process_json(launch: Launch, capabilities: tuple[str, ...]) -> dict[str, Jso
 
 def _linux(launch: Launch, instance: InstanceSpec, host: Host) -> dict[str, Json]:
     spaces = ["pid", "mount", "ipc", "uts", *(["user"] if host.rootless else [])]
+    if instance.isolation.network == "none":
+        spaces.append("network")
     linux: dict[str, Json] = {
         "namespaces": [{"type": space} for space in spaces],
         "maskedPaths": list(MASKED),

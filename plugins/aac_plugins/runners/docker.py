@@ -14,21 +14,26 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_plugins.oci.docker_api import Engine, MissingError, engine_of, frames
 from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
-from aac_plugins.runners.docker_config import LABEL, container_json, local_name
+from aac_plugins.runners.abilities import hold_against
+from aac_plugins.runners.docker_config import LABEL, container_json, local_name, usage_of
 from aac_plugins.runners.ports import holder_of
-from aac_plugins.runners.records import spawned_of, text_of
+from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_tasks.contracts.canonical import Json, JsonObject
-from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status
+from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
 from aac_tasks.contracts.tools import HttpRequest, Process, Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
+
+NOTES = ("storage",)
+NOTHING: dict[str, Json] = {}
 
 LINES = "10000"
 """Lines of a container's log that are copied where no follower runs."""
@@ -40,10 +45,32 @@ class DockerRunner:
 
     name: str = "docker"
 
+    def engine(self, tools: Tools) -> Engine:
+        """The engine that new instances get."""
+        return engine_of(tools)
+
+    def engine_of(self, instance: Instance, tools: Tools) -> Engine:
+        """The engine that has the instance, whatever ``DOCKER_HOST`` says by now."""
+        host = instance.handle.get("host")
+        if not isinstance(host, str):
+            return self.engine(tools)
+        if host.startswith("unix://"):
+            return Engine(socket=host.removeprefix("unix://"))
+        return Engine(url=host.replace("tcp://", "http://", 1), address=instance.address)
+
+    def client(self, engine: Engine, tools: Tools) -> Process | None:
+        """The engine's command line, which takes more words; None where it is not installed."""
+        program = tools.which(self.name)
+        if program is None:
+            return None
+        kept = ("PATH", "HOME", "DOCKER_CONFIG", "TERM")
+        env = {name: value for name in kept if (value := tools.environment(name)) is not None}
+        return Process((str(program),), env={**env, "DOCKER_HOST": engine.host})
+
     def probe(self, tools: Tools) -> Probe:
         """One ping, 200 ms."""
         try:
-            engine = engine_of(tools)
+            engine = self.engine(tools)
             if engine.socket and not Path(engine.socket).exists():
                 return Probe(False, reason=f"no engine at {engine.socket}")
             ping = HttpRequest("GET", f"{engine.url}/_ping", timeout=0.2, retries=0, unix=engine.socket)
@@ -60,7 +87,10 @@ class DockerRunner:
 
     def start(self, request: RunRequest, tools: Tools) -> Instance:
         """Load, create, start, and read back which ports it got."""
-        engine = engine_of(tools)
+        engine = self.engine(tools)
+        hold_against(self.name, request.instance, tools, refuses=(), notes=NOTES)
+        if request.interactive:
+            self._enters(engine, tools)
         self._clear(engine, request.state, tools)
         names = (local_name(request.config, request.instance.name),)
         image = load_image(engine, request.image, names, tools)
@@ -69,9 +99,12 @@ class DockerRunner:
         made = engine.table(tools, "POST", "/containers/create", body, name=name)
         container = str(made["Id"])
         try:
-            self._begin(engine, container, request, tools)
-            ports = _ports(_state(engine, container, tools), request)
-            follower = _follow(engine, container, request, tools)
+            if request.interactive:  # what connects the user's streams starts it, so that no word is lost
+                ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, NOTHING
+            else:
+                self._begin(engine, container, request, tools)
+                ports = _ports(_state(engine, container, tools), request)
+                follower = self._follow(engine, container, request, tools)
         except BaseException:
             self._remove(engine, container, tools)
             raise
@@ -94,7 +127,8 @@ class DockerRunner:
         try:
             engine.call(tools, "POST", f"/containers/{container}/start")
         except StepError as error:
-            taken = [p.host for p in request.instance.ports if p.host and tools.connects(engine.address, p.host, 0.2)]
+            asked = [p.host for p in request.instance.ports if p.host]
+            taken = [p for p in asked if f":{p}" in error.message or tools.connects(engine.address, p, 0.2)]
             if not taken:
                 raise
             raise StepError(
@@ -105,7 +139,7 @@ class DockerRunner:
     def status(self, instance: Instance, tools: Tools) -> Status:
         """What the engine says of that container."""
         try:
-            state = _state(_engine(instance, tools), text_of(instance, "container"), tools)["State"]
+            state = _state(self.engine_of(instance, tools), text_of(instance, "container"), tools)["State"]
         except MissingError:
             return Status("gone")
         table = state if isinstance(state, Mapping) else {}
@@ -118,8 +152,8 @@ class DockerRunner:
         return Status("exited", code if isinstance(code, int) else None, started)
 
     def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
-        """A second process in the container, with the same user, environment and folder."""
-        engine = _engine(instance, tools)
+        """As `enter`, through the engine's interface: the command line may not be installed."""
+        engine = self.engine_of(instance, tools)
         asked: JsonObject = {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True}
         container = text_of(instance, "container")
         try:
@@ -136,9 +170,36 @@ class DockerRunner:
         code = engine.table(tools, "GET", f"{path}/json").get("ExitCode")
         return (code if isinstance(code, int) else 1), said
 
+    @contextmanager
+    def enter(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool = False) -> Iterator[Process]:
+        """A second process in the container, with the same user, environment and folder."""
+        client = self._enters(self.engine_of(instance, tools), tools)
+        flags = ("--interactive", "--tty") if terminal else ("--interactive",)
+        yield replace(client, argv=(*client.argv, "exec", *flags, text_of(instance, "container"), *argv))
+
+    def attach(self, instance: Instance, tools: Tools) -> Process | None:
+        """Starts the container that was made, with the user's streams."""
+        client = self._enters(self.engine_of(instance, tools), tools)
+        return replace(client, argv=(*client.argv, "start", "--attach", "--interactive", text_of(instance, "container")))
+
+    def _enters(self, engine: Engine, tools: Tools) -> Process:
+        client = self.client(engine, tools)
+        if client is None:
+            raise StepError(f"the command {self.name} is not installed, which connects a terminal", hint="install it")
+        return client
+
+    def usage(self, instance: Instance, tools: Tools) -> Usage | None:
+        """What the engine's own `stats` rests on; memory without the file cache, as it shows it."""
+        path = f"/containers/{text_of(instance, 'container')}/stats"
+        try:
+            now = self.engine_of(instance, tools).table(tools, "GET", path, stream="false")
+        except MissingError:
+            return None
+        return usage_of(now)
+
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
         """TERM, KILL after ``grace``, the container and its anonymous volumes removed."""
-        engine = _engine(instance, tools)
+        engine = self.engine_of(instance, tools)
         container = instance.handle.get("container")
         if isinstance(container, str):
             try:
@@ -164,10 +225,18 @@ class DockerRunner:
     def signal(self, instance: Instance, number: int, tools: Tools) -> None:
         """To the agent itself."""
         container = text_of(instance, "container")
-        _engine(instance, tools).call(tools, "POST", f"/containers/{container}/kill", signal=str(int(number)))
+        self.engine_of(instance, tools).call(tools, "POST", f"/containers/{container}/kill", signal=str(int(number)))
+
+    def _follow(self, engine: Engine, container: str, request: RunRequest, tools: Tools) -> dict[str, Json]:
+        """``docker logs --follow`` in the background; empty where the command is not installed."""
+        client = self.client(engine, tools)
+        if client is None:
+            return NOTHING
+        process = replace(client, argv=(*client.argv, "logs", "--follow", container))
+        return with_process({}, tools.spawn(process, log=request.log, session=request.detach))
 
     def _copy_log(self, instance: Instance, tools: Tools) -> None:
-        engine, container = _engine(instance, tools), text_of(instance, "container")
+        engine, container = self.engine_of(instance, tools), text_of(instance, "container")
         path = f"/containers/{container}/logs"
         with engine.open(tools, "GET", path, stdout="1", stderr="1", tail=LINES) as response:
             text = frames(response.read())
@@ -199,16 +268,6 @@ class DockerRunner:
                 client.close()
 
 
-def _engine(instance: Instance, tools: Tools) -> Engine:
-    """The engine that has the instance, whatever ``DOCKER_HOST`` says by now."""
-    host = instance.handle.get("host")
-    if not isinstance(host, str):
-        return engine_of(tools)
-    if host.startswith("unix://"):
-        return Engine(socket=host.removeprefix("unix://"))
-    return Engine(url=host.replace("tcp://", "http://", 1), address=instance.address)
-
-
 def _state(engine: Engine, container: str, tools: Tools) -> JsonObject:
     return engine.table(tools, "GET", f"/containers/{container}/json", timeout="5")
 
@@ -225,18 +284,6 @@ def _ports(state: JsonObject, request: RunRequest) -> dict[str, int]:
         elif isinstance(bindings, (list, tuple)) and bindings:
             ports[name] = int(str(_table(bindings[0]).get("HostPort")))
     return ports
-
-
-def _follow(engine: Engine, container: str, request: RunRequest, tools: Tools) -> dict[str, Json]:
-    """``docker logs --follow`` in the background; empty where the command is not installed."""
-    program = tools.which("docker")
-    if program is None:
-        return {}
-    kept = ("PATH", "HOME", "DOCKER_CONFIG")
-    env = {name: value for name in kept if (value := tools.environment(name)) is not None}
-    process = Process((str(program), "logs", "--follow", container), env={**env, "DOCKER_HOST": engine.host})
-    spawned = tools.spawn(process, log=request.log, session=request.detach)
-    return {"pid": spawned.pid, "start_time": spawned.start_time, "boot_id": spawned.boot_id}
 
 
 def _table(value: Json) -> JsonObject:

@@ -5,24 +5,17 @@ Source: https://docs.docker.com/reference/api/engine/, ContainerCreate.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from aac_plugins.runners.mounts import places
 from aac_tasks.contracts.actions import InstanceSpec, Mount, PortMapping
-from aac_tasks.contracts.canonical import Json
-from aac_tasks.contracts.image import ImageConfig
-from aac_tasks.contracts.running import RunRequest
+from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.image import local_name as local_name
+from aac_tasks.contracts.running import RunRequest, Usage
 from aac_tasks.contracts.tools import Tools
 
 LABEL = "dev.agent.instance"
 """Names an instance's folder, so that a container is found again although its id was never written down."""
-
-
-def local_name(config: ImageConfig, fallback: str) -> str:
-    """``name:version`` from the image's labels, as ``docker images`` shows it."""
-    name = config.labels.get("dev.agent.name") or config.labels.get("org.opencontainers.image.title") or fallback
-    version = config.labels.get("org.opencontainers.image.version") or "latest"
-    return f"{name.lower()}:{re.sub(r'[^A-Za-z0-9_.-]', '-', version)[:128]}"
 
 
 def container_json(request: RunRequest, image: str, address: str, tools: Tools) -> dict[str, Json]:
@@ -38,6 +31,11 @@ def container_json(request: RunRequest, image: str, address: str, tools: Tools) 
     }
     if instance.command:
         body["Cmd"] = list(instance.command)
+    if instance.isolation.user:
+        body["User"] = instance.isolation.user
+    if request.interactive:
+        streams = dict.fromkeys(("OpenStdin", "StdinOnce", "AttachStdin", "AttachStdout", "AttachStderr"), True)
+        body |= {**streams, "Tty": request.terminal}
     return body
 
 
@@ -49,7 +47,7 @@ def _host(request: RunRequest, address: str, tools: Tools) -> dict[str, Json]:
         "PortBindings": {f"{p.container}/{p.protocol}": [_binding(p, loopback)] for p in instance.ports},
         "ReadonlyRootfs": isolation.read_only_root,
         "CapDrop": ["ALL"],
-        "CapAdd": [name.upper().removeprefix("CAP_") for name in isolation.cap_add],
+        "CapAdd": list(isolation.capabilities),
         "SecurityOpt": ["no-new-privileges:true"],
         "Memory": limits.memory,
         "NanoCpus": int(limits.cpu * 1_000_000_000),
@@ -57,6 +55,8 @@ def _host(request: RunRequest, address: str, tools: Tools) -> dict[str, Json]:
     }
     if isolation.dns:
         host["Dns"] = list(isolation.dns)
+    if limits.gpu:  # -1 is all, as the engine has it too
+        host["DeviceRequests"] = [{"Count": limits.gpu, "Capabilities": [["gpu"]]}]
     if isolation.network:
         host["NetworkMode"] = isolation.network
     if request.detach and instance.restart:
@@ -66,7 +66,7 @@ def _host(request: RunRequest, address: str, tools: Tools) -> dict[str, Json]:
 
 
 def _binding(port: PortMapping, address: str) -> dict[str, Json]:
-    return {"HostIp": address, "HostPort": str(port.host) if port.host else ""}
+    return {"HostIp": port.address or address, "HostPort": str(port.host) if port.host else ""}
 
 
 def _mounts(mount: Mount, instance: InstanceSpec, tools: Tools) -> list[Json]:
@@ -82,3 +82,22 @@ def _mounts(mount: Mount, instance: InstanceSpec, tools: Tools) -> list[Json]:
         else:
             entries.append({"Type": "bind", "Source": str(place.source), "Target": place.target, "ReadOnly": place.read_only})
     return entries
+
+
+def usage_of(stats: JsonObject) -> Usage | None:
+    """The engine's answer to ContainerStats; None when the container does not run."""
+    cpu, memory = _table(_table(stats.get("cpu_stats")).get("cpu_usage")), _table(stats.get("memory_stats"))
+    if not memory.get("usage"):
+        return None
+    details = _table(memory.get("stats"))
+    cached = _number(details.get("inactive_file")) or _number(details.get("total_inactive_file"))
+    count = _number(_table(stats.get("pids_stats")).get("current"))
+    return Usage(_number(cpu.get("total_usage")) / 1e9, _number(memory["usage"]) - cached, count)
+
+
+def _number(value: Json) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _table(value: Json) -> JsonObject:
+    return value if isinstance(value, Mapping) else {}

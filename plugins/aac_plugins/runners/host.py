@@ -15,22 +15,28 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from aac_plugins.runners import simple
+from aac_plugins.runners.abilities import SHARED, hold_against
 from aac_plugins.runners.launch import Launch, launch_of
-from aac_plugins.runners.loader import home_of_python, load, map_value
+from aac_plugins.runners.loader import NotInImageError, home_of_python, load, map_value
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.paths import is_open_to_all, remove_tree, resolve_in
 from aac_plugins.runners.ports import assign, release
 from aac_plugins.runners.records import environment_of, is_inside, spawned_of, text_of, write_record
 from aac_plugins.runners.rootfs import make_folder, make_root
-from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
+from aac_plugins.runners.usage import usage_of
+from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
 from aac_tasks.contracts.tools import Process, Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
+
+REFUSES = ("restart", "gpu", "no-network", "capabilities")
+NOTES = ("cpu", "read-only", "dns", *SHARED)
 
 MACHINES = {
     "x86_64": "amd64",
@@ -56,6 +62,7 @@ class HostRunner:
     def start(self, request: RunRequest, tools: Tools) -> Instance:
         """Unpack, map paths, start."""
         self._refuse(request)
+        hold_against(self.name, request.instance, tools, refuses=REFUSES, notes=NOTES)
         simple.clear(request.state, tools)
         mounts = places(request.instance.mounts, tools)
         ports = assign(request.instance.ports, request.instance.name, tools)
@@ -87,19 +94,32 @@ class HostRunner:
         return simple.status(instance, tools)
 
     def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
+        """See `enter`."""
+        try:
+            return simple.run_inside(self.enter(instance, argv, tools), tools, timeout)
+        except NotInImageError as error:
+            return 127, f"{error.message}\n"  # as a shell says it
+
+    @contextmanager
+    def enter(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool = False) -> Iterator[Process]:
         """Another program of the image, with the environment of the one that runs."""
         pid = simple.process_of(instance, tools).pid
         root = Path(text_of(instance, "root"))
         env = environment_of(pid)
-        try:
-            loaded = load(root, argv, {"PATH": env.get("PATH", "").replace(f"{root}/", "/")})
-        except StepError as error:
-            return 127, f"{error.message}\n"  # as a shell says it
+        loaded = load(root, argv, {"PATH": env.get("PATH", "").replace(f"{root}/", "/")})
         if home_of_python(root, loaded.program) is None:
             env.pop("PYTHONHOME", None)
         folder = resolve_in(root, text_of(instance, "workdir"))
-        done = tools.run(Process((*_same_user(pid, tools), *loaded.argv), cwd=folder, env=env, timeout=timeout))
-        return done.exit_code, done.stdout + done.stderr
+        yield Process((*_same_user(pid, tools), *loaded.argv), cwd=folder, env=env)
+
+    def attach(self, instance: Instance, tools: Tools) -> Process | None:
+        """It has the user's streams from its birth."""
+        return None
+
+    def usage(self, instance: Instance, tools: Tools) -> Usage | None:
+        """Of its process and those below."""
+        spawned = spawned_of(instance.handle)
+        return usage_of(spawned.pid) if spawned and tools.alive(spawned) else None
 
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
         """TERM, KILL, and the root removed."""
@@ -116,12 +136,6 @@ class HostRunner:
             raise StepError(
                 f"{request.instance.name}: its image is for {request.image.platform}, this machine is {here}",
                 hint="build for this platform, or use docker with emulation",
-            )
-        if request.instance.isolation.cap_add:
-            raise StepError(
-                f"{request.instance.name}: runner host gives no capabilities, and "
-                f"{', '.join(request.instance.isolation.cap_add)} is asked for",
-                hint="use docker, crun or runc",
             )
 
 
@@ -166,8 +180,6 @@ def _guards(request: RunRequest, launch: Launch, tools: Tools) -> tuple[str, ...
         guards = (str(prlimit), f"--data={memory}", "--core=0", "--")
     elif memory:
         tools.note("prlimit is not installed, so the memory limit has no effect with runner host")
-    if request.instance.isolation.read_only_root:
-        tools.note("runner host can't keep the root read-only")
     return (*guards, *_lesser(request.state, launch, tools))
 
 

@@ -44,7 +44,7 @@ def launch_of(request: RunRequest, root: Path, port: Mapping[str, str]) -> Launc
     argv = (*config.entrypoint, *(request.instance.command or config.cmd))
     if not argv:
         raise StepError(f"image of {request.instance.name} has neither entrypoint nor command", hint="set spec.entrypoint")
-    user = user_of(config, root)
+    user = user_of(request.instance.isolation.user or config.user, root)
     defaults = {"PATH": DEFAULT_PATH, "HOME": user.home, "HOSTNAME": request.instance.name}
     env = {**defaults, **env_of(config), **request.env, **port}
     return Launch(argv, env, config.working_dir or "/", user)
@@ -55,12 +55,12 @@ def env_of(config: ImageConfig) -> dict[str, str]:
     return {name: value for name, _, value in (item.partition("=") for item in config.env)}
 
 
-def user_of(config: ImageConfig, root: Path) -> User:
-    """Numbers of the image's user: ``uid``, ``uid:gid``, ``name`` or ``name:group``; root when it names none.
+def user_of(wanted: str, root: Path) -> User:
+    """Numbers of a user of the image: ``uid``, ``uid:gid``, ``name`` or ``name:group``; root when it names none.
 
     Source: image-spec config.md, ``User``; /etc/passwd and /etc/group are the image's own.
     """
-    name, _, group = config.user.partition(":")
+    name, _, group = wanted.partition(":")
     rows = _rows(root, "/etc/passwd", 7)
     row = next((r for r in rows if name in (r[0], r[2])), None)
     if not name:

@@ -20,6 +20,10 @@ SCRIPTS = 4
 """How many ``#!`` lines may lead to each other (Linux's own limit, execve(2))."""
 
 
+class NotInImageError(StepError):
+    """A program that the image does not have."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A program ready to start on the host: ``argv`` begins with the image's loader, or the static program itself."""
@@ -59,7 +63,7 @@ def find(root: Path, name: str, path: str) -> str:
     for candidate in candidates:
         if resolve_in(root, candidate).is_file():
             return candidate if candidate.startswith("/") else f"/{candidate}"
-    raise StepError(f"program {name!r} is not in the image", hint="check spec.entrypoint")
+    raise NotInImageError(f"program {name!r} is not in the image", hint="check spec.entrypoint")
 
 
 def _start(root: Path, program: str, place: Path, wanted: str, rest: list[str]) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ def places(mounts: tuple[Mount, ...], tools: Tools) -> tuple[Place, ...]:
         if mount.type == "tmpfs":
             found.append(Place(str(target), read_only=mount.read_only, size=mount.size))
         elif mount.type == "bind":
-            found.append(Place(str(target), _inside(mount.source, tools.root), read_only=mount.read_only))
+            source = _existing(Path(mount.source)) if mount.anywhere else _inside(mount.source, tools.root)
+            found.append(Place(str(target), source, read_only=mount.read_only))
         elif mount.type == "volume":
             found.append(Place(str(target), _volume(mount.source, tools), True, mount.read_only))
         else:
@@ -62,8 +63,12 @@ def _inside(source: str, root: Path) -> Path:
             f"bind mount {source!r} lies outside the workspace {root}",
             hint="mount a folder of the workspace, or use a volume",
         )
+    return _existing(path)
+
+
+def _existing(path: Path) -> Path:
     if not path.exists():
-        raise StepError(f"bind mount {source!r}: {path} is not there", hint="create it, or use a volume")
+        raise StepError(f"bind mount: {path} is not there", hint="create it, or use a volume")
     return path
 
 

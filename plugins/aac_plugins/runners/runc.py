@@ -14,10 +14,13 @@ import json
 import os
 import secrets
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from aac_plugins.runners import simple
+from aac_plugins.runners.abilities import SHARED, hold_against
 from aac_plugins.runners.bundle import Host, config_json, process_json
 from aac_plugins.runners.groups import CGROUPS, remove_groups, sweep_groups
 from aac_plugins.runners.launch import Launch, User, launch_of
@@ -25,15 +28,19 @@ from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.ports import assign, release
 from aac_plugins.runners.records import environment_of, kill_strays, read_record, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
+from aac_plugins.runners.usage import usage_of
 from aac_tasks.contracts.actions import InstanceSpec
 from aac_tasks.contracts.canonical import Json
-from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
+from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
 from aac_tasks.contracts.tools import Completed, Process, Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
 
 PROBES = "aac-probe-"
 """How containers of probes are called, before the pid of who probes."""
+
+REFUSES = ("restart", "gpu")
+NOTES = SHARED
 
 PROBED = ("/bin", "/lib", "/lib64", "/usr")
 """Host folders that the probe's tiny container is made of."""
@@ -77,9 +84,11 @@ class OciRuntime:
 
     def start(self, request: RunRequest, tools: Tools) -> Instance:
         """Unpack, write the bundle, run it, and wait until the container exists."""
+        hold_against(self.name, request.instance, tools, refuses=REFUSES, notes=NOTES if _host().cgroups else ("cpu", *NOTES))
         self._clear(request.state, tools)
         mounts = places(request.instance.mounts, tools)
-        ports = assign(request.instance.ports, request.instance.name, tools)
+        alone = request.instance.isolation.network == "none"
+        ports = assign(() if alone else request.instance.ports, request.instance.name, tools)
         handle = {"state": str(request.state), "id": f"aac-{request.instance.name}-{secrets.token_hex(4)}"}
         try:
             write_record(request.state, handle)
@@ -89,7 +98,8 @@ class OciRuntime:
             make_folder(root, launch.workdir)
             lend(mounts, launch.user)
             who: dict[str, Json] = {"uid": launch.user.uid, "gid": launch.user.gid, "workdir": launch.workdir}
-            write_private(request.state / "config.json", config_json(root, launch, request.instance, mounts, _host()))
+            document = config_json(root, launch, request.instance, mounts, _host(), terminal=request.terminal)
+            write_private(request.state / "config.json", document)
             pid_file = request.state / "pid"
             bundle = ("run", "--bundle", str(request.state), "--pid-file", str(pid_file), handle["id"])
             process = Process((*self._command(request.state), *bundle), cwd=request.state)
@@ -120,19 +130,32 @@ class OciRuntime:
         return simple.status(instance, tools)
 
     def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
+        """See `enter`."""
+        return simple.run_inside(self.enter(instance, argv, tools), tools, timeout)
+
+    @contextmanager
+    def enter(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool = False) -> Iterator[Process]:
         """A second process in the container, with the same user, environment and folder."""
         simple.process_of(instance, tools)
         state = Path(text_of(instance, "state"))
         uid, gid = (int(str(instance.handle[name])) for name in ("uid", "gid"))
         launch = Launch(argv, environment_of(_agent(state)), text_of(instance, "workdir"), User(uid, gid))
         file = state / f"exec-{secrets.token_hex(4)}.json"
-        write_private(file, process_json(launch, ()))  # options alone would lose the user or the environment
+        document = {**process_json(launch, ()), "terminal": terminal}  # options would lose the user or the environment
+        write_private(file, document)
         try:
-            command = (*self._command(state), "exec", "--process", str(file), text_of(instance, "id"))
-            done = tools.run(Process(command, timeout=timeout))
+            flags = ("--tty",) if terminal else ()
+            yield Process((*self._command(state), "exec", *flags, "--process", str(file), text_of(instance, "id")))
         finally:
             file.unlink(missing_ok=True)
-        return done.exit_code, done.stdout + done.stderr
+
+    def attach(self, instance: Instance, tools: Tools) -> Process | None:
+        """It has the user's streams from its birth."""
+        return None
+
+    def usage(self, instance: Instance, tools: Tools) -> Usage | None:
+        """Of the agent and the processes below."""
+        return usage_of(_agent(Path(text_of(instance, "state")))) if _alive(instance, tools) else None
 
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
         """TERM to the agent, KILL after ``grace``, and the container and its root removed."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_plugins.runners.paths import remove
@@ -52,7 +53,8 @@ def launch(runner: str, started: Started, process: Process, tools: Tools) -> Ins
         StepError: the program is missing, or ended at once because it could not be started.
     """
     request = started.request
-    spawned = tools.spawn(process, log=request.log, session=request.detach)
+    inherits = ("all" if request.terminal else "stdin") if request.interactive else ""
+    spawned = tools.spawn(replace(process, inherits=inherits), log=request.log, session=request.detach)
     handle = with_process({**started.handle, "moved": bool(started.ports.env)}, spawned)
     write_record(request.state, handle)
     return Instance(
@@ -76,11 +78,13 @@ def settle(instance: Instance, ready: Callable[[int], bool], tools: Tools) -> No
 
 
 def status(instance: Instance, tools: Tools) -> Status:
-    """Running while its process is that very one; gone when its folder is."""
+    """Running while its process is that very one; gone when its folder is. Who started it also knows how it ended."""
     spawned = spawned_of(instance.handle)
     if spawned is not None and tools.alive(spawned):
         return Status("running")
-    return Status("exited" if Path(text_of(instance, "state")).joinpath(FILE).exists() else "gone")
+    if not Path(text_of(instance, "state")).joinpath(FILE).exists():
+        return Status("gone")
+    return Status("exited", tools.exit_code(spawned) if spawned else None)
 
 
 def stop(instance: Instance, tools: Tools, *, grace: float) -> None:
@@ -113,6 +117,13 @@ def send(instance: Instance, number: int, pid: int, tools: Tools) -> None:
     if spawned is None or not tools.alive(spawned):
         raise StepError(f"{instance.name} does not run, so it can't get {signal.Signals(number).name}")
     os.kill(pid, number)
+
+
+def run_inside(entered: AbstractContextManager[Process], tools: Tools, timeout: float) -> tuple[int, str]:
+    """Run what enters an instance to its end; exit code and combined output."""
+    with entered as process:
+        done = tools.run(replace(process, timeout=timeout))
+    return done.exit_code, done.stdout + done.stderr
 
 
 def process_of(instance: Instance, tools: Tools) -> Spawned:

@@ -16,21 +16,27 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from aac_plugins.runners import simple
+from aac_plugins.runners.abilities import SHARED, hold_against
 from aac_plugins.runners.launch import Launch, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.ports import assign, release
 from aac_plugins.runners.records import children, environment_of, is_inside, spawned_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root, make_target
+from aac_plugins.runners.usage import usage_of
 from aac_tasks.contracts.canonical import Json
-from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
+from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
 from aac_tasks.contracts.tools import Process, Tools
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
+
+REFUSES = ("restart", "gpu", "no-network", "capabilities")
+NOTES = ("cpu", *SHARED)
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
@@ -80,7 +86,7 @@ class UsernsRunner:
         """Unpack, enter the namespaces, mount, and become the agent."""
         simple.clear(request.state, tools)
         mounts = places(request.instance.mounts, tools)
-        _refuse_what_it_cannot_do(request)
+        hold_against(self.name, request.instance, tools, refuses=REFUSES, notes=NOTES)
         ports = assign(request.instance.ports, request.instance.name, tools)
         try:
             write_record(request.state, {"state": str(request.state)})
@@ -108,6 +114,11 @@ class UsernsRunner:
         return simple.status(instance, tools)
 
     def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
+        """See `enter`."""
+        return simple.run_inside(self.enter(instance, argv, tools), tools, timeout)
+
+    @contextmanager
+    def enter(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool = False) -> Iterator[Process]:
         """Enter the namespaces of the running agent as its user, with its environment."""
         simple.process_of(instance, tools)
         outer, agent = self._pids(instance)
@@ -121,9 +132,17 @@ class UsernsRunner:
         )
         if not _is_root():
             enter = (*enter, "-U", "--preserve-credentials")
-        command = (*enter, "--", *_become(instance.handle, tools), *argv)
-        done = tools.run(Process(command, env=env, timeout=timeout))
-        return done.exit_code, done.stdout + done.stderr
+        yield Process((*enter, "--", *_become(instance.handle, tools), *argv), env=env)
+
+    def attach(self, instance: Instance, tools: Tools) -> Process | None:
+        """It has the user's streams from its birth."""
+        return None
+
+    def usage(self, instance: Instance, tools: Tools) -> Usage | None:
+        """Of the agent and the processes below."""
+        spawned = spawned_of(instance.handle)
+        running = spawned is not None and tools.alive(spawned)
+        return usage_of(self._pids(instance)[1]) if running else None
 
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
         """TERM, KILL, and the root removed."""
@@ -163,15 +182,6 @@ def _outer(tools: Tools) -> tuple[str, ...]:
     user = () if _is_root() else ("--user", "--map-root-user")
     spaces = ("--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL")
     return (*no_new, _tool(tools, "unshare"), *user, *spaces)
-
-
-def _refuse_what_it_cannot_do(request: RunRequest) -> None:
-    added = request.instance.isolation.cap_add
-    if added:
-        raise StepError(
-            f"{request.instance.name}: runner userns gives no capabilities, and {', '.join(added)} is asked for",
-            hint="use docker, crun or runc",
-        )
 
 
 def _command(root: Path, launch: Launch, mounts: tuple[Place, ...], request: RunRequest, tools: Tools) -> tuple[str, ...]:

@@ -1,0 +1,39 @@
+"""`agent save`: an image as a file."""
+
+from __future__ import annotations
+
+from aac_tasks.cli import show
+from aac_tasks.cli.declare import Argument, Command, Flag
+from aac_tasks.cli.flags import JSON, PLACE, folder
+from aac_tasks.cli.stepping import looking
+from aac_tasks.cli.world import Arguments, World
+from aac_tasks.errors import UsageError
+from aac_tasks.reporter.wording import size
+
+OUTPUT = Flag(("-o", "--output"), "write it here", "FILE", default="")
+
+
+def handle(args: Arguments, world: World) -> int:
+    """Write it whole or not at all."""
+    if not args.output:
+        raise UsageError("agent save: say where to with -o FILE")
+    file = (folder(args, world) / args.output).absolute()
+    with looking(args, world) as session:
+        saved = world.images(session).save(args.image, file)
+    if args.json:
+        show.document(world, saved)
+    else:
+        total = saved["size"]
+        show.line(world, f"saved {saved['name']} to {args.output} ({size(total) if isinstance(total, int) else '?'})")
+    return 0
+
+
+COMMAND = Command(
+    name="save",
+    summary="write an image into a tar file",
+    description="The file is an OCI layout and a Docker archive in one: `docker load`, `podman load` and skopeo read it.",
+    handle=handle,
+    arguments=(Argument("IMAGE", "an agent, a name or a digest"),),
+    flags=(OUTPUT, JSON, *PLACE),
+    examples=("agent save hello -o hello.tar",),
+)

@@ -1,0 +1,74 @@
+"""`--filter` and `--format`."""
+
+from __future__ import annotations
+
+import pytest
+from cli.scene import DIGEST, Stage
+
+from aac_tasks.cli.choosing import chosen, fitting, formatted
+from aac_tasks.errors import UsageError
+
+ROW = {"name": "hello", "content_digest": DIGEST, "labels": {"a.b": "c", "n": {"m": 1}}, "layers": [1, 2], "url": None}
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{{.Name}}", "hello"),
+        ("{{ .ContentDigest }}", DIGEST),
+        ("{{.content_digest}} is {{.Name}}", f"{DIGEST} is hello"),
+        ("{{.Labels.a.b}} {{.Labels.n.m}} {{.Labels.none}}|{{.Url}}", "c 1 |"),
+        ("{{json .Labels}}", '{"a.b": "c", "n": {"m": 1}}'),
+        ("{{upper .Name}}\\t{{len .Layers}}", "HELLO\t2"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_template_is_filled(template: str, text: str) -> None:
+    assert formatted(template, [ROW]) == [text]
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [("{{.Nmae}}", "no such key; expected name, content_digest"), ("{{range .Layers}}", "expected {{.Key}}")],
+)
+def test_what_a_template_can_not_do_is_told(template: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message.replace("{", r"\{").replace(".", r"\.")):
+        formatted(template, [ROW])
+
+
+def test_filters_of_different_keys_all_hold_and_of_one_key_any() -> None:
+    rows = [{"name": n, "state": s} for n, s in (("a", "running"), ("b", "running"), ("a", "exited"))]
+    known = {"name": fitting("name"), "state": fitting("state")}
+    assert chosen(rows, [("name", "a"), ("state", "run*")], known) == rows[:1]
+    assert chosen(rows, [("name", "a"), ("name", "b")], known) == rows
+    with pytest.raises(UsageError, match="--filter colour: nothing to filter by; expected name, state"):
+        chosen(rows, [("colour", "red")], known)
+
+
+def test_images_are_filtered_and_formatted(stage: Stage) -> None:
+    image = {"digest": DIGEST, "size": 5, "labels": {"team": "red"}}
+    stage.images = {"hello": {**image, "names": ["hello:1.0"]}, "greeter": {**image, "digest": "sha256:" + "f" * 64}}
+    assert stage("images", "-q").out == f"{DIGEST}\n"
+    assert stage("images", "--filter", "name=hello", "--format", "{{.Agent}}").out == "hello\n"
+    assert stage("images", "--filter", "dangling=true", "--format", "{{.Agent}}").out == "greeter\n"
+    assert stage("images", "-a", "--filter", "label=team=red", "--format", "{{.Agent}}").out == "hello\ngreeter\n"
+    assert stage("images", "--filter", "label=team=blue", "-q").out == ""
+    assert stage("images", "--filter", f"digest={'f' * 8}", "--format", "{{.Agent}}").out == "greeter\n"
+    assert "did you mean --filter?" in stage("images", "--filtre", "x=y").err
+
+
+def test_an_image_that_something_runs_from_stays_unless_forced(stage: Stage) -> None:
+    stage.images = {"hello": {"digest": DIGEST, "names": ["hello:1.0"]}}
+    stage.instances.listed = [{"name": "hello-run", "agent": "hello", "image": DIGEST, "state": "running"}]
+    said = stage("rmi", "hello")
+    assert (said.code, stage.removed) == (1, [])
+    assert said.err == "error: hello is what hello-run runs from\n  → `agent stop hello-run`, or say --force\n"
+    assert stage("rmi", "-f", "hello").out == "removed hello, 1.0 kB freed; what other images share stays\n"
+    assert stage.removed == [("remove", "hello")]
+
+
+def test_inspect_shows_what_is_in_the_image(stage: Stage) -> None:
+    stage.images = {"hello": {"digest": DIGEST, "names": ["hello:1.0"], "layers": []}}
+    assert stage("inspect", "hello", "--format", "{{.Digest}} {{.User}} {{json .Spec}}").out == (
+        f'{DIGEST} 10001:10001 {{"name": "hello"}}\n'
+    )

@@ -1,0 +1,236 @@
+"""Running and looking, typed as a user types it: flags, signals, exit codes, terminals, restarts, killed deploys."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from real.small_agent import small_agent
+from real_registry import free_port
+
+from aac_tasks.testing import Project, Ran, command, need
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+@dataclass(frozen=True)
+class Place:
+    """A user with one agent, which is built."""
+
+    project: Project
+    name: str
+    port: int
+
+    def agent(self, *words: str, **env: str) -> Ran:
+        return self.project.agent(*words, env=env)
+
+    def ps(self) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = json.loads(self.agent("ps", "--json").ok().stdout)["instances"]
+        return found
+
+    def started(self, *words: str) -> subprocess.Popen[bytes]:
+        """`agent run` in the foreground, when it says that it is ready."""
+        child = subprocess.Popen(
+            [*command("agent"), "run", *words], cwd=self.project.folder, env=self.project.env, stdout=subprocess.PIPE
+        )
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line == b"ready\n":
+                return child
+        raise AssertionError(f"it ended with {child.wait()}")
+
+    def kill_a_deploy(self, seconds: float) -> None:
+        """SIGKILL it so long after its step has begun."""
+        deploy = subprocess.Popen(
+            [*command("agent"), "deploy", "-q"], cwd=self.project.folder, env=self.project.env, start_new_session=True
+        )
+        begun = self.project.folder / f".aac/agents/{self.name}/steps/deploy/before"
+        end = time.monotonic() + 60
+        while not begun.exists() and deploy.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
+        time.sleep(seconds)
+        os.killpg(deploy.pid, signal.SIGKILL)
+        deploy.wait()
+
+    def processes(self) -> list[str]:
+        """Command lines of the agents that run."""
+        found = (path for path in Path("/proc").iterdir() if path.name.isdigit())
+        lines = []
+        for path in found:
+            try:
+                words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                inside = f"AGENT_NAME={self.name}\0".encode() in (path / "environ").read_bytes()
+            except OSError:
+                continue
+            if inside and "main.sh" in words:
+                lines.append(words)
+        return lines
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    need(os.geteuid() == 0 and shutil.which("runc"), "runc as root is not here")
+    project, name, port = small_agent(tmp_path_factory.mktemp("running"), "runc")
+    made = Place(project, name, port)
+    made.agent("build").ok()
+    yield made
+    made.agent("stop", "--all")
+    assert made.processes() == []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs(place: Place) -> Iterator[None]:
+    yield
+    place.agent("stop", "--all")
+
+
+def test_a_run_in_the_foreground_ends_with_the_agents_exit_code_and_shows_all_it_said(place: Place) -> None:
+    ran = place.agent("run", place.name, "-q", "--", "end", "of", "words").exits(5)
+    assert "args: end of words, greeting: hi\n" in ran.stdout
+    assert place.ps() == []
+
+
+def test_signals_are_passed_on_and_the_exit_code_is_the_agents(place: Place) -> None:
+    child = place.started(place.name, "-q")
+    child.send_signal(signal.SIGUSR1)
+    time.sleep(0.5)
+    child.send_signal(signal.SIGTERM)
+    out, _ = child.communicate(timeout=20)
+    assert child.returncode == 9
+    assert out == b"got USR1\ngot TERM\n"
+    assert place.ps() == []
+    assert place.processes() == []
+
+
+def test_flags_come_on_top_of_agent_yaml_and_a_restart_keeps_them(place: Place) -> None:
+    (place.project.folder / "more.env").write_text("# secrets\nFROM_FILE=s3cret\nGREETING=file\n")
+    (place.project.folder / "data").mkdir(exist_ok=True)
+    flags = ("--name", "second", "-e", "GREETING=flag", "--env-file", "more.env", "-u", "2001:2001", "-m", "64Mi")
+    mounts = ("-v", "./data:/data:ro", "--tmpfs", "/tmp:size=1Mi", "--read-only")
+    place.agent("run", "-d", "-q", place.name, *flags, *mounts).ok()
+    record = next(place.project.folder.glob(".aac/agents/*/run/second/instance.json"))
+    assert "s3cret" not in record.read_text()
+    assert record.stat().st_mode & 0o077 == 0
+    script = "echo $GREETING $FROM_FILE $(id -u); touch /x || touch /data/x || touch /tmp/x && echo ok; exit 7"
+    ask = ("exec", "second", "--", "sh", "-c", script)
+    said = place.agent(*ask).exits(7).stdout
+    assert said == "flag s3cret 2001\nok\n"
+    before = place.ps()[0]
+    (place.project.folder / "more.env").write_text("FROM_FILE=another\nGREETING=file\n")
+    place.agent("restart", "second").ok()
+    after = place.ps()[0]
+    assert (after["name"], after["state"], after["ports"]) == ("second", "running", before["ports"])
+    assert place.agent(*ask).exits(7).stdout == "flag another 2001\nok\n"
+    assert place.agent("logs", "second").ok().stdout.count("ready") == 2
+    assert len(place.processes()) == 1
+
+
+def test_names_and_ports_that_are_taken_are_told_and_nothing_is_left(place: Place) -> None:
+    port = str(free_port())
+    publish = f"{port}:{place.port}"
+    place.agent("run", "-d", "-q", place.name, "--name", "one", "-p", publish).ok()
+    assert place.agent("run", "-d", "-q", place.name, "--name", "one").exits(1).stderr.startswith("error: one runs already\n")
+    taken = place.agent("run", "-d", "-q", place.name, "--name", "two", "-p", publish).exits(1).stderr
+    assert re.search(rf"two: port {port} is taken by .*httpd", taken), taken
+    assert [one["name"] for one in place.ps()] == ["one"]
+    assert len(place.processes()) == 1
+
+
+def test_what_a_runner_can_not_do_is_refused(place: Place) -> None:
+    for flags, what in ((("--restart", "always"), "restart always"), (("--gpus", "all"), "a GPU")):
+        ran = place.agent("run", "-d", "-q", place.name, *flags).exits(1)
+        assert f"{what} is asked for, which runner runc can't give" in ran.stderr
+    assert "network team has no effect" in place.agent("run", "-d", place.name, "--network", "team").ok().output
+
+
+@pytest.mark.parametrize(("flags", "said"), [(("-i",), "hello Ada"), (("-it",), "hello Ada at a terminal")])
+def test_an_interactive_agent_reads_what_the_user_types(place: Place, flags: tuple[str, ...], said: str) -> None:
+    argv = [*command("agent"), "run", place.name, "-q", *flags, "--", "ask"]
+    heard, code = typed(argv, place.project.folder, {**place.project.env, "TERM": "xterm"}, "Ada\n")
+    assert said in heard
+    assert code == 4
+
+
+def test_a_program_can_be_entered_with_a_terminal(place: Place) -> None:
+    place.agent("run", "-d", "-q", place.name).ok()
+    argv = [*command("agent"), "exec", "-it", place.name, "--", "sh", "-c", "[ -t 0 ] && echo yes; read x; echo got $x; exit 6"]
+    heard, code = typed(argv, place.project.folder, {**place.project.env, "TERM": "xterm"}, "this\n")
+    assert "yes" in heard
+    assert "got this" in heard
+    assert code == 6
+
+
+def typed(argv: list[str], folder: Path, env: Mapping[str, str], text: str) -> tuple[str, int]:
+    """What a command shows on a terminal of its own, where ``text`` is typed once it asks or is silent; its exit code."""
+    child, master = pty.fork()
+    if child == 0:
+        os.chdir(folder)
+        os.execvpe(argv[0], argv, dict(env))  # noqa: S606  # no shell, as a shell would start it
+    heard, sent, end = b"", False, time.monotonic() + 60
+    while time.monotonic() < end:
+        if not sent and (b"name?" in heard or b"yes" in heard):
+            os.write(master, text.encode())
+            sent = True
+        try:
+            heard += os.read(master, 4096)
+        except OSError:
+            break
+    _, status = os.waitpid(child, 0)
+    return heard.decode(errors="replace"), os.waitstatus_to_exitcode(status)
+
+
+def test_stats_and_ps_show_what_was_asked_for(place: Place) -> None:
+    place.agent("run", "-d", "-q", place.name, "--name", "one").ok()
+    (row,) = json.loads(place.agent("stats", "--json").ok().stdout)["stats"]
+    assert row["name"] == "one"
+    assert row["memory"] > 10_000
+    assert row["processes"] >= 2
+    assert place.agent("ps", "--filter", "name=o*", "--format", "{{.Name}} {{.State}}").ok().stdout == "one running\n"
+    assert place.agent("ps", "-q", "--filter", "state=exited").ok().stdout == ""
+    assert "nothing to filter by; expected agent, by" in place.agent("ps", "--filter", "colour=red").exits(3).stderr
+
+
+def test_an_agent_whose_deploy_was_killed_is_known_and_the_next_deploy_leaves_one(place: Place) -> None:
+    """At three moments: before anything of the new one, while it starts, and in the very first deploy."""
+    place.agent("stop", "--all")
+    shutil.rmtree(place.project.folder / f".aac/agents/{place.name}/steps/deploy", ignore_errors=True)
+    for version, wait in enumerate((0.4, 0.05, 0.3, 0.6)):
+        (place.project.folder / "www/index.html").write_text(f"well {version}\n")
+        place.agent("test").ok()
+        place.kill_a_deploy(wait)
+        running = place.processes()
+        states = [one["state"] for one in place.ps() if one["by"] == "process"]
+        assert ("running" in states) == bool(running), (states, running)
+        if running:
+            assert "ready" in place.agent("logs", place.name).ok().stdout
+    place.agent("deploy").ok()
+    assert len(place.processes()) == 1
+    assert [one["state"] for one in place.ps()] == ["running"]
+    before = place.ps()[0]["started"], place.processes()
+    place.agent("restart", place.name).ok()
+    assert len(place.processes()) == 1
+    assert place.ps()[0]["state"] == "running"
+    assert before[1]
+    assert "up to date" in place.agent("deploy").ok().output
+    place.agent("stop", place.name).ok()
+    assert place.processes() == []
+
+
+def test_what_a_killed_deploy_left_can_be_stopped(place: Place) -> None:
+    place.agent("deploy").ok()
+    (place.project.folder / "www/index.html").write_text(f"well {time.time()}\n")
+    place.agent("test").ok()
+    place.kill_a_deploy(0.0)
+    assert place.processes() != []
+    place.agent("stop", place.name).ok()
+    assert place.processes() == []
+    assert place.ps() == []
