@@ -75,7 +75,8 @@ TABLE = (
      {"parse", "dockerfile", "image"}, set()),
     ("the probe's path", replaced("agent.yaml", "healthCheck: {path: /}", "healthCheck: {path: /x}"),
      {"parse", "dockerfile", "image"}, set()),
-    ("the version of Java that is compiled for", replaced("pom.xml", "<project.build", "<maven.compiler.release>11</maven.compiler.release>"
+    ("the version of Java that is compiled for", replaced("pom.xml", "<project.build",
+     "<maven.compiler.release>11</maven.compiler.release>"
      "<maven.compiler.source>11</maven.compiler.source><maven.compiler.target>11</maven.compiler.target><project.build"),
      {"lock", "dockerfile", "image"}, {"compiled"}),
 )  # fmt: skip

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aac_plugins.runtimes import java_install, java_probe, java_project, java_tools
-from aac_plugins.runtimes.python import DEBIAN, EPOCH, PACKAGE, command_of
+from aac_plugins.runtimes.origin import EPOCH, Language
+from aac_plugins.runtimes.starting import command_of
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import ImageRef
 from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
@@ -22,7 +23,7 @@ from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.hookspecs import hookimpl
 
-TEMURIN = "library/eclipse-temurin"
+JAVA = Language("java", "Java", "eclipse-temurin", "21-jre", "java", "jre")
 NEWEST = "21"
 """The Java that a toolchain image is named for where the version of the base is not known."""
 
@@ -61,7 +62,7 @@ class JavaRuntime:
     def plan(self, spec: AgentSpec, facts: Facts) -> RuntimePlan:
         """The base by version or ``build.baseImage``; the tool by the rules of ``java_project``."""
         project = java_project.read(spec, facts)
-        base, problems = _base(spec)
+        base, problems = JAVA.asked(spec)
         dependencies, more = java_project.request(spec, facts, project)
         argv = java_project.argv(spec, project)
         if "" in argv:
@@ -127,37 +128,6 @@ def _no_main(project: java_project.Project, facts: Facts) -> str:
     return f"{where}; name the class to start: config: {{java: {{mainClass: com.example.Main}}}}"
 
 
-def _base(spec: AgentSpec) -> tuple[BaseRequest, list[tuple[str, str]]]:
-    packages, image = spec.build.system_packages, spec.build.base_image
-    problems = [
-        (f"spec.build.systemPackages[{i}]", f"{p!r} is not a Debian package's name; expected as in fonts-dejavu-core")
-        for i, p in enumerate(packages)
-        if not PACKAGE.fullmatch(p)
-    ]
-    base, reference = "debian", DEBIAN
-    try:
-        base, reference = _where(image, spec.version)
-    except ValueError as error:
-        path = "spec.build.baseImage" if image else "spec.runtime"
-        problems.append((path, f"{error}; expected as in eclipse-temurin:21-jre, debian:trixie or oci:FOLDER"))
-    if base == "scratch":
-        problems.append(("spec.build.baseImage", "scratch has no Java; leave baseImage out for a minimal base that has"))
-    number = re.match(r"[\d.]*", spec.version)
-    return BaseRequest(base, reference, packages, "java", number.group().rstrip(".") if number else ""), problems
-
-
-def _where(image: str, version: str) -> tuple[str, str]:
-    """(base plugin, reference); ValueError when it is no image's name."""
-    plugins = {"oci": "layout", "debian": "debian", "scratch": "scratch"}
-    if image.partition(":")[0] in plugins:
-        return plugins[image.partition(":")[0]], image
-    if image:
-        return "registry", str(ImageRef.parse(image))
-    if not version:
-        return "debian", DEBIAN
-    return "registry", str(ImageRef("docker.io", TEMURIN, version if "-" in version else f"{version}-jre"))
-
-
 def _toolchain(base: BaseRequest, project: java_project.Project) -> BaseRequest:
     """Where an engine compiles: Debian's JDK beside Debian's JRE, else the official images of the build tools."""
     if base.base == "debian" and project.tool != "gradle":
@@ -169,7 +139,7 @@ def _toolchain(base: BaseRequest, project: java_project.Project) -> BaseRequest:
 
 def _toolchain_image(project: java_project.Project, java: str) -> str:
     images = {"mvn": f"library/maven:3-eclipse-temurin-{java}", "gradle": f"library/gradle:jdk{java}"}
-    return images.get(project.tool, f"{TEMURIN}:{java}-jdk")
+    return images.get(project.tool, f"library/{JAVA.image}:{java}-jdk")
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.resources
 from dataclasses import replace
 
-from aac_plugins.runtimes import python_probe
+from aac_plugins.runtimes import starting
 from aac_tasks.contracts.image import HealthProbe
 from aac_tasks.contracts.spec import AgentSpec
 
@@ -33,8 +33,12 @@ def compiled() -> bytes:
 
 def probe_of(spec: AgentSpec) -> HealthProbe | None:
     """``healthCheck`` as written, else TCP on the first port, else none; ``command`` is what runs inside the image."""
-    probe = python_probe.probe_of(spec, JAVA[0])
-    if probe is None or probe.type not in ("http", "tcp"):
+    return starting.probe_of(spec, with_command)
+
+
+def with_command(probe: HealthProbe) -> HealthProbe:
+    """The same probe; its command asks it from inside."""
+    if probe.type not in ("http", "tcp"):
         return probe
     path = (probe.path,) if probe.type == "http" else ()
     return replace(probe, command=(*JAVA, str(probe.port), f"{probe.timeout:g}", *path))

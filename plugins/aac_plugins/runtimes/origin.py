@@ -27,7 +27,7 @@ class Language:
     """A language that Debian packages and Docker Hub has an official image of.
 
     ``runtime`` is its name in agent.yaml, ``title`` the one for people, ``image`` the official image with an ``example`` of
-    its tags, ``program`` what runs an agent.
+    its tags, ``program`` what runs an agent; ``small`` ends the tag of its smallest image of a version.
     """
 
     runtime: str
@@ -35,6 +35,7 @@ class Language:
     image: str
     example: str
     program: str
+    small: str = "slim"
 
     def asked(self, spec: AgentSpec) -> tuple[BaseRequest, list[tuple[str, str]]]:
         """What to lock, and what is wrong with it as (spec path, message) pairs."""
@@ -67,7 +68,7 @@ class Language:
             return "registry", str(ImageRef.parse(image))
         if not spec.version:
             return "debian", DEBIAN
-        tag = spec.version if "-" in spec.version else f"{spec.version}-slim"
+        tag = spec.version if "-" in spec.version else f"{spec.version}-{self.small}"
         return "registry", str(ImageRef("docker.io", f"library/{self.image}", tag))
 
     def interpreter(self, base: LockedBase) -> str:
