@@ -21,6 +21,8 @@ RUNS = {"AAC_ALLOW_HOST": "1", "AAC_REGISTRY_TIMEOUT": "0.7", "DOCKER_HOST": "un
 def test_a_fault_is_told_well_and_the_next_run_goes_on(
     fault: Fault, lone_project: Project, request: pytest.FixtureRequest
 ) -> None:
+    for program in fault.facts.get("needs", ()):
+        need(shutil.which(program), f"{program} is not installed")
     project = lone_project  # what another test left in a shared cache would change what is said
     facts = {**fault.facts, "environment": {**RUNS, **fault.facts.get("environment", {})}}
     if facts.get("user") == "plain":

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from real.test_compiled_judge import example
 
-from aac_tasks.testing import Project, clean_environment, need
+from aac_tasks.testing import Project, clean_environment, command, need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network]
 
@@ -66,8 +66,7 @@ def test_somebody_else_builds_the_same_image_with_nothing_there_yet(bench: Bench
     other.write(example(bench.language))
     shutil.copy(bench.project.folder / "agent.lock", other.folder)
     script = 'umask 077; export TZ=Asia/Kolkata; exec "$@"'
-    agent = shutil.which("agent") or "agent"
-    argv = ("/bin/sh", "-c", script, "sh", agent, "build", "--json")
+    argv = ("/bin/sh", "-c", script, "sh", *command("agent"), "build", "--json")
     other.run(argv, timeout=900).ok()
     digest = [json.loads(p.agent("inspect", "--json").ok().stdout)["digest"] for p in (bench.project, other)]
     assert digest[0] == digest[1]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from runner_stage import Stage
 
 from aac_tasks.contracts.context import ContextFile
+from aac_tasks.contracts.lock import LockedDependencies
 from aac_tasks.contracts.plan import TreeRequest
+from aac_tasks.contracts.recipe import CompiledLayer
+from aac_tasks.contracts.recipe import Stage as BuildStage
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.tree import snapshot
-from aac_tasks.steps.sources import kept_sources
+from aac_tasks.steps.sources import kept_sources, sources_of
 
 
 def context(folder: Path, files: Mapping[str, str]) -> tuple[ContextFile, ...]:
@@ -64,6 +68,18 @@ def test_modes_links_and_empty_folders_are_those_of_the_image(tmp_path: Path) ->
     assert (sources / "run.sh").stat().st_mode & 0o777 == 0o755
     assert str((sources / "link").readlink()) == "run.sh"
     assert (sources / "empty").is_dir()
+
+
+def test_texts_of_ours_are_compiled_in_a_folder_that_is_gone_afterwards(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    files = context(tmp_path / "project", {"main.go": "theirs"})
+    layer = CompiledLayer("go", "", LockedDependencies(), (), BuildStage("build", ()), texts={"src/main.go": "ours"})
+    with sources_of(layer, "agent", files, stage.tools) as sources:
+        assert listed(sources) == ["src", "src/main.go"]
+    assert not sources.exists()
+    with sources_of(replace(layer, texts={}), "agent", files, stage.tools) as sources:
+        assert listed(sources) == ["main.go"]
+    assert sources.exists()
 
 
 def test_two_agents_and_two_workspaces_have_copies_of_their_own(tmp_path: Path) -> None:

@@ -58,3 +58,31 @@ def test_a_java_key_store_holds_each_certificate_under_its_name_and_a_check_sum(
     assert store[-20 - 94 : -20] == struct.pack(">I", 90) + b"der" * 30
     password = "".join(f"\0{letter}" for letter in "changeit").encode()
     assert hashlib.sha1(password + b"Mighty Aphrodite" + store[:-20]).digest() == store[-20:]  # noqa: S324
+
+
+def test_a_static_program_s_root_has_no_c_library_until_a_package_needs_one(
+    archive: TinyArchive, base: DebianBase, tools: StepTools
+) -> None:
+    archive.add("needs-libc", "1", file("usr/bin/needs-libc"), Depends="libc6")
+    archive.publish()
+    names = [f.name for f in lock(base, tools, "static").files]
+    assert "ca-certificates" in names and "libc6" not in names and "libc-bin" not in names
+    request = BaseRequest("debian", "", ("needs-libc",), runtime="static")
+    assert "libc6" in [f.name for f in base.resolve(request, Platform(), tools).files]
+
+
+def test_toolchains_are_the_compilers_and_the_links_that_scripts_would_make(
+    archive: TinyArchive, base: DebianBase, tools: StepTools
+) -> None:
+    for name, version in (("golang-1.24-go", "1.24.4-1"), ("rustc", "1.85.0+dfsg3-1"), ("cargo", "1.85.0+dfsg3-1")):
+        archive.add(name, version, file(f"usr/lib/{name}"))
+    for name in ("gcc", "libc6-dev", "coreutils"):
+        archive.add(name, "14.2.0-1", file(f"usr/lib/{name}"))
+    archive.add("golang-go", "2:1.24~2", Depends="golang-1.24-go")
+    archive.publish()
+    go, rust = lock(base, tools, "go"), lock(base, tools, "rust")
+    assert (go.runtime_version, rust.runtime_version) == ("1.24", "1.85")
+    blobs = {name: members_of(tools.blobs.path(base.fetch(locked, tools).layers[0].blob.digest))
+             for name, locked in (("go", go), ("rust", rust))}  # fmt: skip
+    assert blobs["go"]["usr/bin/go"].linkname == "../lib/go-1.24/bin/go"
+    assert blobs["rust"]["usr/bin/cc"].linkname == "gcc"
