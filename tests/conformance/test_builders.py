@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from real.dockerd import Engine
+from real.podman import Podman
 
 from aac_plugins.builders.docker import DockerBuilder
 from aac_plugins.builders.embedded import EmbeddedBuilder
@@ -57,8 +57,10 @@ class TestDockerWithoutBuildKit(BuilderConformance):
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.xdist_group("podman")
+@pytest.mark.xdist_group("docker")
 class TestPodman(BuilderConformance):
+    """Builds use the host's network: bridges of Podman's share the machine's iptables chains with a dockerd's."""
+
     @pytest.fixture
-    def subject(self, podman: Mapping[str, str]) -> BuilderUnderTest:
-        return BuilderUnderTest(PodmanBuilder(), {**os.environ, **podman})
+    def subject(self, podman: Podman) -> BuilderUnderTest:
+        return BuilderUnderTest(PodmanBuilder(), {**os.environ, **podman.env, "AAC_BUILD_NETWORK": "host"})
