@@ -57,8 +57,10 @@ class TestDockerWithoutBuildKit(BuilderConformance):
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.xdist_group("podman")
+@pytest.mark.xdist_group("docker")
 class TestPodman(BuilderConformance):
+    """Builds use the host's network: bridges of Podman's share the machine's iptables chains with a dockerd's."""
+
     @pytest.fixture
     def subject(self, podman: Podman) -> BuilderUnderTest:
-        return BuilderUnderTest(PodmanBuilder(), {**os.environ, **podman.env})
+        return BuilderUnderTest(PodmanBuilder(), {**os.environ, **podman.env, "AAC_BUILD_NETWORK": "host"})

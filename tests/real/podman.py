@@ -51,7 +51,6 @@ class Podman:
             "CONTAINERS_STORAGE_CONF": str(self.folder / "storage.conf"),
             "XDG_RUNTIME_DIR": str(self.folder),
             "DOCKER_HOST": f"unix://{self.folder}/no-docker.sock",
-            "AAC_BUILD_NETWORK": "host",  # no bridge of a second tool's on a machine where engines come and go
         }
 
     def run(self, *arguments: str, timeout: float = 120.0) -> Ran:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,15 +78,26 @@ def access_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ..
     return flags, tuple(values)
 
 
-def run_build(work: Work, argv: Sequence[str], env: dict[str, str], secrets: tuple[str, ...], tools: Tools) -> Completed:
-    """Run it, telling what it does; StepError (see `failure`) when it fails."""
+@dataclass(frozen=True)
+class Command:
+    """``docker buildx build …`` or ``podman build …``: its words, the whole environment, values that must never be shown."""
+
+    argv: Sequence[str]
+    env: dict[str, str]
+    secrets: tuple[str, ...]
+
+
+def run_build(work: Work, command: Command, tools: Tools, hear: Callable[[str], None] = lambda line: None) -> Completed:
+    """Run it, telling what it does; ``hear`` gets each line. StepError (see `failure`) when it fails."""
     seen = Steps(work.what)
 
     def watch(line: str) -> None:
+        hear(line)
         if told := seen.see(line):
             tools.progress(told)
 
-    process = Process(tuple(argv), cwd=work.folder, env=env, timeout=TIMEOUT, secrets=secrets, watch=watch)
+    argv = tuple(command.argv)
+    process = Process(argv, cwd=work.folder, env=command.env, timeout=TIMEOUT, secrets=command.secrets, watch=watch)
     done = tools.run(process)
     if done.exit_code:
         raise failure(work, f"{done.stdout}\n{done.stderr}", argv[0])

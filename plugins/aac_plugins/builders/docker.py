@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
-from aac_plugins.builders.commandline import access_arguments, arguments, environment, lend_context, run_build
+from aac_plugins.builders.commandline import Command, access_arguments, arguments, environment, lend_context, run_build
 from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
@@ -109,7 +109,7 @@ class BuildKit:
         env = environment(self.tools, _VARIABLES)
         # An attestation would make every build another image; variables are understood by older versions than flags.
         env |= {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BUILDER": context_name(self.tools) or "default"}
-        run_build(work, argv, env, values, self.tools)
+        run_build(work, Command(argv, env, values), self.tools)
 
     def _caches(self) -> list[str]:
         flags = (("--cache-from", "AAC_BUILD_CACHE_FROM"), ("--cache-to", "AAC_BUILD_CACHE_TO"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
-from aac_plugins.builders.commandline import IGNORE, access_arguments, arguments, environment, lend_context, run_build
+from aac_plugins.builders.commandline import IGNORE, Command, access_arguments, arguments, environment, lend_context, run_build
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
 from aac_plugins.oci.docker_archive import write_archive
@@ -135,8 +135,14 @@ class Podman:
         argv = ["podman", "build", *output, *arguments(work), *flags, str(context)]
         network = self.tools.environment("AAC_BUILD_NETWORK")
         argv[-1:-1] = [f"--network={network}"] if network else []
-        done = run_build(work, argv, environment(self.tools, _VARIABLES), values, self.tools)
-        return f"{done.stdout}\n{done.stderr}"
+        said: list[str] = []
+        try:
+            run_build(work, Command(argv, environment(self.tools, _VARIABLES), values), self.tools, said.append)
+        except StepError:
+            for left in _MADE.findall("\n".join(said))[-1:]:
+                self._forget(left)
+            raise
+        return "\n".join(said)
 
     def _shown(self, name: str) -> JsonObject:
         shown = json.loads(self.told("image", "inspect", name).stdout)
