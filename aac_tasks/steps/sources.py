@@ -8,6 +8,7 @@ its own. The copy lies in the user's cache and not in the project, where tools w
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +18,10 @@ from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.context import ContextFile
 from aac_tasks.contracts.recipe import CompiledLayer
 from aac_tasks.contracts.tools import Tools
+from aac_tasks.errors import StepError
 
 FOLDER = "compile"
+CHUNK = 1 << 20
 LISTED = "context.json"
 """What was copied: path → content. Anything else in the copy is a tool's."""
 
@@ -69,8 +72,20 @@ def _copy(file: ContextFile, target: Path) -> None:
     elif file.type == "link":
         target.symlink_to(file.target)
     else:
-        shutil.copyfile(file.source, target)
+        _copy_bytes(file, target)
         target.chmod(0o755 if file.executable else 0o644)
+
+
+def _copy_bytes(file: ContextFile, target: Path) -> None:
+    """In pieces, and only the bytes that were hashed: what is compiled from them is remembered under that hash."""
+    digest = hashlib.sha256()
+    with file.source.open("rb") as source, target.open("wb") as copy:
+        while piece := source.read(CHUNK):
+            digest.update(piece)
+            copy.write(piece)
+    if digest.hexdigest() != file.sha256:
+        target.unlink()
+        raise StepError(f"{file.path} changed while the image was built", hint="build again when nothing writes to it")
 
 
 def _remove(path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from runner_stage import Stage
 
 from aac_tasks.contracts.context import ContextFile
@@ -14,6 +15,7 @@ from aac_tasks.contracts.lock import LockedDependencies
 from aac_tasks.contracts.plan import TreeRequest
 from aac_tasks.contracts.recipe import CompiledLayer
 from aac_tasks.contracts.recipe import Stage as BuildStage
+from aac_tasks.errors import StepError
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.tree import snapshot
 from aac_tasks.steps.sources import kept_sources, sources_of
@@ -55,6 +57,16 @@ def test_a_copy_that_was_cut_short_is_made_whole(tmp_path: Path) -> None:
     (sources / "main.go").write_text("pack")
     (sources.parent / "context.json").write_text("{")
     assert (kept_sources("agent", files, stage.tools) / "main.go").read_text() == "package main"
+
+
+def test_a_file_that_changed_since_it_was_hashed_is_refused_and_copied_whole_the_next_time(tmp_path: Path) -> None:
+    stage, project = Stage(tmp_path), tmp_path / "project"
+    files = context(project, {"main.go": "package main", "other.go": "package main"})
+    (project / "main.go").write_text("package edited")
+    with pytest.raises(StepError, match=r"main\.go changed while the image was built"):
+        kept_sources("agent", files, stage.tools)
+    sources = kept_sources("agent", context(project, {}), stage.tools)
+    assert (sources / "main.go").read_text() == "package edited"
 
 
 def test_modes_links_and_empty_folders_are_those_of_the_image(tmp_path: Path) -> None:
