@@ -67,7 +67,10 @@ class Site:
     def request(self, made: Recipe, lent: Lent) -> BuildRequest:
         """As step image makes it."""
         files = tuple(context_file(self.folder, path) for path in sorted(SOURCES))
-        return BuildRequest(made, files, self.folder, "", lambda: base(lent), install, compile_)
+        lowest = base(lent)
+        return BuildRequest(
+            made, files, self.folder, "", lambda: lowest, install, compile_, fetch_base=lambda locked: lowest
+        )
 
 
 class BuilderConformance(Lending):

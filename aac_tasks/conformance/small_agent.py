@@ -39,12 +39,13 @@ DEPENDENCIES = DependencyLayer(
     ("/opt/agent",),
     Stage("deps", (Write("/install.sh", INSTALL), Run((*SHELL[:2], "/install.sh"), cache=("/var/cache/x",)))),
 )
+TOOLCHAIN = LockedBase("test", "toolchain:1", Platform(), digest=f"sha256:{'1' * 64}")
 COMPILED = CompiledLayer(
     "test",
     "1",
     LockedDependencies(),
     ("/out/app/program",),
-    Stage("build", (Context("/src"), Run((*SHELL, COMPILE))), made={"/out/app/program": "/made/it"}),
+    Stage("build", (Context("/src"), Run((*SHELL, COMPILE))), base=TOOLCHAIN, made={"/out/app/program": "/made/it"}),
 )
 OWN = """FROM scratch AS wanted
 ARG MODE=slow

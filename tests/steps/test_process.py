@@ -57,6 +57,13 @@ def test_output_exit_code_and_tail_are_told(desk: Desk) -> None:
     assert (done.exit_code, done.stdout, done.stderr, done.tail) == (3, "out\n", "err\n", "err")
 
 
+def test_a_watcher_hears_each_line_redacted_and_the_screen_none(desk: Desk) -> None:
+    heard: list[str] = []
+    desk.processes.run(sh("echo one; echo the key is hunter22 >&2; printf three", secrets=("hunter22",), watch=heard.append))
+    assert sorted(heard) == ["one", "the key is ***", "three"]
+    assert desk.said == []
+
+
 def test_much_input_and_output_at_once_do_not_block_each_other(desk: Desk) -> None:
     data = os.urandom(1 << 20).hex().encode()
     done = desk.processes.run(Process(("tee", "/dev/stderr"), stdin=data))

@@ -20,7 +20,7 @@ from aac_plugins.builders.stages import (
     stage_text,
     work_of,
 )
-from aac_plugins.oci.sources import archived_entries
+from aac_plugins.oci.sources import archived_entries, confirm_context
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.recipe import CommandLayer, Context
 
@@ -86,6 +86,7 @@ class EngineMaker:
             executor.lend(image, named)
         archive = folder / "stage.tar"
         executor.run(work, stage, layer.paths, archive)
+        confirm_context(work.files or ())
         return archived_entries(archive)
 
     def grow(self, layer: Commanded, image: BaseImage, request: BuildRequest, tools: Tools) -> BaseImage:
@@ -110,7 +111,9 @@ class EngineMaker:
         work = work_of(request, f"{layer.file} of {recipe.name}", folder, recipe.platform, context=True)
         work.dockerfile.write_text(layer.text, encoding="utf-8")
         work = replace(work, target=layer.target, args=tuple(sorted(layer.args.items())), own=layer.file)
-        return self._connect(tools).make(work, ())
+        made = self._connect(tools).make(work, ())
+        confirm_context(work.files or ())
+        return made
 
 
 class Connect(Protocol):

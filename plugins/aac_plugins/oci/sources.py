@@ -77,6 +77,24 @@ def context_entries(files: Sequence[ContextFile], target: str) -> list[Entry]:
     return [*top, *(_context(file, posixpath.join(place, file.path)) for file in files)]
 
 
+def confirm_context(files: Sequence[ContextFile]) -> None:
+    """Read every file once more, after an engine read them in its own way; StepError when one is no longer what was hashed."""
+    for file in files:
+        try:
+            _confirm(file)
+        except OSError as error:
+            raise _changed(file) from error
+
+
+def _confirm(file: ContextFile) -> None:
+    if file.type == "link" and str(file.source.readlink()) != file.target:
+        raise _changed(file)
+    if file.type == "file":
+        with _checked(file.source, _Hashing(file)) as source:
+            while source.read(1 << 20):
+                pass
+
+
 def context_fingerprint(files: Sequence[ContextFile]) -> str:
     """A name for all that ``context_entries`` would write."""
     return fingerprint([[f.path, f.type, f.executable, f.target, f.size, f.sha256] for f in files])
@@ -156,6 +174,10 @@ def _host_path(name: str) -> StepError:
     )
 
 
+def _changed(file: ContextFile) -> StepError:
+    return StepError(f"{file.path} changed while the image was built", hint="build again when nothing writes to it")
+
+
 class _Part:
     """Some bytes of a file, as a file of their own."""
 
@@ -207,10 +229,7 @@ class _Hashing:
 
     def end(self) -> None:
         if self._file.sha256 and self._hash.hexdigest() != self._file.sha256:
-            raise StepError(
-                f"{self._file.path} changed while the image was built",
-                hint="build again when nothing writes to it",
-            )
+            raise _changed(self._file)
 
 
 class _Checked:

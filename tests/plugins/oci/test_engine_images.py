@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from plugins.oci.oci_bench import Shop, layer_of, special, tar_of
+from plugins.oci.tiny_image import context_file
 
 from aac_plugins.oci.engine_images import import_image
 from aac_plugins.oci.layer import write_layer, write_tar
-from aac_plugins.oci.sources import archived_entries, installed_entries
+from aac_plugins.oci.sources import archived_entries, confirm_context, installed_entries
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import StepError
 
@@ -133,3 +134,20 @@ def test_a_torn_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "stage.tar").write_bytes(out.getvalue()[:900])
     with pytest.raises(StepError, match="can't be read"):
         archived_entries(tmp_path / "stage.tar")
+
+
+def test_a_context_that_an_engine_read_is_confirmed_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    (tmp_path / "link").symlink_to("a")
+    files = [context_file(tmp_path, name) for name in ("a", "link")]
+    confirm_context(files)
+    (tmp_path / "a").write_text("two")
+    with pytest.raises(StepError, match="a changed while the image was built"):
+        confirm_context(files)
+    (tmp_path / "a").unlink()
+    with pytest.raises(StepError, match="a changed while the image was built"):
+        confirm_context(files)
+    (tmp_path / "link").unlink()
+    (tmp_path / "link").symlink_to("b")
+    with pytest.raises(StepError, match="link changed while the image was built"):
+        confirm_context(files[1:])
