@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode, encode
@@ -20,12 +20,13 @@ from aac_tasks.state.lock_file import read_lock, write_lock
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import Stamp
 from aac_tasks.state.temporaries import sweep
+from aac_tasks.steps.built import with_engine
 from aac_tasks.steps.execute import Job, execute
 from aac_tasks.steps.tools import StepTools, Workshop
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.actions import RunnerChoice
-    from aac_tasks.contracts.roles import Runner
+    from aac_tasks.contracts.roles import EngineBuilder, Runner
 
 
 class Hands:
@@ -111,6 +112,14 @@ class Hands:
         )
         return execute(job)
 
+    def restored(self, case: Case, result: Result) -> Result:
+        """A result out of the action cache: an engine that is to know the image is given it again, if it is there."""
+        step = case.step
+        if step.kind != "image":
+            return result
+        builder = self.run.catalog.builders.get(str(result.outputs.get("builder")))
+        return with_engine(result, builder, step.agent, self.tools(step.id, step.agent))
+
     def end_left_over(self, step: Step) -> None:
         """End what an earlier run of the step started and could not end because it was killed."""
         if step.kind == "test":
@@ -164,6 +173,9 @@ class Hands:
                 return "" if now == artifact.digest else f"{artifact.name} moved to {now[:19]}"
             if artifact.type == "instance":
                 return self._instance(artifact)
+            if artifact.type == "loaded":
+                builder = catalog.builders.get(str(artifact.data.get("builder")))
+                return cast("EngineBuilder", builder).holds(artifact, tools)
         except (StepError, PluginError) as error:
             return f"{artifact.name} can't be checked: {error}".partition("\n")[0]
         return ""

@@ -83,6 +83,7 @@ class Session(Run):
         result = self.actions.get(case.key.deep) if case.is_rooted else None
         if result is None or any(self.judging.missing(a) for a in result.artifacts):
             return None
+        result = self.hands.restored(case, result)
         self.keep(case, result, 0.0)
         self._finish(Event("cached", step.id, verdict.reason, data={"outputs": dict(result.outputs)}))
         return result

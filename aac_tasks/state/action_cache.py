@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from aac_tasks.contracts.codec import decode, encode
@@ -17,6 +18,9 @@ from aac_tasks.state.temporaries import NAME as TMP
 
 CACHEABLE_ARTIFACTS = frozenset({"blob"})
 """Only what lives in the content-addressed store can be promised to another checkout."""
+
+OF_AN_ENGINE = "loaded"
+"""Made again from what is in the store, where the result is taken."""
 
 
 class ActionCache:
@@ -41,6 +45,7 @@ class ActionCache:
 
     def put(self, deep: str, result: Result) -> None:
         """Keep a result, unless it promises something that only this checkout has."""
+        result = replace(result, artifacts=tuple(a for a in result.artifacts if a.type != OF_AN_ENGINE))
         if all(a.type in CACHEABLE_ARTIFACTS for a in result.artifacts):
             path = self._path(deep)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from aac_tasks.contracts.canonical import Json
 from aac_tasks.contracts.codec import decode, encode
-from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, StoredImage
+from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, StoredImage, local_name
+from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.result import Artifact, Result
+from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.tools import BlobStore
+    from aac_tasks.contracts.roles import Builder, EngineBuilder
+    from aac_tasks.contracts.tools import BlobStore, Tools
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "arm", "i686": "386"}
 """uname(2)'s names of CPUs → Go's."""
@@ -46,6 +51,24 @@ def built(images: Sequence[StoredImage], builder: str, blobs: BlobStore) -> Resu
         },
         artifacts=tuple(Artifact("blob", digest=b.digest, size=b.size) for b in different),
     )
+
+
+def with_engine(result: Result, builder: Builder, agent: str, tools: Tools) -> Result:
+    """The result, with the image of this machine's platform loaded into the builder's engine, where it has one.
+
+    An engine that is not there is no failure of the build: the image is in the store, and what runs it there loads it.
+    """
+    if not hasattr(builder, "load"):
+        return result
+    image = image_here(result.outputs)
+    with tools.blobs.open(image.config.digest) as file:
+        name = local_name(config_from_oci(json.load(file)), agent)
+    try:
+        loaded = cast("EngineBuilder", builder).load(image, name, tools)
+    except StepError as error:
+        tools.note(f"{name} is not loaded into {builder.name}: {error.message}")
+        return result
+    return replace(result, artifacts=(*result.artifacts, loaded))
 
 
 def image_here(outputs: Mapping[str, Json]) -> StoredImage:

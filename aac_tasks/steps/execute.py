@@ -21,7 +21,7 @@ from aac_tasks.contracts.recipe import CompiledLayer, DependencyLayer, Recipe
 from aac_tasks.contracts.result import Artifact, Result
 from aac_tasks.contracts.roles import BuildRequest, Compilation
 from aac_tasks.errors import StepError
-from aac_tasks.steps.built import built, image_here, index_of
+from aac_tasks.steps.built import built, image_here, index_of, with_engine
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.lock import LockedDependencies
@@ -97,7 +97,7 @@ def _image(job: Job) -> Result:
         raise TypeError("an image step has an input tree")
     builder = job.catalog.builders.get(action.builder)
     images = [builder.build(_build_request(job, recipe), job.tools) for recipe in action.recipes]
-    return built(images, action.builder, job.tools.blobs)
+    return with_engine(built(images, action.builder, job.tools.blobs), builder, action.name, job.tools)
 
 
 def _build_request(job: Job, recipe: Recipe) -> BuildRequest:

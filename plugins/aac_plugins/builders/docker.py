@@ -15,8 +15,9 @@ from aac_plugins.builders.commandline import Command, access_arguments, argument
 from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
-from aac_plugins.oci.docker_api import Engine, answering, context_name
-from aac_plugins.oci.docker_load import load_image
+from aac_plugins.oci.docker_api import PROBE_SECONDS, Engine, answering, context_name, engine_at, engine_of
+from aac_plugins.oci.docker_load import inspect, load_image
+from aac_tasks.contracts.result import Artifact
 from aac_tasks.contracts.tools import Process
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
@@ -52,6 +53,22 @@ class DockerBuilder:
     def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
         """Build, or put together from what the store remembers, without asking the engine."""
         return EngineMaker(self.name, connect).build(request, tools)
+
+    def load(self, image: StoredImage, name: str, tools: Tools) -> Artifact:
+        """Only the layers that the engine lacks travel."""
+        engine = engine_of(tools)
+        loaded = load_image(engine, image, [name], tools)
+        return Artifact("loaded", name, loaded.id, engine.host, data={"builder": self.name})
+
+    def holds(self, artifact: Artifact, tools: Tools) -> str:
+        """One inspect by reference; an engine that is silent counts as one that lacks the image."""
+        try:
+            known = inspect(engine_at(artifact.where), artifact.name, tools, timeout=PROBE_SECONDS)
+        except StepError as error:
+            return f"{artifact.name} can't be asked for: {error.message}"
+        if not known:
+            return f"{artifact.name} is gone from the engine"
+        return "" if known.get("Id") == artifact.digest else f"{artifact.name} is another image in the engine"
 
 
 def connect(tools: Tools) -> Executor:

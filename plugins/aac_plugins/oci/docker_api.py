@@ -107,6 +107,13 @@ def engine_of(tools: Tools) -> Engine:
     )
 
 
+def engine_at(host: str) -> Engine:
+    """The engine that `Engine.host` named, whatever ``DOCKER_HOST`` says by now."""
+    if host.startswith("unix://"):
+        return Engine(socket=host.removeprefix("unix://"))
+    return Engine(url=host.replace("tcp://", "http://", 1), address=urlsplit(host).hostname or "127.0.0.1")
+
+
 PROBE_SECONDS = 0.2
 
 

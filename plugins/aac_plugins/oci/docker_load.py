@@ -19,6 +19,7 @@ from aac_tasks.contracts.tools import BlobStore, Tools
 from aac_tasks.errors import StepError
 
 TIMEOUT = 300.0
+INSPECT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ def base_image(base: BaseImage, name: str, platform: Platform, blobs: BlobStore)
     return write_image(base.layers, base.config, blobs, platform=platform, about=About(history=history))
 
 
-def inspect(engine: Engine, name: str, tools: Tools) -> JsonObject:
+def inspect(engine: Engine, name: str, tools: Tools, *, timeout: float = INSPECT_SECONDS) -> JsonObject:
     """What the engine has under a name; empty when it has nothing."""
     try:
-        return engine.table(tools, "GET", f"/images/{name}/json")
+        return engine.table(tools, "GET", f"/images/{name}/json", timeout=str(timeout))
     except MissingError:
         return {}
 

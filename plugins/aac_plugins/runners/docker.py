@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aac_plugins.oci.docker_api import Engine, MissingError, engine_of, frames
+from aac_plugins.oci.docker_api import Engine, MissingError, engine_at, engine_of, frames
 from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
@@ -52,11 +52,7 @@ class DockerRunner:
     def engine_of(self, instance: Instance, tools: Tools) -> Engine:
         """The engine that has the instance, whatever ``DOCKER_HOST`` says by now."""
         host = instance.handle.get("host")
-        if not isinstance(host, str):
-            return self.engine(tools)
-        if host.startswith("unix://"):
-            return Engine(socket=host.removeprefix("unix://"))
-        return Engine(url=host.replace("tcp://", "http://", 1), address=instance.address)
+        return engine_at(host) if isinstance(host, str) else self.engine(tools)
 
     def client(self, engine: Engine, tools: Tools) -> Process | None:
         """The engine's command line, which takes more words; None where it is not installed."""
