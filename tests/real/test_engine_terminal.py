@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real.dockerd import Engine
-from real.podman import Podman
 from real.small_agent import small_agent
 from real.typing_hands import typed
 
@@ -19,8 +17,9 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docke
 
 
 @pytest.fixture(params=["docker", "podman"])
-def user(request: pytest.FixtureRequest, docker_engine: Engine, podman: Podman, tmp_path: Path) -> Iterator[tuple[Project, str]]:
-    engine = docker_engine.env if request.param == "docker" else podman.env
+def user(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Project, str]]:
+    name = "docker_engine" if request.param == "docker" else "podman"
+    engine = request.getfixturevalue(name).env
     project, name, _ = small_agent(tmp_path, request.param)
     made = replace(project, env={**project.env, **engine, "TERM": "xterm"})
     made.agent("build").ok()
