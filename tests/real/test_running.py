@@ -180,6 +180,15 @@ def test_stats_and_ps_show_what_was_asked_for(place: Place) -> None:
     assert "nothing to filter by; expected agent, by" in place.agent("ps", "--filter", "colour=red").exits(3).stderr
 
 
+@pytest.mark.parametrize(("words", "head"), [(("stats",), "PROCESSES"), (("ps", "--watch"), "STARTED")])
+def test_tables_move_on_a_terminal_until_ctrl_c(place: Place, words: tuple[str, ...], head: str) -> None:
+    place.agent("run", "-d", "-q", place.name, "--name", "one").ok()
+    env = {**place.project.env, "TERM": "xterm", "COLUMNS": "200"}
+    heard, code = typed([*command("agent"), *words], place.project.folder, env, "\x03", when=("one  ",))
+    assert head in heard
+    assert code == 0
+
+
 def test_an_agent_whose_deploy_was_killed_is_known_and_the_next_deploy_leaves_one(place: Place) -> None:
     """At three moments: before anything of the new one, while it starts, and in the very first deploy."""
     place.agent("stop", "--all")
