@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import IO
 
@@ -23,9 +23,6 @@ from aac_tasks.state.stamps import Stamp, exclusively
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.environment import resolve
 from aac_tasks.steps.instances import FOLDER, Running, Start, kept, start, status, stop
-
-TICK = 0.05
-"""Seconds between two looks at an agent that has the terminal."""
 
 
 class Instances:
@@ -140,16 +137,17 @@ class Instances:
         """Run a program with the user's own streams; its exit code."""
         return self._tools("-").foreground(process)
 
-    def attach(self, name: str, over: Callable[[], bool]) -> int | None:
-        """Be connected with an interactive instance until it ends or is ``over``; its exit code where that is known."""
+    def attach(self, name: str) -> int | None:
+        """Connect the user's streams with an interactive instance until it ends; its exit code.
+
+        None at once when its runner has connected them already, and it goes on.
+        """
         agent, instance = self._instance(name)
         process = self._interactive(instance).attach(instance, self._tools(agent))
-        if process is not None:
-            code = self.foreground(process)
-            return code if (known := self.status(name).exit_code) is None else known
-        while (now := self.status(name)).state == "running" and not over():
-            self.sleep(TICK)
-        return now.exit_code
+        if process is None:
+            return None
+        code = self.foreground(process)
+        return code if (known := self.status(name).exit_code) is None else known
 
     def usage(self, name: str) -> Usage | None:
         """What it uses now; None when that can't be told."""

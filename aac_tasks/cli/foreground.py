@@ -50,13 +50,12 @@ class Stay:
         return known if known is not None else 128 + ended_by if ended_by else 0
 
 
-def stay(instances: Instances, name: str, world: World, *, attached: bool) -> int:
+def stay(instances: Instances, name: str, world: World, *, interactive: bool) -> int:
     """Until it ends; whatever happens, it does not run afterwards. The agent's exit code."""
     here = Stay(instances, name)
     try:
         with handled(here.take):
-            if attached:
-                return here.code(instances.attach(name, here.over))
-            return here.code(follow(instances, name, world, over=here.over))
+            code = instances.attach(name) if interactive else None
+            return here.code(follow(instances, name, world, over=here.over) if code is None else code)
     finally:
         instances.stop(name)

@@ -55,6 +55,8 @@ class RunnerRights(RunnerBasis):
     def test_the_root_can_be_read_only(self, runner: Runner, stage: Stage) -> None:
         spec = InstanceSpec("agent", isolation=Isolation(read_only_root=True), mounts=(Mount("tmpfs", "/tmp"),))  # noqa: S108
         script = "touch /data/x || echo refused; echo x > /tmp/x && echo wrote"
+        if "root" in self.lacks:
+            script = "true"  # these paths are the machine's
         said = self.said_by_one(runner, stage, stage.request(shell(script), spec))
         if "read-only" in self.lacks:
             assert any("read-only root has no effect" in note for note in stage.notes)

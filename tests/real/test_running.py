@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from real.small_agent import small_agent
+from real.typing_hands import typed
 from real_registry import free_port
 
 from aac_tasks.testing import Project, Ran, command, need
@@ -169,25 +169,6 @@ def test_a_program_can_be_entered_with_a_terminal(place: Place) -> None:
     assert code == 6
 
 
-def typed(argv: list[str], folder: Path, env: Mapping[str, str], text: str) -> tuple[str, int]:
-    """What a command shows on a terminal of its own, where ``text`` is typed once it asks or is silent; its exit code."""
-    child, master = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.execvpe(argv[0], argv, dict(env))  # noqa: S606  # no shell, as a shell would start it
-    heard, sent, end = b"", False, time.monotonic() + 60
-    while time.monotonic() < end:
-        if not sent and (b"name?" in heard or b"yes" in heard):
-            os.write(master, text.encode())
-            sent = True
-        try:
-            heard += os.read(master, 4096)
-        except OSError:
-            break
-    _, status = os.waitpid(child, 0)
-    return heard.decode(errors="replace"), os.waitstatus_to_exitcode(status)
-
-
 def test_stats_and_ps_show_what_was_asked_for(place: Place) -> None:
     place.agent("run", "-d", "-q", place.name, "--name", "one").ok()
     (row,) = json.loads(place.agent("stats", "--json").ok().stdout)["stats"]
@@ -197,6 +178,15 @@ def test_stats_and_ps_show_what_was_asked_for(place: Place) -> None:
     assert place.agent("ps", "--filter", "name=o*", "--format", "{{.Name}} {{.State}}").ok().stdout == "one running\n"
     assert place.agent("ps", "-q", "--filter", "state=exited").ok().stdout == ""
     assert "nothing to filter by; expected agent, by" in place.agent("ps", "--filter", "colour=red").exits(3).stderr
+
+
+@pytest.mark.parametrize(("words", "head"), [(("stats",), "PROCESSES"), (("ps", "--watch"), "STARTED")])
+def test_tables_move_on_a_terminal_until_ctrl_c(place: Place, words: tuple[str, ...], head: str) -> None:
+    place.agent("run", "-d", "-q", place.name, "--name", "one").ok()
+    env = {**place.project.env, "TERM": "xterm", "COLUMNS": "200"}
+    heard, code = typed([*command("agent"), *words], place.project.folder, env, "\x03", when=("one  ",))
+    assert head in heard
+    assert code == 0
 
 
 def test_an_agent_whose_deploy_was_killed_is_known_and_the_next_deploy_leaves_one(place: Place) -> None:

@@ -38,7 +38,7 @@ def handle(args: Arguments, world: World) -> int:
     finally:
         reporter.close(abandoned=True)  # a second closing is nothing
     _say(started, args, world)
-    return 0 if args.detach else stay(world.instances(session), str(started["name"]), world, attached=args.tty)
+    return 0 if args.detach else stay(world.instances(session), str(started["name"]), world, interactive=args.interactive)
 
 
 def _check_streams(args: Arguments, world: World) -> None:

@@ -23,7 +23,7 @@ from aac_plugins.oci.docker_api import Engine, MissingError, engine_at, engine_o
 from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
-from aac_plugins.runners.docker_config import LABEL, container_json, local_name, usage_of
+from aac_plugins.runners.docker_config import LABEL, container_json, is_restarted, local_name, usage_of
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_tasks.contracts.canonical import Json, JsonObject
@@ -34,6 +34,8 @@ from aac_tasks.hookspecs import hookimpl
 
 NOTES = ("storage",)
 NOTHING: dict[str, Json] = {}
+ATTACHED: dict[str, Json] = {"attached": True}
+"""In the handle of an instance whose words go to the user's own streams and to no log."""
 
 LINES = "10000"
 """Lines of a container's log that are copied where no follower runs."""
@@ -96,7 +98,7 @@ class DockerRunner:
         container = str(made["Id"])
         try:
             if request.interactive:  # what connects the user's streams starts it, so that no word is lost
-                ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, NOTHING
+                ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, ATTACHED
             else:
                 self._begin(engine, container, request, tools)
                 ports = _ports(_state(engine, container, tools), request)
@@ -135,11 +137,12 @@ class DockerRunner:
     def status(self, instance: Instance, tools: Tools) -> Status:
         """What the engine says of that container."""
         try:
-            state = _state(self.engine_of(instance, tools), text_of(instance, "container"), tools)["State"]
+            state = _state(self.engine_of(instance, tools), text_of(instance, "container"), tools)
         except MissingError:
             return Status("gone")
-        table = state if isinstance(state, Mapping) else {}
-        if spawned_of(instance.handle) is None:
+        table, follower = _table(state.get("State")), spawned_of(instance.handle)
+        ended = follower is None or (is_restarted(state) and not tools.alive(follower))  # it ends with each container's end
+        if ended and not instance.handle.get("attached"):
             self._copy_log(instance, tools)
         started = str(table.get("StartedAt") or "")
         if table.get("Running"):

@@ -84,6 +84,12 @@ def _mounts(mount: Mount, instance: InstanceSpec, tools: Tools) -> list[Json]:
     return entries
 
 
+def is_restarted(state: JsonObject) -> bool:
+    """Whether the engine starts it again when it ends, of its answer to ContainerInspect."""
+    policy = _table(_table(state.get("HostConfig")).get("RestartPolicy"))
+    return policy.get("Name") not in (None, "", "no")
+
+
 def usage_of(stats: JsonObject) -> Usage | None:
     """The engine's answer to ContainerStats; None when the container does not run."""
     cpu, memory = _table(_table(stats.get("cpu_stats")).get("cpu_usage")), _table(stats.get("memory_stats"))

@@ -17,6 +17,10 @@ from aac_tasks.testing import need
 SHARED = frozenset({"mapped-ports", "restart"})
 
 
+AS_CALLER = frozenset({"user"}) if os.geteuid() != 0 else frozenset()
+"""Only root can become another user."""
+
+
 class Suite(RunnerConformance):
     """With a crun that works here, see conftest.py."""
 
@@ -52,7 +56,7 @@ class TestUserns(Suite):
 
 
 class TestHost(Suite):
-    lacks = SHARED | {"root", "read-only", "read-only-mounts", "no-network", "capabilities"}
+    lacks = SHARED | {"root", "read-only", "read-only-mounts", "no-network", "capabilities"} | AS_CALLER
 
     @pytest.fixture
     def runner(self) -> Runner:
