@@ -22,7 +22,7 @@ from aac_tasks.contracts.tools import Tools
 from aac_tasks.hookspecs import hookimpl
 
 SCRIPTS = ("main.py", "app.py")
-STARTER = Starter("python3", r"python(\d[\d.]*)?", (".py",), ("-m", "-c", "-"))
+STARTER = Starter("python3", r"python(\d[\d.]*)?", (".py",), ("-m", "-c", "-"), ("-W", "-X"))
 
 
 class PythonRuntime:

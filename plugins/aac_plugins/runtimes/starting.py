@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from aac_tasks.contracts.image import HealthProbe
 from aac_tasks.contracts.plan import Facts
@@ -17,13 +18,14 @@ from aac_tasks.contracts.spec import AgentSpec
 @dataclass(frozen=True)
 class Starter:
     """What runs scripts. ``program`` starts the default script, ``named`` matches its other names; ``suffixes`` are those of
-    scripts; ``inline`` are the flags behind which no script follows.
+    scripts; ``inline`` are the flags behind which no script follows, ``valued`` those behind which a value does.
     """
 
     program: str
     named: str
     suffixes: tuple[str, ...]
     inline: tuple[str, ...]
+    valued: tuple[str, ...] = ()
 
     def argv(self, spec: AgentSpec, default: tuple[str, ...]) -> tuple[str, ...]:
         """What starts the agent: ``entrypoint``, else ``command``, else ``default``.
@@ -37,10 +39,10 @@ class Starter:
         """The script that ``argv`` runs, relative to the agent's folder; empty when it runs something else."""
         if not re.fullmatch(f"(.*/)?{self.named}", argv[0]):
             return ""
-        for word in argv[1:]:
+        for before, word in pairwise(argv):
             if word in self.inline:
                 return ""
-            if not word.startswith("-"):
+            if not word.startswith("-") and before not in self.valued:
                 path = posixpath.normpath(posixpath.join(APP_DIR, word))
                 return posixpath.relpath(path, APP_DIR) if path.startswith(f"{APP_DIR}/") else ""
         return ""
