@@ -46,7 +46,7 @@ _VOLATILE = (
     (r"\b\d+ bytes", "<size> bytes"),
     (r"as it stands \(.*\)", "as it stands (<why>)"),
     (r"\(installed: [^;)]*", "(installed: <plugins>"),
-    (r"^( +\| )error: (no matching|could not compile|checksum for).*\n(\1.*\n)*", r"\1<what cargo says>\n"),
+    (r"^( +\| )(?:\n\1)?(error: no matching|error: checksum for|For more information).*\n(\1.*\n)*", r"\1<what cargo says>\n"),
     (r"^( +\| )\n\1SECURITY ERROR.*\n(\1.*\n)*", r"\1<what go says>\n"),
     (r"^( +\| )(error: |  cause: |hint: |$).*\n(\1.*\n)*", r"\1<what uv says>\n"),
     (r"^( +\| )npm (error|ERR!) .*\n(\1.*\n)*", r"\1<what npm says>\n"),

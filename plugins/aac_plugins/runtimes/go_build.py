@@ -48,8 +48,9 @@ class Go:
             StepError: it is missing, or can't be or become that version.
         """
         top = tools.cache / "go"
-        own = {"GOPATH": str(top), "GOMODCACHE": str(top / "mod"), "GOCACHE": str(top / "build"), "GOTOOLCHAIN": toolchain}
-        env = {**seen(tools, (*NETWORK, "XDG_CONFIG_HOME", "GOENV", *ORIGINS)), **own, "GOWORK": "off", "GOFLAGS": "-mod=mod"}
+        own = {"GOPATH": str(top), "GOMODCACHE": str(top / "mod"), "GOCACHE": str(top / "build"), "GOTOOLCHAIN": toolchain,
+               "GOFLAGS": "-modcacherw"}  # else nobody but root could clear the cache  # fmt: skip
+        env = {**seen(tools, (*NETWORK, "XDG_CONFIG_HOME", "GOENV", *ORIGINS)), **own, "GOWORK": "off"}
         env |= {"GOPROXY": "off"} if tools.offline else {}
         asked = tools.run(Process(("go", "env", "-json", "GOVERSION", *ORIGINS), cwd=folder, env=env, timeout=600.0))
         if asked.exit_code != 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from aac_plugins.runtimes.python_resolve import redact
 from aac_tasks.errors import StepError
 
 _KNOWN: tuple[tuple[str, str, str], ...] = (
@@ -62,6 +63,7 @@ _UNKNOWN = re.compile(
 
 def refused(tail: str, otherwise: str, *, offline: bool) -> StepError:
     """The error behind the last lines of a go that failed; ``otherwise`` says what it is where nothing better is known."""
+    tail = redact(tail)
     if offline and ("GOPROXY=off" in tail or "toolchain not available" in tail):
         return StepError(
             "a Go module or release is not here yet, and none may be fetched", tail=tail, hint="build once without --offline"

@@ -23,7 +23,7 @@ from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.hookspecs import hookimpl
 
-JAVA = Language("java", "Java", "eclipse-temurin", "21-jre", "java", "jre")
+JAVA = Language("java", "Java", "eclipse-temurin", "21-jre", "java", "java", "jre")
 NEWEST = "21"
 """The Java that a toolchain image is named for where the version of the base is not known."""
 

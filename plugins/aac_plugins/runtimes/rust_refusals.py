@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from aac_plugins.runtimes.python_resolve import redact
 from aac_tasks.errors import StepError
 
 _KNOWN: tuple[tuple[str, str, str], ...] = (
@@ -55,6 +56,7 @@ _UNREACHABLE = re.compile(
 
 def refused(tail: str, otherwise: str, *, offline: bool) -> StepError:
     """The error behind the last lines of a cargo that failed; ``otherwise`` says what it is where nothing better is known."""
+    tail = redact(tail)
     if offline and ("--offline" in tail or "offline mode" in tail or "offline was specified" in tail):
         return StepError("a crate is not here yet, and none may be fetched", tail=tail, hint="build once without --offline")
     for pattern, message, hint in _KNOWN:

@@ -101,3 +101,12 @@ def test_the_real_proxy_gives_a_framework_with_all_that_it_needs_and_the_newest_
     assert "go 1.23" in locked.texts["go.mod"] and "github.com/go-chi/chi/v5 v5.2.1 h1:" in locked.texts["go.sum"]
     with pytest.raises(StepError, match=r"there is no Go module github\.com/go-chi/no-such-module"):
         resolve(DependencyRequest(("github.com/go-chi/no-such-module@v1.0.0",), BEGUN), tools)
+
+
+def test_a_proxy_s_password_is_not_in_the_message(tmp_path: Path) -> None:
+    need(shutil.which("go"), "Go is not installed")
+    tools = tools_in(tmp_path, GOPROXY="http://ada:s3cret@127.0.0.1:9", GOSUMDB="off")
+    with pytest.raises(StepError) as caught:
+        resolve(DependencyRequest(("example.org/greeter@v1.0.0",), BEGUN), tools)
+    assert "s3cret" not in str(caught.value)
+    assert "127.0.0.1:9" in str(caught.value)

@@ -22,7 +22,7 @@ from aac_plugins.oci.layer import LAYER_FORMAT
 from aac_plugins.oci.unpack import open_image, unpack
 from aac_tasks.contracts.image import Digest
 from aac_tasks.contracts.lock import LockedDependencies
-from aac_tasks.contracts.recipe import ApplicationLayer, CommandLayer, CompiledLayer, Context, DependencyLayer, Run, Stage
+from aac_tasks.contracts.recipe import CommandLayer, CompiledLayer, Context, DependencyLayer, Run, Stage
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
@@ -191,29 +191,6 @@ def test_what_is_compiled_is_compiled_again_when_its_sources_or_settings_change_
     build(yard, recipe)
     build(yard, replace(RECIPE, layers=(compiled(yard, name="other"),)))
     assert yard.compiled == 3
-
-
-def test_a_program_of_texts_is_compiled_once_whatever_becomes_of_the_context(yard: Yard) -> None:
-    probe = replace(compiled(yard, name="probe"), stage=Stage("probe", ()), texts={"main.go": "package main\n"})
-    first = build(yard, replace(RECIPE, layers=(probe, ApplicationLayer())))
-    (yard.folder / "context" / "main.py").write_text("print('edited')\n")
-    second = build(yard, replace(RECIPE, layers=(probe, ApplicationLayer())))
-    assert (first.layers[1].name, first.layers[1], yard.compiled) == ("probe", second.layers[1], 1)
-    assert first.layers[2] != second.layers[2]
-    build(yard, replace(RECIPE, layers=(replace(probe, texts={"main.go": "package main // two\n"}),)))
-    assert yard.compiled == 2
-
-
-def test_a_part_of_the_context_is_a_layer_that_the_rest_does_not_touch(yard: Yard, tmp_path: Path) -> None:
-    some = replace(RECIPE, layers=(ApplicationLayer(only=("lib", "run.sh")),))
-    first = build(yard, some)
-    unpack(first.layers, yard.blobs, tmp_path / "out")
-    inside = {path for path in tree_of(tmp_path / "out") if path.startswith("app/")}
-    assert inside == {"app/lib", "app/lib/naïve.py", "app/run.sh"}
-    (yard.folder / "context" / "main.py").write_text("print('edited')\n")
-    assert build(yard, some).layers[1] == first.layers[1]
-    with pytest.raises(StepError, match="libs is not in the build context, and the image shall hold it"):
-        build(yard, replace(RECIPE, layers=(ApplicationLayer(only=("libs",)),)))
 
 
 def test_a_program_that_compiles_must_be_on_the_host(yard: Yard) -> None:
