@@ -19,12 +19,15 @@ from urllib.parse import unquote
 from http_servers import Answer, Seen, http_server
 from plugins.python.python_workbench import make_tools, tree_of
 
+from aac_plugins.runtimes.nodejs_manifest import read
+from aac_plugins.runtimes.nodejs_resolve import resolve
 from aac_tasks.contracts.image import Platform
-from aac_tasks.contracts.lock import LockedBase
+from aac_tasks.contracts.lock import LockedBase, LockedDependencies
+from aac_tasks.contracts.tools import Tools
 from aac_tasks.steps.tools import StepTools
 from aac_tasks.testing import need
 
-__all__ = ["DEBIAN_BASE", "Registry", "node", "npm_tools", "pack", "serving", "tree_of"]
+__all__ = ["DEBIAN_BASE", "WANTS_GREETER", "Registry", "lock", "locked_by_npm", "node", "npm_tools", "pack", "serving", "tree_of"]
 
 DEBIAN_BASE = LockedBase("debian", "debian:trixie", Platform(), runtime_version="20.19", facts={"nodejs": "/usr/bin/node"})
 
@@ -110,3 +113,30 @@ def npm_tools(folder: Path, registry: str, *, offline: bool = False, **environme
     said = {"NPM_CONFIG_REGISTRY": registry} if registry else {}
     retries = {"NPM_CONFIG_FETCH_RETRIES": "0"}
     return make_tools(folder, offline=offline, HOME=str(home), **said, **retries, **environment)
+
+
+FILES = {"npm": "package-lock.json", "yarn": "yarn.lock", "npmrc": ".npmrc"}
+
+
+def lock(
+    tools: Tools,
+    *own: str,
+    package: Mapping[str, object] | None = None,
+    base: LockedBase = DEBIAN_BASE,
+    **files: str,
+) -> LockedDependencies:
+    """Resolve ``spec.dependencies`` beside a package.json and other files, by the names in ``FILES``."""
+    texts: dict[str, str | None] = {FILES[name]: text for name, text in files.items()}
+    request, problems = read(own, {**texts, "package.json": json.dumps(package) if package is not None else None})
+    assert problems == ()
+    return resolve(request, base, tools)
+
+
+def locked_by_npm(registry: Registry, **integrity: str) -> str:
+    """The package-lock.json of an agent that depends on greeter."""
+    entry = {"version": "1.0.0", "resolved": f"{registry.url}greeter/-/greeter-1.0.0.tgz", **integrity}
+    packages = {"": {"dependencies": {"greeter": "^1"}}, "node_modules/greeter": entry}
+    return json.dumps({"lockfileVersion": 3, "packages": packages})
+
+
+WANTS_GREETER = {"dependencies": {"greeter": "^1"}}
