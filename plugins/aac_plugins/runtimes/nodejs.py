@@ -24,7 +24,7 @@ from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.hookspecs import hookimpl
 
-NODE = Language("nodejs", "Node.js", "node", "22-slim", "node")
+NODE = Language("nodejs", "Node.js", "node", "22-slim", "node", elsewhere="node")
 TYPESCRIPT = (".ts", ".mts", ".cts")
 STARTER = Starter(
     "node",
