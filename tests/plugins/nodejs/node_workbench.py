@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import shutil
+import ssl
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ class Registry:
 
 
 @contextmanager
-def serving(registry: Registry) -> Iterator[Registry]:
+def serving(registry: Registry, tls: ssl.SSLContext | None = None) -> Iterator[Registry]:
     """The registry, answering on loopback as long as the block lasts."""
 
     def behave(request: Seen) -> Answer:
@@ -101,8 +102,8 @@ def serving(registry: Registry) -> Iterator[Registry]:
         registry.authorizations.add(said)
         return Answer(*registry.answer(path)) if not registry.token or said == f"Bearer {registry.token}" else Answer(401, b"{}")
 
-    with http_server(behave) as server:
-        registry.url = f"{server.url}/"
+    with http_server(behave, tls) as server:
+        registry.url = f"{'https' if tls else 'http'}://{server.address}/"
         yield registry
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
-from node_workbench import DEBIAN_BASE, WANTS_GREETER, Registry, lock, locked_by_npm, node, npm_tools
+from node_workbench import DEBIAN_BASE, WANTS_GREETER, Registry, lock, locked_by_npm, node, npm_tools, serving
+from own_ca import make_ca, make_certificate
 
 from aac_plugins.runtimes.nodejs_install import install
 from aac_plugins.runtimes.nodejs_manifest import read
@@ -158,6 +160,19 @@ def test_credentials_are_read_from_the_users_own_npmrc(registry: Registry, tmp_p
     (tmp_path / "user/home/.npmrc").write_text(f"{registry.url.removeprefix('http:')}:_authToken=s3cret\n")
     locked = lock(tools, package=WANTS_GREETER, npm=locked_by_npm(registry, integrity=integrity))
     assert "s3cret" not in repr(locked)
+
+
+def test_an_authority_that_other_steps_trust_is_trusted_by_npm_too(tmp_path: Path) -> None:
+    ca = make_ca(tmp_path / "ca")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*make_certificate(ca, "registry", "IP:127.0.0.1"))
+    with serving(Registry(), tls) as registry:
+        registry.publish("greeter")
+        none = {"NODE_EXTRA_CA_CERTS": "", "NPM_CONFIG_GLOBALCONFIG": str(tmp_path / "none")}  # what this machine says
+        own = npm_tools(tmp_path / "own", registry.url, AAC_CA_FILE=str(ca), **none)
+        assert places(lock(own, "greeter")) == {"greeter": "1.0.0"}
+        with pytest.raises(StepError, match="shows a certificate that nobody here vouches for"):
+            lock(npm_tools(tmp_path / "other", registry.url, **none), "greeter")
 
 
 def test_addresses_of_the_public_registry_are_fetched_from_the_one_that_is_set(registry: Registry, tools: Tools) -> None:
