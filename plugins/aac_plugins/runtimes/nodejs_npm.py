@@ -19,10 +19,10 @@ COMMAND = (
 )  # fmt: skip
 
 PASSED_ON = (
-    "HOME", "PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "NPM_TOKEN", "NODE_AUTH_TOKEN",
+    "HOME", "PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "NPM_TOKEN",
     "NPM_CONFIG_REGISTRY", "npm_config_registry", "NPM_CONFIG_USERCONFIG", "npm_config_userconfig", "NPM_CONFIG_GLOBALCONFIG",
     "NPM_CONFIG_CAFILE", "npm_config_cafile", "NPM_CONFIG_FETCH_RETRIES", "npm_config_fetch_retries", "NPM_CONFIG_BEFORE",
-    "npm_config_before",
+    "npm_config_before", "NODE_AUTH_TOKEN",
 )  # fmt: skip
 
 AUTHORITIES = ("NODE_EXTRA_CA_CERTS", "AAC_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
