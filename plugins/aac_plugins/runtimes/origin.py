@@ -27,7 +27,7 @@ class Language:
     """A language that Debian packages and Docker Hub has an official image of.
 
     ``runtime`` is its name in agent.yaml, ``title`` the one for people, ``image`` the official image with an ``example`` of
-    its tags, ``program`` what runs an agent, ``elsewhere`` how it is called in an image that nothing is known of.
+    its tags, ``program`` what runs an agent.
     """
 
     runtime: str
@@ -35,7 +35,6 @@ class Language:
     image: str
     example: str
     program: str
-    elsewhere: str
 
     def asked(self, spec: AgentSpec) -> tuple[BaseRequest, list[tuple[str, str]]]:
         """What to lock, and what is wrong with it as (spec path, message) pairs."""
@@ -72,11 +71,11 @@ class Language:
         return "registry", str(ImageRef("docker.io", f"library/{self.image}", tag))
 
     def interpreter(self, base: LockedBase) -> str:
-        """Where ``base`` has it: what its facts say, the official images' place, or ``elsewhere``."""
+        """Where ``base`` has it: what its facts say, the official images' place, or Debian's."""
         if base.facts.get(self.runtime):
             return base.facts[self.runtime]
         official = base.base == "registry" and base.reference.split("@")[0].split(":")[0].rsplit("/", 1)[-1] == self.image
-        return f"/usr/local/bin/{self.program}" if official else self.elsewhere
+        return f"/usr/local/bin/{self.program}" if official else f"/usr/bin/{self.program}"
 
 
 def number(version: str) -> str:

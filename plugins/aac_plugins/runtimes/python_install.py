@@ -24,7 +24,7 @@ from aac_tasks.errors import StepError
 
 PREFIX = "/opt/agent"
 WHEEL_MEDIA_TYPE = "application/vnd.pypi.wheel"
-PYTHON = Language("python", "Python", "python", "3.12-slim", "python3", "/usr/bin/python3")
+PYTHON = Language("python", "Python", "python", "3.12-slim", "python3")
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 
 
