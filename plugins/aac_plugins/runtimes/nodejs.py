@@ -120,7 +120,7 @@ class NodeRuntime:
 def interpreter(base: LockedBase) -> str:
     """Where ``base`` has it; in an image that nothing is known of, on its PATH."""
     place = NODE.interpreter(base)
-    return place if base.facts or place.startswith("/usr/local/") else "node"
+    return place if base.facts.get("nodejs") or place.startswith("/usr/local/") else "node"
 
 
 def with_command(probe: HealthProbe, node: str) -> HealthProbe:
