@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -100,9 +101,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def http_server(behave: Behaviour) -> Iterator[Server]:
+def http_server(behave: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server that answers each request with ``behave(request)``."""
     server = _Patient(("127.0.0.1", 0), _Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.behave, server.seen = behave, []
     with _running(server):
         yield Server(f"127.0.0.1:{server.server_port}", server.seen)

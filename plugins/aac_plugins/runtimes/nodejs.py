@@ -85,7 +85,7 @@ class NodeRuntime:
 
     def recipe(self, spec: AgentSpec, facts: Facts, locked: LockedPlatform) -> Recipe:
         """Base, system packages that only an engine can add, dependencies, application."""
-        base, node = locked.base, NODE.interpreter(locked.base)
+        base, node = locked.base, interpreter(locked.base)
         layers: list[RecipeLayer] = [*apt(spec, base, node, *INLINE, APT)]
         if locked.dependencies.files:
             from aac_plugins.runtimes.nodejs_install import layer  # lazy: an agent without dependencies needs none of it
@@ -115,6 +115,12 @@ class NodeRuntime:
         from aac_plugins.runtimes.nodejs_install import install
 
         install(locked, into, tools)
+
+
+def interpreter(base: LockedBase) -> str:
+    """Where ``base`` has it; in an image that nothing is known of, on its PATH."""
+    place = NODE.interpreter(base)
+    return place if base.facts.get("nodejs") or place.startswith("/usr/local/") else "node"
 
 
 def with_command(probe: HealthProbe, node: str) -> HealthProbe:

@@ -19,12 +19,11 @@ COMMAND = (
 )  # fmt: skip
 
 PASSED_ON = (
-    "HOME", "PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy",
-    "no_proxy", "NPM_CONFIG_REGISTRY", "npm_config_registry", "NPM_CONFIG_USERCONFIG", "npm_config_userconfig",
+    "HOME", "PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "NPM_TOKEN",
+    "NPM_CONFIG_REGISTRY", "npm_config_registry", "NPM_CONFIG_USERCONFIG", "npm_config_userconfig", "NPM_CONFIG_GLOBALCONFIG",
     "NPM_CONFIG_CAFILE", "npm_config_cafile", "NPM_CONFIG_FETCH_RETRIES", "npm_config_fetch_retries", "NPM_CONFIG_BEFORE",
-    "npm_config_before", "NPM_TOKEN", "NODE_AUTH_TOKEN",
+    "npm_config_before", "NODE_AUTH_TOKEN",
 )  # fmt: skip
-
 
 AUTHORITIES = ("NODE_EXTRA_CA_CERTS", "AAC_CA_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Files of more certificate authorities, as other steps read them; the first that is set."""
@@ -74,7 +73,18 @@ def _run(folder: Path, npmrc: str, tools: Tools) -> None:
 
 
 CREDENTIALS = ("the npm registry wants credentials", "put //HOST/:_authToken=${NPM_TOKEN} into an .npmrc and set NPM_TOKEN")
+UNREACHED = ("ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNRESET", "ERR_SOCKET_TIMEOUT")
 SILENT = ("the npm registry can't be reached", HINT)
+UNSIGNED = (
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    "SELF_SIGNED_CERT_IN_CHAIN",
+    "DEPTH_ZERO_SELF_SIGNED_CERT",
+)
+UNVERIFIED = (
+    "the npm registry shows a certificate that nobody here vouches for",
+    "set AAC_CA_FILE or NODE_EXTRA_CA_CERTS to a file with the authority that signed it",
+)
 TOLD = {
     "E401": CREDENTIALS,
     "E403": CREDENTIALS,
@@ -84,7 +94,8 @@ TOLD = {
         "change versions until the peer dependencies agree, or say legacy-peer-deps=true in .npmrc",
     ),
     "ENOTCACHED": ("the npm packages can't be resolved offline", "run `agent lock` once without --offline"),
-    **dict.fromkeys(("ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNRESET", "ERR_SOCKET_TIMEOUT"), SILENT),
+    **dict.fromkeys(UNREACHED, SILENT),
+    **dict.fromkeys(UNSIGNED, UNVERIFIED),
 }
 """npm's codes (https://docs.npmjs.com/common-errors) → what is wrong, and what to do."""
 

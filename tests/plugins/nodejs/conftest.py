@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from node_workbench import Registry, npm_tools, serving  # its folder is no package
 
 from aac_tasks.contracts.tools import Tools
+from aac_tasks.testing import need
 
 
 @pytest.fixture
@@ -22,3 +24,9 @@ def registry() -> Iterator[Registry]:
 @pytest.fixture
 def tools(tmp_path: Path, registry: Registry) -> Tools:
     return npm_tools(tmp_path / "user", registry.url)
+
+
+@pytest.fixture
+def npm() -> None:
+    """The host's, which resolves."""
+    need(shutil.which("npm") is not None, "npm is not installed")

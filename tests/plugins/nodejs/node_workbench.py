@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import shutil
+import ssl
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +20,15 @@ from urllib.parse import unquote
 from http_servers import Answer, Seen, http_server
 from plugins.python.python_workbench import make_tools, tree_of
 
+from aac_plugins.runtimes.nodejs_manifest import read
+from aac_plugins.runtimes.nodejs_resolve import resolve
 from aac_tasks.contracts.image import Platform
-from aac_tasks.contracts.lock import LockedBase
+from aac_tasks.contracts.lock import LockedBase, LockedDependencies
+from aac_tasks.contracts.tools import Tools
 from aac_tasks.steps.tools import StepTools
 from aac_tasks.testing import need
 
-__all__ = ["DEBIAN_BASE", "Registry", "node", "npm_tools", "pack", "serving", "tree_of"]
+__all__ = ["DEBIAN_BASE", "WANTS_GREETER", "Registry", "lock", "locked_by_npm", "node", "npm_tools", "pack", "serving", "tree_of"]
 
 DEBIAN_BASE = LockedBase("debian", "debian:trixie", Platform(), runtime_version="20.19", facts={"nodejs": "/usr/bin/node"})
 
@@ -89,7 +93,7 @@ class Registry:
 
 
 @contextmanager
-def serving(registry: Registry) -> Iterator[Registry]:
+def serving(registry: Registry, tls: ssl.SSLContext | None = None) -> Iterator[Registry]:
     """The registry, answering on loopback as long as the block lasts."""
 
     def behave(request: Seen) -> Answer:
@@ -98,8 +102,8 @@ def serving(registry: Registry) -> Iterator[Registry]:
         registry.authorizations.add(said)
         return Answer(*registry.answer(path)) if not registry.token or said == f"Bearer {registry.token}" else Answer(401, b"{}")
 
-    with http_server(behave) as server:
-        registry.url = f"{server.url}/"
+    with http_server(behave, tls) as server:
+        registry.url = f"{'https' if tls else 'http'}://{server.address}/"
         yield registry
 
 
@@ -110,3 +114,30 @@ def npm_tools(folder: Path, registry: str, *, offline: bool = False, **environme
     said = {"NPM_CONFIG_REGISTRY": registry} if registry else {}
     retries = {"NPM_CONFIG_FETCH_RETRIES": "0"}
     return make_tools(folder, offline=offline, HOME=str(home), **said, **retries, **environment)
+
+
+FILES = {"npm": "package-lock.json", "yarn": "yarn.lock", "npmrc": ".npmrc"}
+
+
+def lock(
+    tools: Tools,
+    *own: str,
+    package: Mapping[str, object] | None = None,
+    base: LockedBase = DEBIAN_BASE,
+    **files: str,
+) -> LockedDependencies:
+    """Resolve ``spec.dependencies`` beside a package.json and other files, by the names in ``FILES``."""
+    texts: dict[str, str | None] = {FILES[name]: text for name, text in files.items()}
+    request, problems = read(own, {**texts, "package.json": json.dumps(package) if package is not None else None})
+    assert problems == ()
+    return resolve(request, base, tools)
+
+
+def locked_by_npm(registry: Registry, **integrity: str) -> str:
+    """The package-lock.json of an agent that depends on greeter."""
+    entry = {"version": "1.0.0", "resolved": f"{registry.url}greeter/-/greeter-1.0.0.tgz", **integrity}
+    packages = {"": {"dependencies": {"greeter": "^1"}}, "node_modules/greeter": entry}
+    return json.dumps({"lockfileVersion": 3, "packages": packages})
+
+
+WANTS_GREETER = {"dependencies": {"greeter": "^1"}}

@@ -231,6 +231,22 @@ def test_a_recipe_goes_from_dependencies_to_application_and_runs_as_production()
     assert made.probe.command[-3:] == ("8080", "/health", "30")
 
 
+@pytest.mark.parametrize(
+    ("base", "reference", "node"),
+    [
+        ("debian", "debian:trixie", "/usr/bin/node"),
+        ("registry", "docker.io/library/node:22-slim", "/usr/local/bin/node"),
+        ("registry", "ghcr.io/team/web:1", "node"),
+        ("layout", "oci:base", "node"),
+    ],
+)
+def test_the_interpreter_is_where_the_base_has_it(base: str, reference: str, node: str) -> None:
+    facts = {"nodejs": "/usr/bin/node"} if base == "debian" else {}
+    made = recipe(base=LockedBase(base, reference, Platform(), facts=facts), ports=(Port(80),))
+    assert made.probe
+    assert made.probe.command[0] == node
+
+
 def test_without_dependencies_there_is_no_layer_of_them() -> None:
     assert [type(layer) for layer in recipe().layers] == [ApplicationLayer]
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
+import ssl
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from node_workbench import DEBIAN_BASE, Registry, node, npm_tools
+from node_workbench import DEBIAN_BASE, WANTS_GREETER, Registry, lock, locked_by_npm, node, npm_tools, serving
+from own_ca import make_ca, make_certificate
 
 from aac_plugins.runtimes.nodejs_install import install
 from aac_plugins.runtimes.nodejs_manifest import read
@@ -19,45 +19,12 @@ from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
-from aac_tasks.testing import need
 
-pytestmark = pytest.mark.real
-
-
-@pytest.fixture(autouse=True)
-def npm() -> None:
-    need(shutil.which("npm") is not None, "npm is not installed")
-
-
-FILES = {"npm": "package-lock.json", "yarn": "yarn.lock", "npmrc": ".npmrc"}
-
-
-def lock(
-    tools: Tools,
-    *own: str,
-    package: Mapping[str, object] | None = None,
-    base: LockedBase = DEBIAN_BASE,
-    **files: str,
-) -> LockedDependencies:
-    """Resolve ``spec.dependencies`` beside a package.json and other files, by the names in ``FILES``."""
-    texts: dict[str, str | None] = {FILES[name]: text for name, text in files.items()}
-    request, problems = read(own, {**texts, "package.json": json.dumps(package) if package is not None else None})
-    assert problems == ()
-    return resolve(request, base, tools)
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("npm")]
 
 
 def places(locked: LockedDependencies) -> dict[str, str]:
     return {file.name.removeprefix("node_modules/"): file.version for file in locked.files}
-
-
-def locked_by_npm(registry: Registry, **integrity: str) -> str:
-    """The package-lock.json of an agent that depends on greeter."""
-    entry = {"version": "1.0.0", "resolved": f"{registry.url}greeter/-/greeter-1.0.0.tgz", **integrity}
-    packages = {"": {"dependencies": {"greeter": "^1"}}, "node_modules/greeter": entry}
-    return json.dumps({"lockfileVersion": 3, "packages": packages})
-
-
-WANTS_GREETER = {"dependencies": {"greeter": "^1"}}
 
 
 def test_the_newest_that_fits_is_taken_with_all_that_it_needs(registry: Registry, tools: Tools) -> None:
@@ -195,6 +162,19 @@ def test_credentials_are_read_from_the_users_own_npmrc(registry: Registry, tmp_p
     assert "s3cret" not in repr(locked)
 
 
+def test_an_authority_that_other_steps_trust_is_trusted_by_npm_too(tmp_path: Path) -> None:
+    ca = make_ca(tmp_path / "ca")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*make_certificate(ca, "registry", "IP:127.0.0.1"))
+    with serving(Registry(), tls) as registry:
+        registry.publish("greeter")
+        none = {"NODE_EXTRA_CA_CERTS": "", "NPM_CONFIG_GLOBALCONFIG": str(tmp_path / "none")}  # what this machine says
+        own = npm_tools(tmp_path / "own", registry.url, AAC_CA_FILE=str(ca), **none)
+        assert places(lock(own, "greeter")) == {"greeter": "1.0.0"}
+        with pytest.raises(StepError, match="shows a certificate that nobody here vouches for"):
+            lock(npm_tools(tmp_path / "other", registry.url, **none), "greeter")
+
+
 def test_addresses_of_the_public_registry_are_fetched_from_the_one_that_is_set(registry: Registry, tools: Tools) -> None:
     integrity = registry.publish("greeter")
     npm = locked_by_npm(registry, integrity=integrity).replace(registry.url, "https://registry.npmjs.org/")
@@ -246,89 +226,3 @@ def test_a_real_lock_of_each_manager_gives_packages_that_work_together(name: str
     script = "console.log(require('express/package').version, require('myms')(1000), typeof require('@hapi/boom').notFound)"
     said = subprocess.run([node(), "-e", script], cwd=tmp_path / "root/app", capture_output=True, text=True, check=True).stdout
     assert said == "4.18.2 1s function\n"
-
-
-# -- what goes wrong ------------------------------------------------------------------------------------------------
-
-
-def test_a_package_that_nobody_has_is_named(registry: Registry, tools: Tools) -> None:
-    with pytest.raises(StepError, match="the registry has no npm package 'greter'"):
-        lock(tools, "greter")
-
-
-def test_a_version_that_is_not_there_is_named(registry: Registry, tools: Tools) -> None:
-    registry.publish("greeter")
-    with pytest.raises(StepError, match=r"the registry has no npm package that is greeter@9"):
-        lock(tools, "greeter@9")
-
-
-def test_peers_that_can_not_agree_are_shown(registry: Registry, tools: Tools) -> None:
-    registry.publish("host", "1.0.0")
-    registry.publish("host", "2.0.0")
-    registry.publish("greeter", peerDependencies={"host": "^1"})
-    with pytest.raises(StepError, match="can't be put together") as caught:
-        lock(tools, "greeter", "host@2")
-    assert "greeter" in caught.value.tail
-
-
-def test_a_registry_out_of_reach_is_said(tmp_path: Path) -> None:
-    with pytest.raises(StepError, match="the npm registry can't be reached") as caught:
-        lock(npm_tools(tmp_path, "http://127.0.0.1:9/"), "greeter")
-    assert "NPM_CONFIG_REGISTRY" in caught.value.hint
-    assert "node:net" not in caught.value.tail
-
-
-def test_a_registry_that_wants_credentials_says_where_they_go(registry: Registry, tools: Tools) -> None:
-    integrity = registry.publish("greeter")
-    registry.token = "s3cret"
-    with pytest.raises(StepError, match="wants credentials") as caught:
-        lock(tools, "greeter")
-    assert "_authToken=${NPM_TOKEN}" in caught.value.hint
-    with pytest.raises(StepError, match="answered 401: the registry wants credentials"):
-        lock(tools, package=WANTS_GREETER, npm=locked_by_npm(registry, integrity=integrity))
-
-
-def test_a_tarball_that_is_not_what_the_lock_file_says_is_refused(registry: Registry, tools: Tools) -> None:
-    npm = locked_by_npm(registry, integrity=registry.publish("greeter"))
-    registry.publish("greeter", files={"evil.js": ""})
-    with pytest.raises(StepError, match=r"greeter-1\.0\.0\.tgz is not what the lock file says: its sha512 is"):
-        lock(tools, package=WANTS_GREETER, npm=npm)
-
-
-def test_a_tarball_that_is_gone_is_said(registry: Registry, tools: Tools) -> None:
-    with pytest.raises(StepError, match=r"greeter-1\.0\.0\.tgz answered 404"):
-        lock(tools, package=WANTS_GREETER, npm=locked_by_npm(registry, integrity="sha512-AAAA"))
-
-
-@pytest.mark.parametrize("version", ["^2", None])
-def test_a_lock_file_of_another_package_json_is_refused(registry: Registry, tools: Tools, version: str | None) -> None:
-    npm = locked_by_npm(registry).replace("^1", "^2") if version else json.dumps({"packages": {"": {}}})
-    said = r"\^2" if version else "not at all"
-    with pytest.raises(StepError, match=rf"package-lock\.json has greeter {said}, package\.json \^1"):
-        lock(tools, package=WANTS_GREETER, npm=npm)
-
-
-def test_a_folder_of_the_project_can_not_be_locked(registry: Registry, tools: Tools) -> None:
-    packages = {"": {"dependencies": {"greeter": "^1"}}, "node_modules/greeter": {"resolved": "lib", "link": True}}
-    with pytest.raises(StepError, match="greeter is the folder lib, and only published packages can be locked"):
-        lock(tools, package=WANTS_GREETER, npm=json.dumps({"packages": packages}))
-
-
-def test_a_tarball_that_wants_out_is_refused(registry: Registry, tools: Tools) -> None:
-    registry.publish("greeter", files={"../../evil.js": ""})
-    with pytest.raises(StepError, match=r"can't be unpacked: .*'package/\.\./\.\./evil\.js' would be written outside"):
-        lock(tools, "greeter")
-
-
-def test_offline_without_what_is_needed_says_so(registry: Registry, tmp_path: Path) -> None:
-    tools = npm_tools(tmp_path, registry.url, offline=True)
-    with pytest.raises(StepError, match="can't be resolved offline"):
-        lock(tools, "greeter")
-    with pytest.raises(StepError, match="not downloaded yet"):
-        lock(tools, package=WANTS_GREETER, npm=locked_by_npm(registry, integrity="sha512-AAAA"))
-
-
-def test_without_npm_a_complete_lock_file_is_asked_for(registry: Registry, tmp_path: Path) -> None:
-    with pytest.raises(StepError, match="npm is not installed here") as caught:
-        lock(npm_tools(tmp_path, registry.url, PATH="/nowhere"), "greeter")
-    assert "lock file" in caught.value.hint
