@@ -208,7 +208,7 @@ def test_any_text_in_any_field_is_refused_by_name_or_written_as_it_is(place: Pla
     judge(place, value)
 
 
-WRITTEN = ("metadata.author", "metadata.labels.team", "spec.environment.0.value", "spec.entrypoint.1", "spec.args.0",
+WRITTEN = ("metadata.author", "metadata.labels.team", "spec.environment.0.value", "spec.args.0",
            "spec.config.greeting", "spec.model.name")  # fmt: skip
 
 
