@@ -63,7 +63,6 @@ def replaced(name: str, old: str, new: str) -> Callable[[Project], object]:
 
 
 SOURCE = "src/main/java/Main.java"
-JAVA_11 = "".join(f"<maven.compiler.{name}>11</maven.compiler.{name}>" for name in ("release", "source", "target"))
 TABLE = (
     # what is edited, the edit, steps that are done again, layers that are another
     ("a source line", replaced(SOURCE, 'toJson("hi")', 'toJson("ho")'), {"image"}, {"compiled"}),
@@ -76,7 +75,9 @@ TABLE = (
      {"parse", "dockerfile", "image"}, set()),
     ("the probe's path", replaced("agent.yaml", "healthCheck: {path: /}", "healthCheck: {path: /x}"),
      {"parse", "dockerfile", "image"}, set()),
-    ("the Java that is compiled for", replaced("pom.xml", "<project.build", f"{JAVA_11}<project.build"),
+    ("the version of Java that is compiled for", replaced("pom.xml", "<project.build",
+     "<maven.compiler.release>11</maven.compiler.release>"
+     "<maven.compiler.source>11</maven.compiler.source><maven.compiler.target>11</maven.compiler.target><project.build"),
      {"lock", "dockerfile", "image"}, {"compiled"}),
 )  # fmt: skip
 
