@@ -31,6 +31,7 @@ _PLACES: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("spec.command.*", "command", _WORD),
     ("spec.args.*", "command", _WORD),
     ("spec.healthCheck.command.*", "command", _WORD),
+    ("spec.build.commands.*", "command", _WORD),
 )
 """Where it stands (``*``: each item or entry), what it becomes, what it must not hold."""
 

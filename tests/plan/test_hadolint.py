@@ -104,7 +104,7 @@ def test_hadolint_finds_nothing_that_is_not_explained(name: str) -> None:
 def test_the_last_stage_is_not_root_runs_nothing_by_a_shell_and_takes_only_results(name: str) -> None:
     found = read(dockerfile(SAMPLES[name]))
     last = found[max(n for n, i in enumerate(found) if i.word == "FROM") :]
-    assert [i.rest for i in last if i.word == "USER"][-1] == "10001:10001"
+    assert [i.rest for i in found if i.word == "USER"][-1] == "10001:10001", "a stage may have it from the one it starts from"
     assert all(i.rest.lstrip().startswith("[") for i in last if i.word in ("ENTRYPOINT", "CMD"))
     assert all("[" in i.rest for i in found if i.word in ("RUN", "HEALTHCHECK"))
     assert not any(i.word == "ADD" for i in last)

@@ -24,6 +24,10 @@ from aac_tasks.contracts.tools import Tools
 from aac_tasks.hookspecs import hookimpl
 
 JAVA = Language("java", "Java", "eclipse-temurin", "21-jre", "java", "java", "jre")
+_ALONE = (
+    "java -jar looks into no other jar, so spec.dependencies would not be found; leave entrypoint out and name the class to "
+    "start: config: {java: {mainClass: com.example.Main}}"
+)
 NEWEST = "21"
 """The Java that a toolchain image is named for where the version of the base is not known."""
 
@@ -67,6 +71,8 @@ class JavaRuntime:
         argv = java_project.argv(spec, project)
         if "" in argv:
             problems.append(("spec.config.java.mainClass", _no_main(project, facts)))
+        if project.jar and spec.dependencies and "-jar" in argv:
+            problems.append(("spec.entrypoint", _ALONE))
         resolving = ("tool:mvn",) if spec.dependencies or project.tool == "mvn" else ()
         tools = (*resolving, *(("tool:javac",) if project.tool else ()), *(("tool:gradle",) if project.tool == "gradle" else ()))
         return RuntimePlan(base, dependencies, argv, (*problems, *more), tools, _toolchain(base, project))
@@ -75,7 +81,7 @@ class JavaRuntime:
         """Base, libraries and probe, then the classes (or the jar that is there)."""
         project, dependencies = java_project.read(spec, facts), locked.dependencies
         java = java_tools.major(locked.base.runtime_version or spec.version)
-        image = f"docker.io/{_toolchain_image(project, java or NEWEST)}"
+        image = "" if locked.toolchain else f"docker.io/{_toolchain_image(project, java or NEWEST)}"
         layers: list[RecipeLayer] = [java_install.layer(dependencies, java, locked.toolchain, image)]
         if project.tool:
             release = _release(facts, java, locked)
@@ -125,6 +131,8 @@ def _release(facts: Facts, java: str, locked: LockedPlatform) -> str:
 def _no_main(project: java_project.Project, facts: Facts) -> str:
     looked = {"mvn": f"{java_project.POM} names no mainClass", "gradle": "the build file names no mainClass"}
     where = looked.get(project.tool, f"there is no {java_project.JAR} and no Main.java in {facts.folder}")
+    if project.jar:
+        where = f"{project.jar} can't say so beside spec.dependencies"
     return f"{where}; name the class to start: config: {{java: {{mainClass: com.example.Main}}}}"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aac_plugins.runtimes import java_probe
@@ -87,6 +86,8 @@ def _digest(file: LockedFile) -> Digest:
 
 def fetch(files: tuple[LockedFile, ...], tools: Tools) -> None:
     """Bring what is missing into the store; each must hash to what was locked."""
+    from concurrent.futures import ThreadPoolExecutor  # lazy: a plan fetches nothing
+
     missing = [f for f in files if not tools.blobs.has(_digest(f))]
     if missing and tools.offline:
         names = ", ".join(f"{f.name}:{f.version}" for f in missing)

@@ -11,12 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.lock import DependencyRequest
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import APP_DIR
 from aac_tasks.contracts.spec import AgentSpec
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 POM = "pom.xml"
 GRADLE = ("build.gradle", "build.gradle.kts")
@@ -126,6 +129,8 @@ def _pom_problems(text: str) -> Problems:
         return ()
     if "<!DOCTYPE" in text:
         return (("spec.runtime", f"{POM} has a DOCTYPE, which no pom.xml needs; take it out"),)
+    from xml.etree import ElementTree  # lazy, as below: only an agent that has the file pays for the parser
+
     try:
         root = ElementTree.fromstring(text)  # noqa: S314  # entities need a DOCTYPE, which was refused
     except ElementTree.ParseError as error:
@@ -139,7 +144,9 @@ def _pom_problems(text: str) -> Problems:
 
 def _main_of_pom(text: str) -> str:
     """The first that there is: a plugin's ``<mainClass>``, then the properties that plugins read."""
-    if _pom_problems(text):
+    from xml.etree import ElementTree
+
+    if not text or _pom_problems(text):
         return ""
     root = ElementTree.fromstring(text)  # noqa: S314  # as above
     values = {_local(e): (e.text or "").strip() for e in root.iter() if len(e) == 0}

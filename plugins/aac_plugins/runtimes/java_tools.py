@@ -121,7 +121,8 @@ def _proxies(tools: Tools) -> Iterator[str]:
             yield f"-D{scheme}.proxyPort={parts.port or 80}"
     without = tools.environment("no_proxy") or tools.environment("NO_PROXY")
     if without:
-        yield f"-Dhttp.nonProxyHosts={'|'.join(n.strip() for n in without.split(','))}"
+        hosts = (name.strip() for name in without.split(","))
+        yield f"-Dhttp.nonProxyHosts={'|'.join(f'*{host}' if host.startswith('.') else host for host in hosts)}"
 
 
 @contextlib.contextmanager

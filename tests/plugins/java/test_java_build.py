@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from java_samples import GRADLE, GRADLE_PROJECT, MAVEN, PLAIN, POM, SOURCE, jar, jdks, need_java
 from runner_stage import Stage
 
-from aac_plugins.runtimes import java_probe
 from aac_plugins.runtimes.java import JavaRuntime
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import DependencyRequest, LockedBase, LockedDependencies, LockedFile
@@ -224,23 +219,6 @@ def test_offline_nothing_is_resolved_that_was_never_seen(tmp_path: Path) -> None
     assert error.message == "the Java dependencies can't be resolved offline: they were never downloaded"
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A Maven repository on loopback: its folder and address."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *a: None})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield folder, f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def publish(folder: Path, version: str, *, broken: bool = False) -> bytes:
     """``own:library:VERSION``, with checksums; ``broken``: not those of the jar."""
     place = folder / "own/library" / version
@@ -292,28 +270,3 @@ def test_a_jar_that_changed_since_it_was_locked_is_refused(stage: Stage, reposit
     gone = LockedDependencies((replace(changed.files[0], url=f"{url}.gone"),))
     error = refused(lambda: RUNTIME.install(gone, BASE, tmp_path / "root", stage.tools))
     assert error.message == f"{url}.gone answered 404"
-
-
-def test_the_probe_is_what_every_jdk_makes_of_its_source(tmp_path: Path) -> None:
-    need_java()
-    source = tmp_path / "AgentProbe.java"
-    source.write_text(java_probe.own_text(source.name))
-    for name, javac in jdks().items():
-        (tmp_path / name).mkdir()
-        flags = [str(tmp_path / name) if word == java_probe.FOLDER else word for word in java_probe.COMPILE[1:]]
-        subprocess.run([javac, *flags, source], check=True)
-        assert (tmp_path / name / "AgentProbe.class").read_bytes() == java_probe.compiled(), name
-
-
-@pytest.mark.parametrize(
-    ("words", "well"), [(("/",), True), ((), True), (("/missing",), False)], ids=["http", "tcp", "http that is not well"]
-)
-def test_the_probe_tells_well_from_unwell(
-    words: tuple[str, ...], well: bool, repository: tuple[Path, str], tmp_path: Path
-) -> None:
-    need_java()
-    (tmp_path / "AgentProbe.class").write_bytes(java_probe.compiled())
-    port = repository[1].rpartition(":")[2]
-    argv = [str(tmp_path) if word == java_probe.FOLDER else word for word in java_probe.JAVA]
-    assert (subprocess.run([*argv, port, "3", *words], check=False, capture_output=True).returncode == 0) == well
-    assert subprocess.run([*argv, "1", "0.5", *words], check=False, capture_output=True).returncode != 0

@@ -101,11 +101,14 @@ def test_each_kind_of_project_needs_its_own_tool_and_toolchain(
         ({}, facts("Main.java", pom="<project>"), "spec.runtime", "pom.xml is not XML"),
         ({}, facts("Main.java", pom="<!DOCTYPE x><project/>"), "spec.runtime", "take it out"),
         ({}, facts("Main.java", pom="<project><modules><module>a</module></modules></project>"), "spec.runtime", "modules (a)"),
+        ({"dependencies": ("a:b:1",), "entrypoint": ("java", "-jar", "app.jar")}, facts("app.jar"), "spec.entrypoint",
+         "looks into no other jar"),
+        ({"dependencies": ("a:b:1",)}, facts("app.jar"), "spec.config.java.mainClass", "app.jar can't say so beside"),
         ({"build": Build(base_image="scratch")}, facts(), "spec.build.baseImage", "has no Java"),
         ({"version": "21 jre"}, facts(), "spec.runtime", "expected as in"),
         ({"build": Build(system_packages=("--reinstall",))}, facts(), "spec.build.systemPackages[0]", "Debian package's name"),
     ],
-)
+)  # fmt: skip
 def test_what_can_not_be_built_is_a_problem_with_its_place(
     changes: dict[str, object], known: Facts, path: str, words: str
 ) -> None:
