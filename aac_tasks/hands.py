@@ -146,9 +146,10 @@ class Hands:
 
         asked = self.run.options.runner or self.run.settings.runner
         record = self.run.state.path / "runner"
-        last = record.read_text(encoding="utf-8").strip() if record.is_file() else ""
-        wish = Wish(asked, last, self.allow_host)
-        choice = choose_runner(self.run.catalog.runners, wish, self.tools("", "-"))
+        table = self.run.catalog.runners
+        said = record.read_text(encoding="utf-8", errors="replace").strip() if record.is_file() else ""
+        last = said if said in table else ""  # torn, or not installed any more
+        choice = choose_runner(table, Wish(asked, last, self.allow_host), self.tools("", "-"))
         self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {choice.reason}"))
         if not asked and choice.name != last:
             write_atomically(record, choice.name.encode())

@@ -87,6 +87,8 @@ def read_profiles(environment: Mapping[str, str]) -> Profiles:
     except (FileNotFoundError, NotADirectoryError):
         return Profiles()
     except OSError as error:
+        if not os.access(path.parent, os.X_OK):  # somebody else's home: nothing in it is meant for this user
+            return Profiles()
         raise UsageError(f"{path} can't be read: {error.strerror}; make it readable for you") from error
     except ValueError as error:
         raise UsageError(f"{path} holds no registry profiles: {error}; correct it, or move it away") from error

@@ -76,13 +76,14 @@ class EngineMaker:
             request.fetch(layer.runtime, layer.locked)
         locked = stage.base or recipe.base
         base = request.base() if stage.base is None or request.fetch_base is None else request.fetch_base(locked)
+        outside = stage.base is None and stage.image != ""  # an image that only the engine's registry has
         copied = any(isinstance(i, Context) for i in stage.instructions)
         work = work_of(request, f"stage {stage.name} of {recipe.name}", folder, locked.platform, context=copied)
         executor = self._connect(tools)
         image, named = lent_base(base, locked.platform, tools)
-        text = stage_text(stage, stage.image or named, recipe, lender(work, tools), executor.dialect)
+        text = stage_text(stage, stage.image if outside else named, recipe, lender(work, tools), executor.dialect)
         work.dockerfile.write_text(text + outlet(stage, layer.paths), encoding="utf-8")
-        if not stage.image:
+        if not outside:
             executor.lend(image, named)
         archive = folder / "stage.tar"
         executor.run(work, stage, layer.paths, archive)
