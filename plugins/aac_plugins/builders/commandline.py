@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aac_plugins.builders.stages import LENT, Work
+from aac_plugins.builders.stages import AUTHORITIES, LENT, Work
 from aac_plugins.oci.engine_context import context_folder
 from aac_tasks.contracts.tools import Process
 from aac_tasks.errors import StepError
@@ -62,12 +62,20 @@ def arguments(work: Work) -> Iterator[str]:
         yield f"--build-arg={name}={value}"
 
 
+def authorities(tools: Tools) -> str:
+    """The file of certificate authorities that the user's environment names, "" when it names none that is there."""
+    named = (tools.environment(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    return next((bundle for bundle in named if bundle and Path(bundle).is_file()), "")
+
+
 def access_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ...]]:
     """(flags, values): each secret as a file of our folder that only the user can read, gone with it; the ssh agent."""
     if work.ssh and not tools.environment("SSH_AUTH_SOCK"):
         hint = "start one and add a key: eval $(ssh-agent) && ssh-add"
         raise StepError(f"{work.what}: build.ssh lends your SSH agent, and there is none (SSH_AUTH_SOCK is not set)", hint=hint)
     flags, values = ["--ssh=default"] if work.ssh else [], []
+    if bundle := authorities(tools):
+        flags.append(f"--secret=id={AUTHORITIES},src={bundle}")
     for number, secret in enumerate(work.secrets):
         value = tools.secret(secret.reference)
         file = work.folder / f"secret-{number}"

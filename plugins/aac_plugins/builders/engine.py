@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aac_plugins.builders.assembly import Commanded, Installed, access_key, assemble
+from aac_plugins.builders.commandline import authorities
 from aac_plugins.builders.stages import (
     Dialect,
     Work,
@@ -81,7 +82,7 @@ class EngineMaker:
         work = work_of(request, f"stage {stage.name} of {recipe.name}", folder, locked.platform, context=copied)
         executor = self._connect(tools)
         image, named = lent_base(base, locked.platform, tools)
-        text = stage_text(stage, stage.image if outside else named, recipe, lender(work, tools), executor.dialect)
+        text = stage_text(stage, stage.image if outside else named, recipe, lender(work, tools), _dialect(executor, tools))
         work.dockerfile.write_text(text + outlet(stage, layer.paths), encoding="utf-8")
         if not outside:
             executor.lend(image, named)
@@ -102,7 +103,7 @@ class EngineMaker:
         executor = self._connect(tools)
         stored, named = lent_base(image, recipe.platform, tools)
         work = work_of(request, f"commands of {recipe.name}", folder, recipe.platform, context=False)
-        work.dockerfile.write_text(commands_text(named, layer.commands, recipe, executor.dialect), encoding="utf-8")
+        work.dockerfile.write_text(commands_text(named, layer.commands, recipe, _dialect(executor, tools)), encoding="utf-8")
         executor.lend(stored, named)
         made = executor.make(work, image.layers)
         return replace(made, config=image.config)  # USER 0:0 is for the commands, not for the image
@@ -115,6 +116,10 @@ class EngineMaker:
         made = self._connect(tools).make(work, ())
         confirm_context(work.files or ())
         return made
+
+
+def _dialect(executor: Executor, tools: Tools) -> Dialect:
+    return replace(executor.dialect, authorities=authorities(tools) != "")
 
 
 class Connect(Protocol):

@@ -11,7 +11,7 @@ import os
 import posixpath
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +37,14 @@ DOCKERFILE = "Dockerfile"
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine names its contexts in COPY, and whether it knows ``RUN --mount``."""
+    """How an engine names its contexts in COPY, whether it knows ``RUN --mount``, and whether commands get the user's own
+    certificate authorities (see `AUTHORITIES`).
+    """
 
     lent: str = f"--from={LENT} "
     context: str = "."
     mounts: bool = True
+    authorities: bool = False
 
 
 CONTEXTS = Dialect()
@@ -49,6 +52,19 @@ CONTEXTS = Dialect()
 
 ONE_CONTEXT = Dialect(f"{LENT}/", "context/", mounts=False)
 """The classic endpoint: one tar with a folder for each."""
+
+
+AUTHORITIES = "aac-authorities"
+"""The build secret that holds the certificate authorities which the user's environment names: a company's proxy is unknown to
+every toolchain image. As a secret it is in no layer, no cache key of the engine's, and in none of ours.
+"""
+
+_BUNDLE = "/run/aac/authorities.crt"
+_TRUSTING = (
+    "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS",
+    "PIP_CERT",
+)  # fmt: skip
+"""Where OpenSSL and Go, curl, requests, cargo, git, Node.js and pip look for them."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +161,9 @@ def _group_lines(group: Sequence[Instruction], recipe: Recipe, lend: Lender, dia
 
 
 def _run(run: Run, recipe: Recipe, dialect: Dialect) -> Iterator[str]:
+    if dialect.mounts and dialect.authorities:
+        trusting = replace(run, env={**dict.fromkeys(_TRUSTING, _BUNDLE), **run.env})
+        return run_lines(trusting, f"--mount=type=secret,id={AUTHORITIES},target={_BUNDLE} {access_mounts(recipe)}")
     if dialect.mounts:
         return run_lines(run, access_mounts(recipe))
     if recipe.secrets or recipe.ssh:
