@@ -22,9 +22,14 @@ TIMEOUT = 3600.0
 
 IGNORE = "Dockerfile.dockerignore"
 
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+"""Build arguments that every Dockerfile has, and that are in no history and no cache key
+(https://docs.docker.com/reference/dockerfile/#predefined-args); their values are taken from the environment.
+"""
+
 _PASSED = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "SSH_AUTH_SOCK",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", *PROXIES,
 )  # fmt: skip
 """What an engine's command sees of the user's environment, besides its own variables."""
 
@@ -69,11 +74,14 @@ def authorities(tools: Tools) -> str:
 
 
 def access_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ...]]:
-    """(flags, values): each secret as a file of our folder that only the user can read, gone with it; the ssh agent."""
+    """(flags, values): each secret as a file of our folder that only the user can read, gone with it; the ssh agent; what the
+    user's network needs.
+    """
     if work.ssh and not tools.environment("SSH_AUTH_SOCK"):
         hint = "start one and add a key: eval $(ssh-agent) && ssh-add"
         raise StepError(f"{work.what}: build.ssh lends your SSH agent, and there is none (SSH_AUTH_SOCK is not set)", hint=hint)
     flags, values = ["--ssh=default"] if work.ssh else [], []
+    flags += [f"--build-arg={name}" for name in PROXIES if tools.environment(name)]
     if bundle := authorities(tools):
         flags.append(f"--secret=id={AUTHORITIES},src={bundle}")
     for number, secret in enumerate(work.secrets):
