@@ -10,7 +10,7 @@ import json
 import platform as machine
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
@@ -25,6 +25,7 @@ from aac_tasks.errors import StepError, UsageError
 from aac_tasks.session import Session
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import StampFile, exclusively, seal, unseal
+from aac_tasks.steps.built import image_here
 from aac_tasks.steps.image_files import ImageFiles
 
 NAMES = "images.json"
@@ -37,13 +38,16 @@ CPUS = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class Known:
-    """An image whose blobs are here. ``built``: it is what its agent in this workspace is made of now."""
+    """An image whose blobs are here. ``built``: it is what its agent in this workspace is made of now. ``several`` says what
+    stands above it where it was built for several platforms: the index, whose digest is then the one to tell.
+    """
 
     image: StoredImage
     names: tuple[str, ...] = ()
     agent: str = ""
     builder: str = ""
     built: bool = False
+    several: JsonObject = field(default_factory=dict)
 
     @property
     def digest(self) -> Digest:
@@ -116,6 +120,7 @@ class Images:
             "created": str(document.get("created") or ""),
             "labels": dict(config.labels),
             "layers": layers,
+            **one.several,
         }
 
     def inside(self, one: Known) -> JsonObject:
@@ -131,6 +136,7 @@ class Images:
             "volumes": list(config.volumes),
             "healthcheck": encode(config.healthcheck),
             "spec": self._spec(one.image, config),
+            "image": encode(one.image),
         }
 
     def tag(self, word: str, name: str) -> Known:
@@ -197,9 +203,11 @@ class Images:
         for agent in sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ():
             outputs = self._session.image(agent)
             if outputs is not None:
-                image = decode(StoredImage, outputs["image"])
+                image = image_here(outputs)
                 names = (local_name(self._config(image), agent),) if self._is_here(image) else ()
-                yield Known(image, names, agent, str(outputs.get("builder") or ""), built=True)
+                above = ("digest", "content_digest", "platforms", "index", "images") if "index" in outputs else ()
+                several = {name: outputs[name] for name in above}
+                yield Known(image, names, agent, str(outputs.get("builder") or ""), built=True, several=several)
 
     def _named(self) -> Iterator[Known]:
         for name, image in self._names().items():

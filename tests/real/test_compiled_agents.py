@@ -13,7 +13,7 @@ from real.test_compiled_judge import example
 
 from aac_tasks.testing import Project, clean_environment, command, need
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("compiled-agents")]
 
 PROGRAMS = {"go": ("go",), "rust": ("cargo", "cc")}
 

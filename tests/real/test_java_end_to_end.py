@@ -12,7 +12,7 @@ from java_samples import MAVEN, need_java
 
 from aac_tasks.testing import Project, command
 
-pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("java-end")]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/java"
 ALLOWED = {"AAC_ALLOW_HOST": "1"}

@@ -12,7 +12,7 @@ from real.test_edit_table import ALL, FILE, Bench, Edit, Row, nothing, replaced,
 
 from aac_tasks.testing import Project, clean_environment
 
-pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("node-edits")]
 
 FILES: Mapping[str, str] = {
     "agent.yaml": """

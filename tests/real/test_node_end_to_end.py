@@ -13,7 +13,7 @@ import pytest
 
 from aac_tasks.testing import Project, clean_environment
 
-pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("node-end")]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples/node"
 FILES = ("agent.yaml", "index.js", "package.json", "package-lock.json")

@@ -20,7 +20,8 @@ from real_registry import free_port
 
 from aac_tasks.testing import Project, Ran, command, need
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("running")]
+
 
 @dataclass(frozen=True)
 class Place:

@@ -11,6 +11,8 @@ import pytest
 
 from aac_tasks.testing import Project, clean_environment
 
+pytestmark = pytest.mark.xdist_group("strangers-plugin")
+
 TREE = Path(__file__).resolve().parents[2]
 PLUGINS = TREE / "examples/plugins"
 

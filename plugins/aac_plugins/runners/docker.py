@@ -101,7 +101,7 @@ class DockerRunner:
                 ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, ATTACHED
             else:
                 self._begin(engine, container, request, tools)
-                ports = _ports(_state(engine, container, tools), request)
+                ports = _ports(engine.inspect(tools, container), request)
                 follower = self._follow(engine, container, request, tools)
         except BaseException:
             self._remove(engine, container, tools)
@@ -137,7 +137,7 @@ class DockerRunner:
     def status(self, instance: Instance, tools: Tools) -> Status:
         """What the engine says of that container."""
         try:
-            state = _state(self.engine_of(instance, tools), text_of(instance, "container"), tools)
+            state = self.engine_of(instance, tools).inspect(tools, text_of(instance, "container"))
         except MissingError:
             return Status("gone")
         table, follower = _table(state.get("State")), spawned_of(instance.handle)
@@ -210,7 +210,7 @@ class DockerRunner:
 
     def _end(self, engine: Engine, container: str, instance: Instance, grace: float, tools: Tools) -> None:
         with contextlib.suppress(MissingError):
-            pid = _table(_state(engine, container, tools).get("State")).get("Pid")
+            pid = _table(engine.inspect(tools, container).get("State")).get("Pid")
             local = engine.socket and isinstance(pid, int) and pid > 0
             seconds = grace if not local or simple.heeds(int(str(pid)), signal.SIGTERM) else 0
             limit = str(seconds + 20)
@@ -265,10 +265,6 @@ class DockerRunner:
                 client = docker.APIClient(base_url=engine.host, timeout=20)
                 client.remove_container(container, force=True, v=True)
                 client.close()
-
-
-def _state(engine: Engine, container: str, tools: Tools) -> JsonObject:
-    return engine.table(tools, "GET", f"/containers/{container}/json", timeout="5")
 
 
 def _ports(state: JsonObject, request: RunRequest) -> dict[str, int]:

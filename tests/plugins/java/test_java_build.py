@@ -13,6 +13,7 @@ from java_samples import GRADLE, GRADLE_PROJECT, MAVEN, PLAIN, POM, SOURCE, jar,
 from runner_stage import Stage
 
 from aac_plugins.runtimes.java import JavaRuntime
+from aac_tasks.conformance.lending import lend
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import DependencyRequest, LockedBase, LockedDependencies, LockedFile
 from aac_tasks.contracts.recipe import CompiledLayer
@@ -213,9 +214,8 @@ def test_a_parent_that_is_out_of_reach_is_told(stage: Stage) -> None:
 
 def test_offline_nothing_is_resolved_that_was_never_seen(tmp_path: Path) -> None:
     need_java()
-    stage = Stage(tmp_path)
-    stage.shop = replace(stage.shop, offline=True)
-    error = refused(lambda: RUNTIME.resolve(request(f"{GSON}:2.10.1"), BASE, stage.tools_of("agent")))
+    tools = lend(tmp_path, offline=True).tools
+    error = refused(lambda: RUNTIME.resolve(request(f"{GSON}:2.10.1"), BASE, tools))
     assert error.message == "the Java dependencies can't be resolved offline: they were never downloaded"
 
 
