@@ -54,12 +54,13 @@ def image_of(project: Project) -> tuple[StoredImage, Mapping[str, object]]:
     return decode(StoredImage, shown["image"]), shown
 
 
-def leftovers(engine: Engine) -> list[str]:
-    """Containers, dangling images, and images under a name that was to be taken away."""
+def leftovers(engine: Engine) -> set[str]:
+    """Containers, dangling images (not an agent whose name moved on), and images under a name that was to be taken away."""
     containers = engine.docker("ps", "--all", "--quiet").ok().stdout.split()
     dangling = engine.docker("images", "--quiet", "--filter", "dangling=true").ok().stdout.split()
     named = engine.docker("images", "--quiet", "localhost/aac/work").ok().stdout.split()
-    return [*containers, *dangling, *named]
+    agents = engine.docker("images", "--quiet", "--filter", "dangling=true", "--filter", "label=dev.agent.runtime").ok().stdout
+    return {*containers, *dangling, *named} - set(agents.split())
 
 
 def stage_of(folder: Path, cache: Path) -> Stage:
