@@ -109,7 +109,8 @@ def test_an_own_dockerfile_is_built_tested_pushed_and_pulled(
     before = leftovers(docker_engine)
     text = custom.read("agent.yaml").replace("docker.io/library/python:3.13-slim", base)
     with registry_server(tmp_path / "registry") as address:
-        custom.write({"agent.yaml": text.replace("oci:dist", f"{address}/team")})
+        never_built = f"{custom.read('main.py')}# {uuid4()}\n"
+        custom.write({"agent.yaml": text.replace("oci:dist", f"{address}/team"), "main.py": never_built})
         done = custom.agent("test", "--builder", "docker", "--runner", "docker").ok()
         assert "✓ test:custom" in done.output
         image, _ = image_of(custom)
@@ -194,7 +195,7 @@ def test_the_ssh_agent_is_lent_to_commands_and_caches_are_written_where_they_are
 ) -> None:
     base = lent_python(containerd_engine, stage_of(tmp_path / "stage", aac_cache))
     user = replace(project, env={**project.env, **containerd_engine.env, "AAC_BUILD_NETWORK": "host"})
-    run = f"RUN --mount=type=ssh {json.dumps(['python3', '-c', SSH])}"
+    run = f"RUN --mount=type=ssh {json.dumps(['python3', '-c', f'{SSH}# {uuid4()}'])}"  # never built before
     text = SEES.replace("    secrets: [{name: TOKEN}]\n", "")
     user.write({"agent.yaml": text, "Dockerfile": f"FROM {base}\nUSER 0\n{run}\n"})
     with socket.socket(socket.AF_UNIX) as agent:
