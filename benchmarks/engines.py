@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lab import ROOT, Lab
+from benchmarks.lab import AGENT, ROOT, Lab
 from benchmarks.measure import Place, Sample
 from benchmarks.rows import NO_OP, PASS, Row
 
@@ -37,18 +37,7 @@ EMBEDDED_COLD = "`agent build --no-cache` with builder embedded"
 
 DEPENDENCIES = ("fastapi==0.115.6", "uvicorn==0.34.0", "httpx==0.28.1", "pydantic==2.10.4", "jinja2==3.1.5")
 
-AGENT = """\
-apiVersion: agent.dev/v1
-kind: Agent
-metadata: {{name: {name}, version: "1.0"}}
-spec:
-  runtime: python
-  model: {{provider: openai, name: gpt-4o-mini}}
-  dependencies: [{dependencies}]
-  entrypoint: [python3, main.py]
-  ports: [{{container: 8080}}]
-  healthCheck: {{path: /health, interval: 1s}}
-"""
+HEALTH = "  healthCheck: {path: /health, interval: 1s}\n"
 
 MAIN = """\
 import uvicorn
@@ -124,7 +113,8 @@ def yard(top: Path, lab: Lab) -> Iterator[Yard]:
             (bare, "bare", ()),
         ):
             (place.folder / ".git").mkdir()
-            (place.folder / "agent.yaml").write_text(AGENT.format(name=name, dependencies=", ".join(dependencies)))
+            text = AGENT.format(name=name, dependencies=f"[{', '.join(dependencies)}]")
+            (place.folder / "agent.yaml").write_text(text + HEALTH)
             place.said(made.agent, "lock", "--builder", "docker")
             place.said(made.agent, "build")
         _peer(made)

@@ -16,7 +16,7 @@ from benchmarks.measure import Place, clean_environment
 ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("aac_tasks", "aac_agent", "plugins", "schemas", "pyproject.toml", "README.md", "LICENSE")
 
-_AGENT = """\
+AGENT = """\
 apiVersion: agent.dev/v1
 kind: Agent
 metadata: {{name: {name}, version: "1.0"}}
@@ -132,7 +132,7 @@ def _quietly(env: dict[str, str], *argv: str) -> None:
 
 def _agent(place: Place, dependencies: tuple[str, ...]) -> None:
     files = {
-        "agent.yaml": _AGENT.format(name=place.folder.name, dependencies=f"[{', '.join(dependencies)}]"),
+        "agent.yaml": AGENT.format(name=place.folder.name, dependencies=f"[{', '.join(dependencies)}]"),
         "main.py": _MAIN,
         "dodo.py": "from aac_tasks.dodo import *\n",
     }

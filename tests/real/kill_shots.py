@@ -111,7 +111,7 @@ class Ground:
             "image": self.outputs("image"),
             "tags": {name: layout.find(name) for name in layout.names()},
             "pushed": self.outputs("push")["digest"],
-            "files": set(self._files(self.project)),
+            "files": sorted(self._files(self.project)),
             "cached": set(self._files(self.cache)),
         }
 
