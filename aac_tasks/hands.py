@@ -63,7 +63,7 @@ class Hands:
         )
 
     def execute(self, case: Case, agent: AgentPlan, previous: Stamp | None) -> Result:
-        """Do a step's work; step lock's answer is also written to agent.lock."""
+        """Do a step's work. What step lock decided is written by `write_lock`."""
         run = self.run
         folder = run.folder(agent)
         step = case.step
@@ -88,12 +88,13 @@ class Hands:
             allow_host=self.allow_host,
             no_cache=run.options.no_cache,
         )
-        result = execute(job)
-        if step.kind == "lock":
-            from aac_tasks.contracts.lock import Lock  # lazy: only step lock needs it
+        return execute(job)
 
-            write_lock(folder / LOCK_NAME, decode(Lock, result.outputs["lock"]), run.state.tmp)
-        return result
+    def write_lock(self, agent: AgentPlan, result: Result) -> None:
+        """Put the lock that step lock decided into agent.lock."""
+        from aac_tasks.contracts.lock import Lock  # lazy: only step lock needs it
+
+        write_lock(self.run.folder(agent) / LOCK_NAME, decode(Lock, result.outputs["lock"]), self.run.state.tmp)
 
     def redo(self, stamp: Stamp, agent: str, image: StoredImage) -> Result:
         """What a stamp tells of, with the runner of then."""

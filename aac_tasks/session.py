@@ -107,6 +107,8 @@ class Session(Run):
             if step.pure and case.is_rooted:
                 self.actions.put(case.key.deep, result)  # before the stamp: who is killed between them loses neither
             self.keep(case, result, seconds)
+        if step.kind == "lock":  # after its stamp: who finds the lock finds both
+            self.hands.write_lock(self.agent_of(step.id), result)
         for note in result.notes:
             self.tell(Event("note", step.id, note))
         self._finish(Event("done", step.id, verdict.reason, seconds, {"outputs": dict(result.outputs)}))

@@ -116,14 +116,11 @@ class Ground:
         }
 
     def _files(self, top: Path) -> Iterator[str]:
-        """Without what has other names each time: instances, slots, earlier logs and uv's own cache.
-
-        A lock that was written just before the shot answers for itself: what was put aside then stays what is known of it.
-        """
+        """Without what has other names each time: instances, slots, earlier logs and uv's own cache."""
         for path in top.rglob("*"):
             name = path.relative_to(top).as_posix()
             if not re.search(r"/process/[ab]/|/logs/|^uv/|\.lock$", name) and not path.is_dir():
-                yield name.replace("/steps/lock/before", "/steps/lock/stamp")
+                yield name
 
     def torn(self) -> list[str]:
         """Blobs that are not what their names say."""

@@ -27,7 +27,7 @@ from aac_plugins.runners.loader import NotInImageError, home_of_python, load, ma
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.paths import is_open_to_all, remove_tree, resolve_in
 from aac_plugins.runners.ports import assign, release
-from aac_plugins.runners.records import environment_of, is_inside, spawned_of, text_of, write_record
+from aac_plugins.runners.records import environment_of, has_become, spawned_of, text_of, write_record
 from aac_plugins.runners.rootfs import make_folder, make_root
 from aac_plugins.runners.usage import usage_of
 from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
@@ -82,7 +82,7 @@ class HostRunner:
             process = Process(argv, cwd=make_folder(root, launch.workdir), env=env)
             handle = {"state": str(request.state), "root": str(root), "workdir": launch.workdir}
             instance = simple.launch(self.name, simple.Started(request, ports, handle), process, tools)
-            simple.settle(instance, lambda pid: is_inside(pid, "exe", root), tools)
+            simple.settle(instance, lambda pid: has_become(pid, "exe", root), tools)
             return instance
         except BaseException:
             release(ports.published, tools)

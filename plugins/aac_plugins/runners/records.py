@@ -105,6 +105,14 @@ def is_inside(pid: int, link: str, folder: Path) -> bool:
     return place.is_relative_to(folder)
 
 
+def has_become(pid: int, link: str, folder: Path) -> bool:
+    """Whether a process is the program it was to become, and its environment can be read.
+
+    Source: execve(2) puts the new environment in place after the new program: between them it reads as empty.
+    """
+    return is_inside(pid, link, folder) and bool(environment_of(pid))
+
+
 def children(pid: int) -> list[int]:
     """Direct children of a process. Source: proc(5), /proc/PID/task/TID/children."""
     try:

@@ -26,7 +26,7 @@ from aac_plugins.runners.abilities import SHARED, hold_against
 from aac_plugins.runners.launch import Launch, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.ports import assign, release
-from aac_plugins.runners.records import children, environment_of, is_inside, spawned_of, write_record
+from aac_plugins.runners.records import children, environment_of, has_become, spawned_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root, make_target
 from aac_plugins.runners.usage import usage_of
 from aac_tasks.contracts.canonical import Json
@@ -102,7 +102,7 @@ class UsernsRunner:
             process = Process(_command(root, launch, mounts, request, tools), cwd=request.state, env=launch.env)
             started = simple.Started(request, ports, _handle(request, root, launch))
             instance = simple.launch(self.name, started, process, tools)
-            simple.settle(instance, lambda pid: any(is_inside(p, "root", root) for p in children(pid)), tools)
+            simple.settle(instance, lambda pid: any(has_become(p, "exe", root) for p in children(pid)), tools)
             return instance
         except BaseException:
             release(ports.published, tools)
