@@ -151,7 +151,8 @@ class Hands:
         said = record.read_text(encoding="utf-8", errors="replace").strip() if record.is_file() else ""
         last = said if said in table else ""  # torn, or not installed any more
         choice = choose_runner(table, Wish(asked, last, self.allow_host), self.tools("", "-"))
-        self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {choice.reason}"))
+        why = choice.reason if asked or choice.name != last else "as last time"
+        self.run.tell(Event("note", text=f"runner {choice.name} ({choice.isolation} isolation): {why}"))
         if not asked and choice.name != last:
             write_atomically(record, choice.name.encode())
         return choice
