@@ -2,6 +2,7 @@
 
 python -m benchmarks            about three minutes
 python -m benchmarks --quick    a small set of everything, to see that it works
+python -m benchmarks --packagers  beside ko, jib and bentoml: about fifteen minutes, the most of it compiling
 python -m benchmarks --engine   beside `docker build`, in an engine that is started for it (root): about ten minutes
 """
 
@@ -23,7 +24,7 @@ from benchmarks.lab import QUICK, ROOT, Lab, Size, prepare
 from benchmarks.rows import NO_OP, PASS, PEAK, PEAK_MB, Peak, Row, peak, rows
 
 PAGE = ROOT / "docs" / "performance.md"
-TABLE, ENGINE_TABLE = "table", "engine table"
+TABLE, ENGINE_TABLE, PACKAGERS_TABLE = "table", "engine table", "packagers table"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="small sizes, two runs of each")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--engine", action="store_true", help="beside `docker build` in an engine")
+    parser.add_argument("--packagers", action="store_true", help="beside ko, jib and bentoml")
     parser.add_argument("--runs", type=int, default=0, help="how often each thing is measured")
     args = parser.parse_args(argv)
     chosen = QUICK if args.quick else Size()
@@ -41,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         lab = prepare(Path(top), size)
         if args.engine:
             return beside_an_engine(Path(top), lab, args.write)
+        if args.packagers:
+            return beside_packagers(Path(top), lab, args.write)
         measured = rows(lab)
         measure(measured, size.runs)
         memory = peak(lab)
@@ -68,6 +72,24 @@ def beside_an_engine(top: Path, lab: Lab, written: bool) -> int:
     if written:
         write(lines, ENGINE_TABLE)
     return 0 if all(one is not False for one in _verdicts(measured)) else 1
+
+
+def beside_packagers(top: Path, lab: Lab, written: bool) -> int:
+    """0 when every goal beside the packagers of other languages was met."""
+    from benchmarks.packagers import COLD_RUNS, packagers  # lazy: needs pytest, skopeo, docker-registry, go and mvn
+
+    with packagers(top, lab) as made:
+        measured = [row for pair in made.pairs for row in pair.rows(made.agent)]
+        cold = [row for pair in made.pairs for row in pair.cold_rows(made.agent)]
+        measure(measured, lab.size.runs)
+        measure(cold, min(COLD_RUNS, lab.size.runs))
+        told = [f"* {what}: {megabytes:.1f} MB" for what, megabytes in made.sizes()]
+        note = _where(lab, f"where something is compiled from nothing {COLD_RUNS}; {made.versions}")
+    lines = [*table([*measured, *cold]), "", "Sizes of the images as they travel, with the same base:", "", *told, "", note]
+    print("\n".join(lines))
+    if written:
+        write(lines, PACKAGERS_TABLE)
+    return 0 if all(one is not False for one in _verdicts([*measured, *cold])) else 1
 
 
 def measure(measured: Sequence[Row], runs: int) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -63,18 +64,34 @@ class Place:
         deploy.wait()
 
     def processes(self) -> list[str]:
-        """Command lines of the agents that run."""
-        found = (path for path in Path("/proc").iterdir() if path.name.isdigit())
-        lines = []
-        for path in found:
+        """Command lines of the agents that run; not of a child that has its shell's until it becomes another program."""
+        found: dict[str, tuple[str, str]] = {}
+        for path in (path for path in Path("/proc").iterdir() if path.name.isdigit()):
             try:
                 words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
                 inside = f"AGENT_NAME={self.name}\0".encode() in (path / "environ").read_bytes()
+                parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
             except OSError:
                 continue
             if inside and "main.sh" in words:
-                lines.append(words)
-        return lines
+                found[path.name] = parent, words
+        return [words for parent, words in found.values() if parent not in found]
+
+    def says(self, name: str, word: str, times: int = 1) -> bool:
+        """Whether the log has that word so often, soon."""
+        end = time.monotonic() + 20
+        while (count := self.agent("logs", name).ok().stdout.count(word)) < times and time.monotonic() < end:
+            time.sleep(0.1)
+        return count == times
+
+
+def listens(port: int) -> bool:
+    """Whether somebody does on the loopback, soon."""
+    end = time.monotonic() + 20
+    with socket.socket() as probe:
+        while (refused := probe.connect_ex(("127.0.0.1", port))) and time.monotonic() < end:
+            time.sleep(0.05)
+    return not refused
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +148,7 @@ def test_flags_come_on_top_of_agent_yaml_and_a_restart_keeps_them(place: Place) 
     after = place.ps()[0]
     assert (after["name"], after["state"], after["ports"]) == ("second", "running", before["ports"])
     assert place.agent(*ask).exits(7).stdout == "flag another 2001\nok\n"
-    assert place.agent("logs", "second").ok().stdout.count("ready") == 2
+    assert place.says("second", "ready", times=2)
     assert len(place.processes()) == 1
 
 
@@ -139,6 +156,7 @@ def test_names_and_ports_that_are_taken_are_told_and_nothing_is_left(place: Plac
     port = str(free_port())
     publish = f"{port}:{place.port}"
     place.agent("run", "-d", "-q", place.name, "--name", "one", "-p", publish).ok()
+    assert listens(int(port))
     assert place.agent("run", "-d", "-q", place.name, "--name", "one").exits(1).stderr.startswith("error: one runs already\n")
     taken = place.agent("run", "-d", "-q", place.name, "--name", "two", "-p", publish).exits(1).stderr
     assert re.search(rf"two: port {port} is taken by .*httpd", taken), taken
@@ -202,7 +220,7 @@ def test_an_agent_whose_deploy_was_killed_is_known_and_the_next_deploy_leaves_on
         states = [one["state"] for one in place.ps() if one["by"] == "process"]
         assert ("running" in states) == bool(running), (states, running)
         if running:
-            assert "ready" in place.agent("logs", place.name).ok().stdout
+            assert place.says(place.name, "ready")
     place.agent("deploy").ok()
     assert len(place.processes()) == 1
     assert [one["state"] for one in place.ps()] == ["running"]
