@@ -30,6 +30,7 @@ DOCKER_NO_OP = "peer: `docker build`, nothing changed"
 OURS_NO_OP = "`agent build` with builder docker, nothing changed"
 INSPECT = "one inspect of an image by `docker image inspect`"
 DOCKER_EDIT = "peer: `docker build` and `docker run`, one line edited, until it is healthy"
+RUN = "the limit: `docker run` of an image that is there, until it is healthy"
 OURS_EDIT = "`agent run -d` with builder and runner docker, one line edited, until it is healthy"
 DOCKER_COLD = "peer: `docker build --no-cache`, uv with a warm cache mount"
 OURS_COLD = "`agent build --no-cache` with builder docker"
@@ -145,6 +146,7 @@ def engine_rows(made: Yard) -> list[Row]:
         still.said(*built)
         time.sleep(0.1)
     edits, peer_edits = _edits(made, _ours_again), _edits(made, _peer_again)
+    runs = _edits(made, _peer_runs, _peer_builds)
     return [
         Row(INSPECT, lambda: ours.timed(docker, "image", "inspect", "kept:1.0")),
         Row(DOCKER_NO_OP, lambda: peer.timed(*build(made)), PASS),
@@ -152,6 +154,7 @@ def engine_rows(made: Yard) -> list[Row]:
         Row(OURS_NO_OP, lambda: still.timed(*built), DOCKER_NO_OP, factor=1.0),
         Row(f"{OURS_NO_OP}, beside an interpreter", lambda: still.timed(*built), PASS),
         Row(DOCKER_EDIT, lambda: next(peer_edits), NO_OP),
+        Row(RUN, lambda: next(runs), DOCKER_EDIT),
         Row(OURS_EDIT, lambda: next(edits), DOCKER_EDIT, factor=0.5),
         Row(DOCKER_COLD, lambda: peer.timed(*build(made, "--no-cache")), PASS),
         Row(OURS_COLD, lambda: ours.timed(*built, "--no-cache"), DOCKER_COLD, factor=1.0),
@@ -159,13 +162,14 @@ def engine_rows(made: Yard) -> list[Row]:
     ]
 
 
-def _edits(made: Yard, again: Callable[[Yard], str]) -> Iterator[Sample]:
-    """Each time another line in both sources; the agent must answer with it."""
+def _edits(made: Yard, again: Callable[[Yard], str], before: Callable[[Yard], object] = lambda _: None) -> Iterator[Sample]:
+    """Each time another line in both sources; the agent must answer with it. What is done ``before`` is not measured."""
     while True:
         expected = str(time.time_ns())
         for place in (made.ours, made.peer):
             (place.folder / "main.py").write_text(MAIN.replace('"ok"', f'"{expected}"'))
         time.sleep(0.05)  # no editor is faster
+        before(made)
         started = time.perf_counter()
         url = again(made)
         _wait(url, expected)
@@ -178,8 +182,16 @@ def _ours_again(made: Yard) -> str:
     return str(json.loads(said)["url"])
 
 
-def _peer_again(made: Yard) -> str:
+def _peer_builds(made: Yard) -> None:
     made.peer.said(*build(made))
+
+
+def _peer_again(made: Yard) -> str:
+    _peer_builds(made)
+    return _peer_runs(made)
+
+
+def _peer_runs(made: Yard) -> str:
     container = made.peer.said(made.docker, "run", "-d", "-p", "127.0.0.1::8080", "peer:1").strip()
     return f"http://{made.peer.said(made.docker, 'port', container, '8080/tcp').strip()}"
 

@@ -45,15 +45,18 @@ class Size:
 
     dependencies: tuple[str, ...] = ("numpy==2.2.6", "scipy==1.15.3")  # layer of 50 MB, compressed
     file_mb: int = 600
+    files: int = 2000  # together 200 MB
     runs: int = 21
 
 
-QUICK = Size(dependencies=("markupsafe==3.0.2",), file_mb=30, runs=2)
+QUICK = Size(dependencies=("markupsafe==3.0.2",), file_mb=30, files=50, runs=2)
 
 
 @dataclass(frozen=True)
 class Lab:
-    """Prepared: ``still`` is never edited, ``edited`` is, ``big`` has a file of ``size.file_mb``, ``peers`` has their graphs."""
+    """Prepared: ``still`` is never edited, ``edited`` is, ``big`` has a file of ``size.file_mb``, ``wide`` has ``size.files`` of
+    0.1 MB, ``peers`` has their graphs.
+    """
 
     size: Size
     python: str
@@ -61,6 +64,7 @@ class Lab:
     still: Place
     edited: Place
     big: Place
+    wide: Place
     peers: Place
     ninja: str
     make: str
@@ -74,7 +78,7 @@ def prepare(top: Path, size: Size) -> Lab:
     """Build and install; takes a minute, most of it downloads."""
     binaries = top / "venv" / "bin"
     env = clean_environment(top / "home", top / "cache", [binaries])
-    for name in ("home", "cache", "dist", "still", "edited", "big", "peers"):
+    for name in ("home", "cache", "dist", "still", "edited", "big", "wide", "peers"):
         (top / name).mkdir()
     _install(top, env)
     lab = Lab(
@@ -84,6 +88,7 @@ def prepare(top: Path, size: Size) -> Lab:
         still=Place(top / "still", env),
         edited=Place(top / "edited", env),
         big=Place(top / "big", env),
+        wide=Place(top / "wide", env),
         peers=Place(top / "peers", env),
         ninja=_ninja(top, env),
         make=shutil.which("make") or "",
@@ -94,6 +99,11 @@ def prepare(top: Path, size: Size) -> Lab:
     _settle(lab)
     _agent(lab.big, ())
     _fill(lab.big.folder / "data.bin", size.file_mb)
+    _agent(lab.wide, ())
+    for number in range(size.files):
+        folder = lab.wide.folder / f"data/{number % 40}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.bin").write_bytes(os.urandom(100_000))
     _graphs(lab)
     return lab
 

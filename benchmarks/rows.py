@@ -12,7 +12,8 @@ from benchmarks.measure import Place, Sample, Series
 
 PASS, IMPORT_DOIT, NO_OP = "`python -c pass`", '`python -c "import doit"`', "`agent build`, nothing changed"
 EDIT = "`agent build`, one line of one source edited"
-PEAK = "peak memory of `agent build`, large file in the context"
+PEAK_BIG = "peak memory of `agent build`, large file in the context"
+PEAK_WIDE = "peak memory of `agent build`, many files in the context"
 
 AGENT_FACTOR = 2.0
 DOIT_FACTOR = 1.2
@@ -104,7 +105,7 @@ sys.exit(code)
 """
 
 
-def peak(lab: Lab) -> Peak:
-    """Build the project with the large file; both numbers as the kernel kept them."""
-    said = lab.big.said(lab.python, "-c", _PEAK).splitlines()[-1].split()
+def peak(lab: Lab, place: Place) -> Peak:
+    """Build it; both numbers as the kernel kept them."""
+    said = place.said(lab.python, "-c", _PEAK).splitlines()[-1].split()
     return Peak(int(said[1]) * 1024 / 1e6, int(said[2]) * 1024 / 1e6)
