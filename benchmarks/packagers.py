@@ -188,7 +188,7 @@ class _Yard:
         peer.said("go", "install", KO)  # GOBIN below
         ko = self.top / "bin" / "ko"
         base = f"{host}/base:1"
-        peer.said("skopeo", "copy", "--dest-tls-verify=false", self._base(ours), f"docker://{base}")
+        peer.said("skopeo", "copy", "--dest-tls-verify=false", self._base(ours, "hello-go"), f"docker://{base}")
         (peer.folder / ".ko.yaml").write_text(f"defaultBaseImage: {base}\ndefaultLdflags: [-s, -w]\n")
         argv = (str(ko), "build", "--bare", "--push=false", "--sbom=none", "--oci-layout-path=result", ".")
         peer.said(*argv)
@@ -199,7 +199,7 @@ class _Yard:
         """jib as its authors recommend it, offline, into an archive."""
         ours, peer = (self._example("java", f"{who}-java", self.env) for who in ("ours", "peer"))
         base = self.top / "java-base.tar"
-        peer.said("skopeo", "copy", self._base(ours), f"docker-archive:{base}:base:1")
+        peer.said("skopeo", "copy", self._base(ours, "hello-java"), f"docker-archive:{base}:base:1")
         plugin = PLUGIN.format(version=JIB, base=base)
         (peer.folder / "pom.xml").write_text(POM.replace("</project>\n", plugin))
         maven = (str(shutil.which("mvn")), "-q", "compile", "jib:buildTar")
@@ -239,12 +239,12 @@ class _Yard:
             (place.folder / "agent.yaml").write_text(agent)
         return place
 
-    def _base(self, ours: Place) -> str:
+    def _base(self, ours: Place, name: str) -> str:
         """The base of an image of ours, alone, as an OCI layout: what skopeo copies from."""
         layers = json.loads(ours.said(self.agent, "inspect", "--json"))["layers"]
         count = sum(layer["name"] == "base" for layer in layers)
         layout = ours.folder.with_name(f"{ours.folder.name}-base")
-        ours.said(self.agent, "save", ".", "-o", f"{layout}.tar")
+        ours.said(self.agent, "save", name, "-o", f"{layout}.tar")
         with tarfile.open(f"{layout}.tar") as tar:
             tar.extractall(layout, filter="data")
         index = json.loads((layout / "index.json").read_text())
