@@ -10,7 +10,7 @@ from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.context import Snapshot
 from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Step, TreeRequest
-from aac_tasks.contracts.result import Artifact, Verdict
+from aac_tasks.contracts.result import Artifact, Result, Verdict
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.run import Run
 from aac_tasks.state.judge import Case, changes, judge, spec_path
@@ -51,13 +51,18 @@ class Judging:
         upstream: dict[str, Json] = {}
         deep: dict[str, str] = {}
         for consumed in step.consumes:
-            stamp = self.stamps(self.run.step(consumed.step)).read()
-            known = self.run.results.get(consumed.step) or (stamp.result if stamp else None)
-            if known is None:
-                raise StepError(f"{step.id} needs {consumed.step}, which has not run")
-            upstream[f"{consumed.step}/{consumed.output}"] = known.outputs.get(consumed.output)
-            deep[consumed.step] = stamp.deep if stamp else ""
+            result, deep[consumed.step] = self._consumed(consumed.step, step)
+            upstream[f"{consumed.step}/{consumed.output}"] = result.outputs.get(consumed.output)
         return Case(step, action, self.snapshot(step.tree) if step.tree else None, upstream, deep)
+
+    def _consumed(self, step_id: str, by: Step) -> tuple[Result, str]:
+        """What a step yielded and its deep key, both of this run: the stamp may already be that of a run after an edit."""
+        if step_id in self.run.results:
+            return self.run.results[step_id], self.run.deep.get(step_id, "")
+        stamp = self.stamps(self.run.step(step_id)).read()
+        if stamp is None:
+            raise StepError(f"{by.id} needs {step_id}, which has not run")
+        return stamp.result, stamp.deep
 
     def snapshot(self, request: TreeRequest, *, again: bool = False) -> Snapshot:
         """The input tree, walked once a run unless asked ``again``."""
@@ -81,9 +86,7 @@ class Judging:
         except StepError as error:
             return Verdict(False, error.message)
         verdict = judge(case, self.stamps(step), self.missing)
-        if verdict.fresh:
-            self._keep(step, self.stamps(step))
-        return verdict
+        return self._kept(step, verdict) if verdict.fresh else verdict
 
     def _judge_lock(self, step: Step) -> Verdict:
         """The lock file itself says what it answers; no stamp is needed, so a fresh clone is up to date."""
@@ -108,10 +111,15 @@ class Judging:
         found = missing_locally(artifact, self.run.root, self.run.blobs)
         return self._hands().missing(artifact) if found is None else found
 
-    def _keep(self, step: Step, stamps: StampFile) -> None:
-        stamp = stamps.read()
-        if stamp is not None:
-            self.run.results.setdefault(step.id, stamp.result)
+    def _kept(self, step: Step, verdict: Verdict) -> Verdict:
+        """The same, and the result is this run's; stale when another run has taken the stamp away since."""
+        if step.id not in self.run.results:
+            stamp = self.stamps(step).read()
+            if stamp is None or stamp.key != verdict.key:
+                return Verdict(False, "another run is at work on it", verdict.key, verdict.deep)
+            self.run.results[step.id] = stamp.result
+            self.run.deep[step.id] = stamp.deep
+        return verdict
 
     def why(self, step_id: str) -> JsonObject:
         """The verdict and every change, old → new, with its place in agent.yaml."""

@@ -69,6 +69,7 @@ class Run:
         self.actions = ActionCache(self.cache)
         self.cancelled = threading.Event()
         self.results: dict[str, Result] = {}
+        self.deep: dict[str, str] = {}
         self.broken: list[Exception] = []
         self.signals: list[int] = []
         self._plans: dict[str, AgentPlan] = {}

@@ -149,6 +149,7 @@ class Session(Run):
         )
         self.judging.stamps(case.step).write(stamp, case.snapshot.contents() if case.snapshot else {})
         self.results[case.step.id] = result
+        self.deep[case.step.id] = stamp.deep
 
     def kill(self) -> None:
         """End children without waiting for them, for a user who pressed Ctrl-C twice."""
