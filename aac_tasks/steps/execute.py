@@ -74,8 +74,8 @@ def execute(job: Job) -> Result:
 
 def _parse(job: Job) -> Result:
     action = decode(ParseAction, job.action)
-    text = f"{json.dumps(action.spec, indent=2, ensure_ascii=False)}\n"
-    return Result(artifacts=(_write(job, "spec.json", text),))
+    text = json.dumps(action.spec, indent=2, ensure_ascii=False, sort_keys=True)  # a plan from the cache has lost the order
+    return Result(artifacts=(_write(job, "spec.json", f"{text}\n"),))
 
 
 def _lock(job: Job) -> Result:
