@@ -98,8 +98,8 @@ class HttpResponse(Protocol):
 class BlobStore(Protocol):
     """Content-addressed files, shared by all projects of a user. A blob is there whole or not at all."""
 
-    def has(self, digest: Digest) -> bool:
-        """One stat."""
+    def has(self, blob: Digest | Descriptor) -> bool:
+        """One stat; of a descriptor the size must fit too: a blob that a full or failing disk cut off counts as none."""
         ...
 
     def path(self, digest: Digest) -> Path:

@@ -29,9 +29,14 @@ class Blobs:
         self._memos = folder / "memos"
         self._tmp = folder / TMP
 
-    def has(self, digest: Digest) -> bool:
-        """One stat."""
-        return self.path(digest).is_file()
+    def has(self, blob: Digest | Descriptor) -> bool:
+        """One stat; of a descriptor the size must fit too: a blob that a full or failing disk cut off counts as none."""
+        if isinstance(blob, Digest):
+            return self.path(blob).is_file()
+        try:
+            return self.path(blob.digest).stat().st_size == blob.size
+        except OSError:
+            return False
 
     def path(self, digest: Digest) -> Path:
         """Where the blob is, or would be."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,18 @@ def test_bytes_that_lie_about_their_digest_are_not_stored(tmp_path: Path) -> Non
         blobs.put(b"x", media_type="text/plain", expect=wanted)
     assert not blobs.has(wanted)
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"", lambda data: data + b"x"])
+def test_a_blob_of_another_size_is_not_the_one_that_is_described(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    blobs = Blobs(tmp_path)
+    kept = blobs.put(b"hello", media_type="text/plain")
+    assert blobs.has(kept)
+    blobs.path(kept.digest).chmod(0o644)
+    blobs.path(kept.digest).write_bytes(damage(b"hello"))
+    assert not blobs.has(kept)
+    blobs.put(b"hello", media_type="text/plain")
+    assert blobs.has(kept)
 
 
 def test_a_stream_that_breaks_leaves_nothing(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ class DebianBase:
         memo = tools.blobs.memo(key)
         if memo is not None:
             layer = decode(Layer, json.loads(memo))
-            if tools.blobs.has(layer.blob.digest):
+            if tools.blobs.has(layer.blob):
                 return BaseImage((layer,), CONFIG)
         from aac_plugins.debian.pool import Pool
 

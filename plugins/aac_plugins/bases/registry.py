@@ -108,7 +108,7 @@ def _stored(digest: Digest, blobs: BlobStore) -> StoredImage | None:
         return None
     manifest = Descriptor(MEDIA_MANIFEST, digest, blobs.path(digest).stat().st_size)
     parsed = parse_manifest(read_document(manifest, blobs), digest)
-    if not all(blobs.has(blob.digest) for blob in (parsed.config, *parsed.layers)):
+    if not all(blobs.has(blob) for blob in (parsed.config, *parsed.layers)):
         return None
     return read_image(manifest, blobs)
 

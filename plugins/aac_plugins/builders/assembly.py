@@ -234,7 +234,7 @@ def _remembered(key: JsonObject, kind: type[T], make: Callable[[], T], tools: To
     """What was made under ``key`` while its blobs are there (a memo and a stat each), else made anew."""
     name = fingerprint(key)
     known = None if again else _decoded(kind, tools.blobs.memo(name))
-    if known is not None and all(tools.blobs.has(layer.blob.digest) for layer in _layers(known)):
+    if known is not None and all(tools.blobs.has(layer.blob) for layer in _layers(known)):
         return known
     made = make()
     tools.blobs.remember(name, json.dumps(encode(made)))

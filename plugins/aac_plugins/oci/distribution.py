@@ -131,7 +131,7 @@ class Client:
     def fetch_blob(self, blob: Descriptor) -> None:
         """Bring a blob into the store unless it is there; StepError, nothing stored, when it is another."""
         for attempt in range(1, ATTEMPTS + 1):
-            if self._tools.blobs.has(blob.digest):
+            if self._tools.blobs.has(blob):
                 return
             arrived = _Arrived()
             try:

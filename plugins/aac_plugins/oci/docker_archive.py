@@ -43,7 +43,7 @@ def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *,
         parts += [_header(name, len(data)), data, bytes(-len(data) % tarfile.BLOCKSIZE)]
     layers = [layer.blob for layer in image.layers[without:]]
     for blob in {b.digest: b for b in (image.manifest, image.config, *layers)}.values():
-        if not blobs.has(blob.digest):
+        if not blobs.has(blob):
             raise StepError(f"blob {blob.digest} of the image is not in the blob store")
         parts += [_header(_path(blob), blob.size), blobs.path(blob.digest), bytes(-blob.size % tarfile.BLOCKSIZE)]
     return cast("IO[bytes]", io.BufferedReader(_Joined([*parts, bytes(2 * tarfile.BLOCKSIZE)]), _PIECE))

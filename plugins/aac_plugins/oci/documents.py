@@ -71,7 +71,7 @@ def write_image(
 
     StepError when a layer's blob is missing or its type can't stand in an OCI image.
     """
-    missing = next((layer for layer in layers if not blobs.has(layer.blob.digest)), None)
+    missing = next((layer for layer in layers if not blobs.has(layer.blob)), None)
     if missing is not None:
         raise StepError(f"layer {missing.name or missing.blob.digest} is not in the blob store")
     date = _date(about.created)

@@ -84,7 +84,7 @@ def _remembered(diff_id: Digest, tools: Tools) -> Layer | None:
         layer = decode(Layer, json.loads(text)) if text is not None else None
     except ValueError:
         return None
-    return layer if layer is not None and tools.blobs.has(layer.blob.digest) else None
+    return layer if layer is not None and tools.blobs.has(layer.blob) else None
 
 
 @dataclass(frozen=True)

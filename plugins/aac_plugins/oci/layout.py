@@ -180,11 +180,11 @@ class Layout:
 
     def bring(self, manifest: Descriptor, blobs: BlobStore) -> StoredImage:
         """Copy an image's blobs into the store, each verified; what is there already is not read again."""
-        stored = blobs.has(manifest.digest)
+        stored = blobs.has(manifest)
         data = read_document(manifest, blobs) if stored else self.document(manifest)
         parsed = parse_manifest(data, manifest.digest)
         for blob in (*parsed.layers, parsed.config, manifest):
-            if not blobs.has(blob.digest):
+            if not blobs.has(blob):
                 blobs.put(self._pieces(blob), media_type=blob.media_type, expect=blob.digest)
         return read_image(manifest, blobs)
 

@@ -127,7 +127,7 @@ class Saved:
         return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
     def _store(self, blob: Descriptor, blobs: BlobStore) -> Descriptor:
-        if blobs.has(blob.digest):
+        if blobs.has(blob):
             return blob
         stored = blobs.put(
             self._pieces(f"blobs/sha256/{blob.digest.hex}"), media_type=blob.media_type, expect=blob.digest

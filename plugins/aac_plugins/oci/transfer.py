@@ -63,7 +63,7 @@ def fetch_config(client: Client, manifest: Descriptor, tools: Tools) -> Manifest
 def fetch_image(client: Client, manifest: Descriptor, tools: Tools) -> StoredImage:
     """Bring configuration and layers of a stored manifest into the store, unless they are there."""
     parsed = fetch_config(client, manifest, tools)
-    missing = {b.digest: b for b in parsed.layers if not tools.blobs.has(b.digest)}
+    missing = {b.digest: b for b in parsed.layers if not tools.blobs.has(b)}
     total, done = sum(b.size for b in missing.values()), 0
 
     def fetch(blob: Descriptor) -> None:

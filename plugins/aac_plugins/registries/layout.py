@@ -50,7 +50,7 @@ class LayoutRegistry:
         blobs = {blob.digest: blob for blob in (*every, top)}.values()
         sent, done, total = 0, 0, sum(blob.size for blob in blobs)
         for blob in blobs:
-            if not tools.blobs.has(blob.digest) and not layout.holds(blob):
+            if not tools.blobs.has(blob) and not layout.holds(blob):
                 raise StepError(f"blob {blob.digest} of the image is gone", hint="run the image step again")
             sent += layout.add(blob, tools.blobs.path(blob.digest))
             done += blob.size
