@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAMES = ("run", "data/a", "data/b")
+ALWAYS = {"dodo.py": "from aac_tasks.dodo import *\n", "pyproject.toml": '[tool.aac]\nrunner = "paper"\n'}
 
 AGENT = """apiVersion: agent.dev/v1
 kind: Agent  # {comment}
@@ -51,7 +52,8 @@ class Tree:
 def put(folder: Path, tree: Tree) -> None:
     """Write a whole tree."""
     folder.mkdir(parents=True)
-    (folder / "agent.yaml").write_text(AGENT.format(**dict(tree.yaml)))
+    for name, text in {**ALWAYS, "agent.yaml": AGENT.format(**dict(tree.yaml))}.items():
+        (folder / name).write_text(text)
     for name, what in tree.files:
         put_file(folder / name, what)
 

@@ -12,7 +12,7 @@ import re
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,11 @@ HALF = 20
 
 @dataclass(frozen=True)
 class Moment:
-    """Before the writing operation of this number (from 1) something comes."""
+    """Before the writing operation of this number (from 1) something comes. ``below`` is where operations are counted."""
 
     operation: int
     what: Callable[[], object]
+    below: str = ""
 
 
 def signalled(number: int) -> Callable[[], object]:
@@ -105,10 +106,10 @@ def installed(folder: Path, name: str, module: str) -> Path:
     return info.parent
 
 
-def start(place: Place, words: Sequence[str], moment: Moment | None = None) -> Running:
-    """Start `agent …` or `doit …`."""
+def start(place: Place, words: Sequence[str], moment: Moment | None = None, *, quiet: bool = False) -> Running:
+    """Start `agent …` or `doit …`; nobody reads what a ``quiet`` one says."""
     _warm()
-    reading, writing = os.pipe()
+    reading, writing = (os.open(os.devnull, os.O_RDWR) for _ in range(2)) if quiet else os.pipe()
     pid = os.fork()
     if pid == 0:
         _child(place, words, writing, moment)
@@ -177,7 +178,7 @@ def _enter(words: Sequence[str]) -> int:
 
 def _ending(place: Place, moment: Moment) -> Callable[[str, tuple[Any, ...]], None]:
     """A hook that waits for the moment (https://docs.python.org/3/library/audit_events.html)."""
-    tops = (str(place.folder), str(place.cache))
+    tops = moment.below or (str(place.folder), str(place.cache))
     left = [moment.operation]
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:

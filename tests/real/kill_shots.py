@@ -204,11 +204,11 @@ def _free(place: Path) -> bool:
     return True
 
 
-def kill(command: Command, ground: Ground, *, group: bool) -> str:
-    """SIGKILL it, after a halt in which is seen what it was doing: the step, "" when in none."""
+def shoot(command: Command, ground: Ground, number: int, *, group: bool = False) -> str:
+    """Signal it, after a halt in which is seen what it was doing: the step, "" when in none."""
     os.kill(command.child.pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, command.child.pid, os.WSTOPPED | os.WNOWAIT)
+    os.waitid(os.P_PID, command.child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     step = ground.step_under_way()
-    (os.killpg if group else os.kill)(command.child.pid, signal.SIGKILL)
-    command.end()
+    (os.killpg if group else os.kill)(command.child.pid, number)
+    os.kill(command.child.pid, signal.SIGCONT)
     return step

@@ -129,6 +129,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def respaced(folder: Path) -> None:
+    """As a formatter of JSON leaves it."""
+    lock = json.loads((folder / "agent.lock").read_text())
+    (folder / "agent.lock").write_text(json.dumps(lock, indent=7))
+
+
 def nothing(folder: Path) -> None:
     """No edit at all."""
 
@@ -152,6 +158,7 @@ class Row:
 
 ALL = "parse dockerfile image test push deploy"
 FILE = "image test push deploy"
+SECOND = "    - {type: structure, name: files, files: [{path: /app/main.py}]}"
 TABLE = (
     Row("no edit", nothing),
     Row("touch", lambda folder: (folder / "main.py").touch()),
@@ -186,6 +193,18 @@ TABLE = (
     Row("dependency added", spec("idna==3.10", "idna==3.10, iniconfig==2.0.0"), f"parse lock{ALL[5:]}", "dependencies"),
     Row("another base in agent.lock", without_a_package, ALL[6:], "base"),
     Row("plugin upgraded, same action", upgraded_plugin),
+    Row("quotes around a value", spec("name: hello\n", 'name: "hello"\n')),
+    Row("order of keys", spec("{type: http, name: answers,", "{name: answers, type: http,")),
+    Row("empty list of what has none", spec("  deploy: {", "  volumes: []\n  deploy: {"), "parse"),
+    Row("agent.lock with other white space", respaced),
+    Row("profile that is not chosen", spec("memory: 1Gi", "memory: 2Gi")),
+    Row("second test", spec("expect: {status: 200, body: main}}", "expect: {status: 200, body: main}}\n" + SECOND), "parse test"),
+    Row("label", spec("labels: {", "labels: {team: a, "), "parse dockerfile image push deploy"),
+    Row("model", spec("name: gpt-4o-mini", "name: gpt-4o"), ALL, "files"),
+    Row("argument", spec("entrypoint:", "command: [--quiet]\n  entrypoint:"), ALL),
+    Row("empty folder", lambda folder: (folder / "data/empty").mkdir(), FILE, "application"),
+    Row("pattern in .dockerignore that matches", replaced(".dockerignore", "*.key", "*.key\ndata/new.txt"),
+        "dockerfile image test push deploy", "application"),
 )  # fmt: skip
 
 
@@ -207,16 +226,18 @@ class Bench:
 
     project: Project
     runner: str = ""
+    builder: str = ""
+    steps: tuple[str, ...] = ("push", "deploy")
 
     def session(self, events: list[Event], profile: str = "") -> Session:
-        options = Options(cwd=self.project.folder, profile=profile, runner=self.runner, allow_host=True)
+        options = Options(self.project.folder, profile, runner=self.runner, builder=self.builder, allow_host=True)
         return Session(with_environment(options, self.project.env), events.append)
 
     def run(self, profile: str = "") -> Outcome:
-        """`agent push` and `agent deploy` in one go."""
+        """`agent push` and `agent deploy` in one go, or what else ``steps`` says."""
         events: list[Event] = []
         session = self.session(events, profile)
-        code = run(session, ("push", "deploy"))
+        code = run(session, self.steps)
         ended = {e.step.partition(":")[0]: e.type for e in events if e.type in ("done", "cached", "fresh", "failed")}
         assert code == 0, [e for e in events if e.type in ("failed", "note")]
         image = session.image("hello")

@@ -31,7 +31,8 @@ def sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[list[
     folder.mkdir()
     for name, text in {"agent.yaml": AGENT, "run": "", "needed": ""}.items():
         (folder / name).write_text(text)
-    options = with_environment(Options(folder, runner="paper"), {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    environment = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    options = with_environment(Options(folder, runner="paper"), environment)
 
     def begin(events: list[Event]) -> Session:
         session = Session(options, events.append)
