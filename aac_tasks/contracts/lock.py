@@ -80,12 +80,15 @@ class LockedDependencies:
 
 @dataclass(frozen=True)
 class LockedPlatform:
-    """Everything locked for one platform. ``toolchain`` is the image that an engine compiles in."""
+    """Everything locked for one platform. ``toolchain`` is the image that an engine compiles in; ``images`` are those that an
+    own Dockerfile names: reference → the name with a digest that stands in its place.
+    """
 
     platform: Platform
     base: LockedBase
     dependencies: LockedDependencies = LockedDependencies()
     toolchain: LockedBase | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ class ParseAction:
 class LockAction:
     """Resolve what depends on the day. ``builder`` empty means: the first that can build this, decided now.
 
-    ``needs`` says what a builder must be able to do (see `Builder.can_build`); ``toolchain`` is where an engine compiles.
+    ``needs`` says what a builder must be able to do (see `Builder.can_build`); ``toolchain`` is where an engine compiles,
+    ``images`` are those of an own Dockerfile.
     """
 
     runtime: str
@@ -35,6 +36,7 @@ class LockAction:
     builder: str = ""
     needs: tuple[str, ...] = ()
     toolchain: BaseRequest | None = None
+    images: tuple[BaseRequest, ...] = ()
 
     @property
     def question(self) -> str:

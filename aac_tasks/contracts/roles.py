@@ -52,6 +52,7 @@ class RuntimePlan:
 
     ``problems`` are what stands in the way of an image: (spec path, message) pairs. ``needs`` are what a builder must be
     able to do, see `Builder.can_build`. ``toolchain`` is the image that an engine compiles in, for languages that compile.
+    ``images`` are those that an own Dockerfile names, to be pinned too.
     """
 
     base: BaseRequest
@@ -60,6 +61,7 @@ class RuntimePlan:
     problems: tuple[tuple[str, str], ...] = ()
     needs: tuple[str, ...] = ()
     toolchain: BaseRequest | None = None
+    images: tuple[BaseRequest, ...] = ()
 
 
 class Runtime(Protocol):
@@ -164,6 +166,14 @@ class Base(Protocol):
 
     def dockerfile_from(self, locked: LockedBase) -> str:
         """What follows FROM in a Dockerfile."""
+        ...
+
+
+class Pinning(Base, Protocol):
+    """A base whose names may stand in an own Dockerfile."""
+
+    def pin(self, reference: str, tools: Tools) -> str:
+        """What follows FROM so that it stays what it is now: the name with the digest that its tag has, for every platform."""
         ...
 
 

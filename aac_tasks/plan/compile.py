@@ -99,6 +99,7 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         builder=request.builder or spec.build.builder,
         needs=(*answer.needs, *(("commands",) if spec.build.commands else ())),
         toolchain=answer.toolchain,
+        images=answer.images,
     )
     lock = request.facts.lock if is_current(request.facts.lock, lock_action) else None
     draft = _Draft(request, catalog, answer, lock_action, lock)

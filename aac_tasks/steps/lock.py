@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from aac_tasks.catalog import Catalog
 from aac_tasks.contracts.actions import LockAction
@@ -12,6 +13,9 @@ from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import Lock, LockedPlatform
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.roles import Pinning
 
 
 def make_lock(action: LockAction, catalog: Catalog, tools: Tools, *, previous: Lock | None) -> Lock:
@@ -78,8 +82,18 @@ def _platform(
         tools.progress(f"resolving toolchain {action.toolchain.reference} for {platform}")
         toolchain = catalog.bases.get(action.toolchain.base).resolve(action.toolchain, platform, tools)
     tools.progress(f"resolving dependencies for {platform}")
-    runtime = catalog.runtimes.get(action.runtime)
-    return LockedPlatform(platform, base, runtime.resolve(action.dependencies, base, tools), toolchain)
+    dependencies = catalog.runtimes.get(action.runtime).resolve(action.dependencies, base, tools)
+    return LockedPlatform(platform, base, dependencies, toolchain, _images(action, catalog, tools, previous))
+
+
+def _images(action: LockAction, catalog: Catalog, tools: Tools, previous: Lock | None) -> dict[str, str]:
+    """Images of an own Dockerfile, each pinned once for all platforms; a line that is added moves no other."""
+    known = {name: pin for one in (previous.platforms if previous else ()) for name, pin in one.images.items()}
+    for image in action.images:
+        if image.reference not in known:
+            tools.progress(f"resolving {image.reference}")
+            known[image.reference] = cast("Pinning", catalog.bases.get(image.base)).pin(image.reference, tools)
+    return {image.reference: known[image.reference] for image in action.images}
 
 
 def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]:
@@ -89,8 +103,10 @@ def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]
 
 
 def _questions(action: LockAction) -> dict[str, str]:
-    """The parts that are resolved apart from each other; a toolchain only where there is one."""
+    """The parts that are resolved apart from each other; a toolchain and images only where there are some."""
     parts: dict[str, Json] = {"base": encode(action.base), "dependencies": [action.runtime, encode(action.dependencies)]}
     if action.toolchain is not None:
         parts["toolchain"] = encode(action.toolchain)
+    if action.images:
+        parts["images"] = encode(action.images)
     return {name: fingerprint(question) for name, question in parts.items()}

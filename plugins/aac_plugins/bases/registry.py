@@ -74,6 +74,15 @@ class RegistryBase:
             )
         return LockedBase(self.name, str(ref), platform, str(manifest.digest), runtime_version=version)
 
+    def pin(self, reference: str, tools: Tools) -> str:
+        """``registry/repository@digest`` of what the tag names now, an index as such; StepError when there is no such tag."""
+        ref = parse_reference(reference)
+        client, asked = self._client(ref, tools), ref.tag or "latest"
+        digest = client.digest_of(asked)
+        if digest is None:
+            raise _not_there(client, ref, asked, "correct the name behind FROM; an image of the engine alone is localhost/NAME")
+        return str(ImageRef(ref.registry, ref.repository, digest=digest))
+
     def fetch(self, locked: LockedBase, tools: Tools) -> BaseImage:
         """Its layers and configuration from the blob store; what is missing is pulled by digest."""
         image = _stored(Digest(locked.digest), tools.blobs) or self._fetched(locked, tools)
@@ -129,12 +138,12 @@ def _differ(asked: str, found: str) -> bool:
     return any(a != b for a, b in pairs)
 
 
-def _not_there(client: Client, ref: ImageRef, asked: str) -> StepError:
+def _not_there(client: Client, ref: ImageRef, asked: str, hint: str = "correct build.baseImage") -> StepError:
     """Name the tags that look like what was asked for."""
     tags = client.tags()
     near = difflib.get_close_matches(asked, tags, n=_SHOWN_TAGS, cutoff=0.5) or list(tags[-_SHOWN_TAGS:])
     have = f"; it has {', '.join(near)}" + (" …" if len(tags) > len(near) else "") if near else ""
-    return StepError(f"base {ref}: {client.name} has no {asked}{have}", hint="correct build.baseImage")
+    return StepError(f"base {ref}: {client.name} has no {asked}{have}", hint=hint)
 
 
 @hookimpl

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aac_plugins.runtimes.origin import DEBIAN, EPOCH, PACKAGE, apt
+from aac_plugins.runtimes.own_dockerfile import OwnDockerfile
 from aac_plugins.runtimes.starting import command_of, probe_of
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import ImageRef
@@ -38,10 +39,12 @@ class CustomRuntime:
         return (_place(spec),) if spec.build.dockerfile else ()
 
     def plan(self, spec: AgentSpec, facts: Facts) -> RuntimePlan:
-        """With an own Dockerfile there is nothing to lock: it names its bases itself, best by digest."""
+        """Of an own Dockerfile the images are locked that it names by tag."""
         if spec.build.dockerfile:
-            problems = (*_own_problems(spec, facts), *_dependency_problems(spec))
-            return RuntimePlan(BaseRequest("scratch", "scratch"), problems=problems, needs=("dockerfile",))
+            own = _own(spec, facts)
+            problems = (*_own_problems(spec, facts, own), *_dependency_problems(spec))
+            images = tuple(BaseRequest("registry", reference) for reference in own.references)
+            return RuntimePlan(BaseRequest("scratch", "scratch"), problems=problems, needs=("dockerfile",), images=images)
         problems = (*_problems(spec), *_dependency_problems(spec))
         base, reference = _where(spec) if not problems else ("scratch", "scratch")
         return RuntimePlan(BaseRequest(base, reference, spec.build.system_packages), entrypoint=_argv(spec), problems=problems)
@@ -62,7 +65,7 @@ class CustomRuntime:
         if not build.dockerfile:
             layers: tuple[RecipeLayer, ...] = (*apt(spec, locked.base, "/bin/sh", "-c", APT, "apt"), ApplicationLayer())
             return replace(common, layers=layers, workdir=APP_DIR)
-        text = facts.texts.get(_place(spec)) or ""
+        text = _own(spec, facts).pinned(locked.images)
         own = DockerfileLayers(text, posixpath.normpath(build.dockerfile), build.target, dict(build.args))
         return replace(common, layers=(own,), workdir="", user="")
 
@@ -79,6 +82,10 @@ def _place(spec: AgentSpec) -> str:
     return posixpath.relpath(spec.build.dockerfile, spec.build.context or ".")
 
 
+def _own(spec: AgentSpec, facts: Facts) -> OwnDockerfile:
+    return OwnDockerfile(facts.texts.get(_place(spec)) or "", spec.build.args)
+
+
 def _argv(spec: AgentSpec) -> tuple[str, ...]:
     return spec.entrypoint or spec.command
 
@@ -92,10 +99,12 @@ def _where(spec: AgentSpec) -> tuple[str, str]:
     return ("registry", str(ImageRef.parse(image))) if image else ("debian", DEBIAN)
 
 
-def _own_problems(spec: AgentSpec, facts: Facts) -> Iterator[tuple[str, str]]:
+def _own_problems(spec: AgentSpec, facts: Facts, own: OwnDockerfile) -> Iterator[tuple[str, str]]:
     if not facts.texts.get(_place(spec)):
         yield "spec.build.dockerfile", f"{spec.build.dockerfile} not found in {facts.folder}, or empty; write it"
     build = spec.build
+    for line, message in own.problems:
+        yield "spec.build.dockerfile", f"{build.dockerfile}:{line}: {message}"
     said = {"baseImage": build.base_image, "systemPackages": build.system_packages, "commands": build.commands}
     for name, value in said.items():
         if value:

@@ -1,0 +1,201 @@
+"""The images that an author's own Dockerfile names by tag, and the same text with digests in their place.
+
+Read as BuildKit reads it (https://docs.docker.com/reference/dockerfile/): escape directive, lines that go on, comments,
+here-documents, arguments before the first FROM. Left as they are: ``scratch``, stages, what has a digest, and
+``localhost/NAME``, which is no registry's image but one that the author put into the engine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aac_tasks.contracts.image import ImageRef
+
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S+)\s*")
+_HEREDOC = re.compile(r"(?:(?<=\s)|^)\d*<<(-?)([\"']?)([A-Za-z_][\w.]*)\2(?=\s|$)")
+_FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
+_ARGUMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
+_VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-+])([^${}]*))?\})")
+_FLAGS = re.compile(r"\w+(?:\s+--\S+)*")
+_OTHER = re.compile(r"--(?:from=|mount=\S*?\bfrom=)([^,\s]+)")
+
+PLATFORM_ARGUMENTS = frozenset(
+    f"{side}{what}" for side in ("TARGET", "BUILD") for what in ("PLATFORM", "OS", "ARCH", "VARIANT", "OSVERSION")
+)
+"""Arguments that the engine fills in (https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope)."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """An image in a Dockerfile: its full reference, and the text ``[start:end]`` that names it."""
+
+    reference: str
+    start: int
+    end: int
+
+
+@dataclass
+class OwnDockerfile:
+    """What a Dockerfile says about where it starts from. ``problems`` hold line and message of names that can't be read."""
+
+    text: str
+    args: Mapping[str, str]
+    images: list[Named] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    _stages: list[str] = field(default_factory=list)
+    _values: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        begun = False
+        for line in _instructions(self.text):
+            word = line.text.split(None, 1)[0].upper()
+            if word == "FROM":
+                begun = True
+                self._from(line)
+            elif word == "ARG" and not begun:
+                self._argument(line)
+            elif word in ("COPY", "ADD", "RUN"):
+                flags = _FLAGS.match(line.text)
+                for found in _OTHER.finditer(line.text, 0, flags.end() if flags else 0):
+                    self._other(line, found)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Each image once, sorted."""
+        return tuple(sorted({one.reference for one in self.images}))
+
+    def pinned(self, pins: Mapping[str, str]) -> str:
+        """The text with each name replaced by what ``pins`` has for it."""
+        text = self.text
+        for one in reversed(self.images):
+            text = text[: one.start] + pins.get(one.reference, text[one.start : one.end]) + text[one.end :]
+        return text
+
+    def _argument(self, line: _Line) -> None:
+        for name, said in _ARGUMENT.findall(line.text.split(None, 1)[1] if " " in line.text.strip() else ""):
+            value = self.args.get(name, said.strip("\"'") if said else None)
+            expanded = None if value is None else self._expanded(value)
+            if isinstance(expanded, str):
+                self._values[name] = expanded
+
+    def _from(self, line: _Line) -> None:
+        found = _FROM.match(line.text)
+        if not found:  # the engine says better what is wrong with it
+            return
+        name = self._expanded(found[1].strip("\"'"))
+        if isinstance(name, str):
+            self._take(line, name, found)
+        elif not (PLATFORM_ARGUMENTS.issuperset(name) and self._may_be_stage(found[1])):
+            self.problems.append((line.number, f"FROM {found[1]}: {_unknown(name)}"))
+        if found[2]:
+            self._stages.append(found[2].lower())
+
+    def _other(self, line: _Line, found: re.Match[str]) -> None:
+        if "$" not in found[1] and not found[1].isdigit():
+            self._take(line, found[1].strip("\"'"), found)
+
+    def _take(self, line: _Line, name: str, found: re.Match[str]) -> None:
+        if name == "scratch" or name.lower() in self._stages or "@" in name or name.startswith("localhost/"):
+            return
+        try:
+            reference = str(ImageRef.parse(name))
+        except ValueError as error:
+            self.problems.append((line.number, f"{found[1]}: {error}; expected as in python:3.13-slim"))
+            return
+        self.images.append(Named(reference, *line.span(found.start(1), found.end(1))))
+
+    def _expanded(self, text: str) -> str | list[str]:
+        """The text with its arguments' values, or the names of those that have none."""
+        missing: list[str] = []
+
+        def value(found: re.Match[str]) -> str:
+            name, how, other = found[1] or found[2], found[3] or "", found[4] or ""
+            known = self._values.get(name)
+            there = bool(known) if how.startswith(":") else known is not None
+            if how.endswith("+"):
+                return other if there else ""
+            if not there and how.endswith("-") and name not in PLATFORM_ARGUMENTS:
+                return other
+            if known is None or "$" in known:
+                missing.append(name)
+            return known or ""
+
+        expanded = _VARIABLE.sub(value, text)
+        return missing if missing else ["$"] if "$" in expanded else expanded
+
+    def _may_be_stage(self, text: str) -> bool:
+        """``base-${TARGETARCH}`` beside a stage ``base-amd64``."""
+        parts = [re.escape(part) for part in _VARIABLE.sub("\0", text.lower()).split("\0")]
+        return any(re.fullmatch(".+".join(parts), stage) for stage in self._stages)
+
+
+def _unknown(missing: Sequence[str]) -> str:
+    name = missing[0]
+    if name in PLATFORM_ARGUMENTS:
+        return f"which image that is depends on {name}, so it can't be locked; write an image of several platforms, or its digest"
+    if name == "$":
+        return "which image that is can't be read; write its name, or ${NAME} of an ARG before the first FROM"
+    return f"the build argument {name} has no value; name it in build.args, or give ARG {name} a default before the first FROM"
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One instruction, its lines joined; ``places`` says where each of its characters is in the file."""
+
+    text: str
+    number: int
+    places: Sequence[int]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        return self.places[start], self.places[end - 1] + 1
+
+
+def _instructions(text: str) -> Iterator[_Line]:
+    lines = text.splitlines(keepends=True)
+    escape, number, offset = _escape(lines), 0, 0
+    while number < len(lines):
+        first, joined, more = number, "", True
+        places: list[int] = []
+        while more and number < len(lines):
+            line = lines[number].rstrip("\r\n")
+            blank = not line.strip() or line.lstrip().startswith("#")
+            kept = "" if blank else line
+            more = bool(joined) if blank else kept.rstrip().endswith(escape)
+            kept = kept.rstrip()[:-1] if more and not blank else kept
+            joined += kept
+            places += range(offset, offset + len(kept))
+            offset += len(lines[number])
+            number += 1
+        indent = len(joined) - len(joined.lstrip())
+        if joined.strip():
+            yield _Line(joined[indent:], first + 1, places[indent:])
+            skipped = _heredocs(joined, lines[number:])
+            offset += sum(map(len, lines[number : number + skipped]))
+            number += skipped
+
+
+def _escape(lines: Sequence[str]) -> str:
+    for line in lines:
+        found = _DIRECTIVE.fullmatch(line.strip())
+        if not found:
+            break
+        if found[1].lower() == "escape":
+            return found[2]
+    return "\\"
+
+
+def _heredocs(instruction: str, following: Sequence[str]) -> int:
+    """How many lines the here-documents of an instruction take."""
+    if not re.match(r"\s*(?:RUN|COPY|ADD)\s", instruction, re.IGNORECASE):
+        return 0
+    at = 0
+    for tabs, _, mark in _HEREDOC.findall(instruction):
+        ends = (i for i in range(at, len(following)) if _ended(following[i].rstrip("\r\n"), mark, bool(tabs)))
+        at = next(ends, at - 1) + 1  # without an end it was none
+    return at
+
+
+def _ended(line: str, mark: str, tabs: bool) -> bool:
+    return (line.lstrip("\t") if tabs else line) == mark
