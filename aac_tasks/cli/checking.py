@@ -1,4 +1,4 @@
-"""`agent build --check`: whether a build could begin, without building: spec, plan, Dockerfile and builder."""
+"""`agent build --check`: whether a build could begin, without building: spec, plan, builder, and what it says of Dockerfiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Plan
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock
-from aac_tasks.steps.survey import Finding, builders_of
+from aac_tasks.steps.survey import Finding, builders_of, dockerfiles_of
 
 if TYPE_CHECKING:
     from aac_tasks.session import Session
@@ -48,7 +48,10 @@ def _findings(agent: AgentPlan, session: Session) -> Iterator[Finding]:
     yield Finding("check", agent.agent, "ok", f"agent.yaml is valid; the Dockerfile {text}")
     tools = session.hands.tools("", agent.agent)
     lock = read_lock(session.folder(agent) / LOCK_NAME)
-    yield from builders_of(Plan((agent,)), session.catalog, tools, lambda _: lock)
+    found = tuple(builders_of(Plan((agent,)), session.catalog, tools, lambda _: lock))
+    yield from found
+    if image and image.action and dockerfile and dockerfile.action and all(f.state == "ok" for f in found):
+        yield from dockerfiles_of(agent.agent, image.action, dockerfile.action, session.catalog, tools)
 
 
 def _repeated(text: str, agent: AgentPlan) -> bool:

@@ -53,6 +53,11 @@ class DockerfileAction:
     files: Mapping[str, str]
 
 
+def dockerfile_name(platform: Platform, platforms: int) -> str:
+    """Of the rendered file in the state folder."""
+    return "Dockerfile" if platforms == 1 else f"Dockerfile.{str(platform).replace('/', '-')}"
+
+
 @dataclass(frozen=True)
 class ImageAction:
     """Build one image per recipe (one per platform) and name it ``name`` locally."""

@@ -25,6 +25,7 @@ from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import ImageRef, Platform
 from aac_tasks.contracts.lock import Lock, LockedBase
+from aac_tasks.contracts.making import dockerfile_name
 from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Consumed, Facts, Step, TreeRequest
 from aac_tasks.contracts.recipe import Recipe
 from aac_tasks.contracts.roles import RuntimePlan
@@ -173,8 +174,7 @@ def _rendered(draft: _Draft) -> dict[str, str]:
 
     files = {"Dockerfile.dockerignore": render_ignore(_ignore(draft))}
     for recipe in draft.recipes:
-        name = "Dockerfile" if len(draft.recipes) == 1 else f"Dockerfile.{str(recipe.platform).replace('/', '-')}"
-        files[name] = render(recipe, name_of)
+        files[dockerfile_name(recipe.platform, len(draft.recipes))] = render(recipe, name_of)
     return files
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from aac_tasks.catalog import Catalog
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.lock import Lock
+from aac_tasks.contracts.making import DockerfileAction, ImageAction, LockAction, dockerfile_name
 from aac_tasks.contracts.plan import AgentPlan, Plan
+from aac_tasks.contracts.recipe import DockerfileLayers
 from aac_tasks.contracts.roles import Builder
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import AacError
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.canonical import JsonObject
+    from aac_tasks.contracts.roles import CheckingBuilder
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,6 @@ def survey(catalog: Catalog, tools: Tools, *, allow_host: bool = False) -> tuple
 
 def builders_of(plan: Plan, catalog: Catalog, tools: Tools, lock_of: Callable[[AgentPlan], Lock | None]) -> Iterator[Finding]:
     """Which builder each agent's image step takes, and why: as locked, as asked, or the first that can."""
-    from aac_tasks.contracts.making import LockAction  # lazy, as below: only `agent doctor` asks
     from aac_tasks.steps.lock import choose_builder, needs_of
 
     for agent in plan.agents:
@@ -49,6 +55,28 @@ def builders_of(plan: Plan, catalog: Catalog, tools: Tools, lock_of: Callable[[A
             yield Finding("agents", name, "ok", f"builder {builder}: {why}")
         except AacError as error:
             yield Finding("agents", name, "blocked", str(error).partition("\n")[0])
+
+
+def dockerfiles_of(agent: str, image: JsonObject, dockerfile: JsonObject, catalog: Catalog, tools: Tools) -> Iterator[Finding]:
+    """What the builder of an image says about its Dockerfiles, one for each platform, and which of it is in the way."""
+    name, action, texts = f"image:{agent}", decode(ImageAction, image), decode(DockerfileAction, dockerfile).files
+    builder = catalog.builders.get(action.builder)
+    for recipe in action.recipes:
+        own = next((layer.file for layer in recipe.layers if isinstance(layer, DockerfileLayers)), "")
+        if not hasattr(builder, "check"):
+            if own:
+                yield Finding("agents", name, "ok", f"builder {builder.name} has no check; of {own} its images were read")
+            continue
+        text = texts.get(dockerfile_name(recipe.platform, len(action.recipes)), "")
+        try:
+            checked = cast("CheckingBuilder", builder).check(recipe, text, tools)
+        except AacError as error:
+            yield Finding("agents", name, "warning", str(error).partition("\n")[0])
+            continue
+        yield Finding("agents", name, "ok", checked.how)
+        for remark in checked.remarks:
+            where = f"{own or 'Dockerfile'}:{remark.line}: " if remark.line else ""
+            yield Finding("agents", name, "blocked" if remark.wrong else "warning", f"{where}{remark.text}")
 
 
 def _locked(name: str, builder: Builder, needs: frozenset[str], tools: Tools) -> Finding:

@@ -145,6 +145,7 @@ _DEAD = re.compile(
 )
 _FULL = re.compile(r"no space left on device", re.IGNORECASE)
 _FOREIGN = re.compile(r"exec format error", re.IGNORECASE)
+_CACHE = re.compile(r"Cache export is not supported for the docker driver")
 _BASE = re.compile(
     r"(?:failed to resolve source metadata for |pull access denied for |initializing source docker://)([^:\s,]+(?::[\w.-]+)?)"
 )
@@ -163,6 +164,9 @@ def failure(work: Work, said: str, program: str) -> StepError:
     if _FOREIGN.search(said):
         hint = "install QEMU's user-mode handlers (Debian: qemu-user-static), or leave that platform out"
         return StepError(f"{work.what}: this machine can't run programs for {work.platform}", tail=tail, hint=hint)
+    if _CACHE.search(said):
+        hint = "turn on its containerd image store, or leave AAC_BUILD_CACHE_TO out"
+        return StepError(f"{work.what}: the image store of this engine can't write a build cache", tail=tail, hint=hint)
     missing = _BASE.search(said)
     if missing and work.own:
         hint = "correct the name after FROM, or log in to its registry"

@@ -24,8 +24,8 @@ from aac_tasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.image import Layer, StoredImage
-    from aac_tasks.contracts.recipe import Stage
-    from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
+    from aac_tasks.contracts.recipe import Recipe, Stage
+    from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest, Checked
     from aac_tasks.contracts.tools import Tools
 
 _VARIABLES = (
@@ -53,6 +53,12 @@ class DockerBuilder:
     def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
         """Build, or put together from what the store remembers, without asking the engine."""
         return EngineMaker(self.name, connect).build(request, tools)
+
+    def check(self, recipe: Recipe, dockerfile: str, tools: Tools) -> Checked:
+        """BuildKit's own rules, where it has them."""
+        from aac_plugins.builders.docker_check import check  # lazy: a build checks nothing
+
+        return check(connect(tools), recipe, dockerfile, tools)
 
     def load(self, image: StoredImage, name: str, tools: Tools) -> Artifact:
         """Only the layers that the engine lacks travel."""
@@ -123,12 +129,19 @@ class BuildKit:
         argv = ["docker", "buildx", "build", "--progress=plain", output, *arguments(work), *flags, *self._caches(), str(context)]
         network = self.tools.environment("AAC_BUILD_NETWORK")
         argv[-1:-1] = [f"--network={network}"] if network else []
+        run_build(work, Command(argv, self.env, values), self.tools)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What ``docker buildx`` sees of the user's environment."""
         env = environment(self.tools, _VARIABLES)
         # An attestation would make every build another image; variables are understood by older versions than flags.
-        env |= {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BUILDER": context_name(self.tools) or "default"}
-        run_build(work, Command(argv, env, values), self.tools)
+        return env | {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1", "BUILDX_BUILDER": context_name(self.tools) or "default"}
 
     def _caches(self) -> list[str]:
+        if "type=inline" in (self.tools.environment("AAC_BUILD_CACHE_TO") or ""):
+            hint = "write it to a registry: type=registry,ref=HOST/NAME,mode=max"
+            raise StepError("AAC_BUILD_CACHE_TO: type=inline lies in BuildKit's own image, which is not kept", hint=hint)
         flags = (("--cache-from", "AAC_BUILD_CACHE_FROM"), ("--cache-to", "AAC_BUILD_CACHE_TO"))
         return [f"{flag}={value}" for flag, name in flags for value in (self.tools.environment(name) or "").split()]
 

@@ -83,7 +83,7 @@ def test_a_name_that_can_not_be_known_is_told_with_its_line(line: str, message: 
 def test_only_the_names_change_in_the_text() -> None:
     text = "ARG BASE=python:3\nFROM $BASE AS a  \nRUN x\nFROM --platform=linux/amd64 \\\n python:3\nCOPY --from=node /n /\n"
     pins = {f"{HUB}/python:3": "P@sha256:1", f"{HUB}/node": "N@sha256:2"}
-    expected = text.replace("FROM $BASE", "FROM P@sha256:1").replace(" python:3\n", " P@sha256:1\n").replace("=node ", "=N@sha256:2 ")
+    expected = text.replace("$BASE", "P@sha256:1").replace(" python:3\n", " P@sha256:1\n").replace("=node ", "=N@sha256:2 ")
     assert OwnDockerfile(text, {}).pinned(pins) == expected
     windows = text.replace("\n", "\r\n")
     assert OwnDockerfile(windows, {}).pinned(pins) == expected.replace("\n", "\r\n")
