@@ -242,31 +242,6 @@ class EngineBuilder(Builder, Protocol):
 
 
 @dataclass(frozen=True)
-class Remark:
-    """What a checker says about a Dockerfile, at a line of it (0: at none). ``wrong``: no build can succeed."""
-
-    text: str
-    line: int = 0
-    wrong: bool = False
-
-
-@dataclass(frozen=True)
-class Checked:
-    """``how`` says what was looked at, and by whom."""
-
-    how: str
-    remarks: tuple[Remark, ...] = ()
-
-
-class CheckingBuilder(Builder, Protocol):
-    """A builder whose engine can say what it thinks of a Dockerfile without building it."""
-
-    def check(self, recipe: Recipe, dockerfile: str, tools: Tools) -> Checked:
-        """The author's own Dockerfile where the recipe has one, else ``dockerfile``, the rendered one."""
-        ...
-
-
-@dataclass(frozen=True)
 class Pushed:
     """What the registry holds now, read back. ``sent`` counts bytes of blobs that had to travel."""
 

@@ -23,9 +23,10 @@ from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from aac_tasks.contracts.checking import Checked
     from aac_tasks.contracts.image import Layer, StoredImage
     from aac_tasks.contracts.recipe import Recipe, Stage
-    from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest, Checked
+    from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
     from aac_tasks.contracts.tools import Tools
 
 _VARIABLES = (
@@ -56,9 +57,10 @@ class DockerBuilder:
 
     def check(self, recipe: Recipe, dockerfile: str, tools: Tools) -> Checked:
         """BuildKit's own rules, where it has them."""
-        from aac_plugins.builders.docker_check import check  # lazy: a build checks nothing
+        from aac_plugins.builders.docker_check import NOT_CHECKED, check  # lazy: a build checks nothing
 
-        return check(connect(tools), recipe, dockerfile, tools)
+        executor = connect(tools)
+        return check(recipe, dockerfile, executor.env, tools) if isinstance(executor, BuildKit) else NOT_CHECKED
 
     def load(self, image: StoredImage, name: str, tools: Tools) -> Artifact:
         """Only the layers that the engine lacks travel."""

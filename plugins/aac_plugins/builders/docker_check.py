@@ -13,17 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.commandline import arguments, failure
-from aac_plugins.builders.docker import BuildKit
 from aac_plugins.builders.stages import LENT, Work
+from aac_tasks.contracts.checking import Checked, Remark
 from aac_tasks.contracts.recipe import DockerfileLayers
-from aac_tasks.contracts.roles import Checked, Remark
 from aac_tasks.contracts.tools import Process
 
 if TYPE_CHECKING:
-    from aac_plugins.builders.engine import Executor
     from aac_tasks.contracts.canonical import Json
     from aac_tasks.contracts.recipe import Recipe
     from aac_tasks.contracts.tools import Completed, Tools
+
+NOT_CHECKED = Checked("this docker has no BuildKit, which would check the Dockerfile: install the buildx plugin")
 
 _RULES = "--call=check,format=json"
 _OUTLINES = ("--call=outline", "--print=outline")
@@ -34,10 +34,8 @@ _FROM = re.compile(r"^FROM (?!scratch\b)\S+", re.MULTILINE)
 _AT_LINE = re.compile(r"dockerfile parse error on line (\d+): (.*)")
 
 
-def check(executor: Executor, recipe: Recipe, dockerfile: str, tools: Tools) -> Checked:
-    """The first of the questions that this engine and its command understand."""
-    if not isinstance(executor, BuildKit):
-        return Checked("this docker has no BuildKit, which would check the Dockerfile: install the buildx plugin")
+def check(recipe: Recipe, dockerfile: str, env: Mapping[str, str], tools: Tools) -> Checked:
+    """The first of the questions that this engine and its command understand; ``env`` is the command's."""
     own = next((layer for layer in recipe.layers if isinstance(layer, DockerfileLayers)), None)
     with tools.scratch() as folder:
         (folder / LENT).mkdir()
@@ -47,21 +45,21 @@ def check(executor: Executor, recipe: Recipe, dockerfile: str, tools: Tools) -> 
             work = Work(what, folder, recipe.platform, target=own.target, args=tuple(sorted(own.args.items())), own=own.file)
         work.dockerfile.write_text(own.text if own else _FROM.sub("FROM scratch", dockerfile), encoding="utf-8")
         named = own.file if own else "the rendered Dockerfile, its bases left out"
-        done = _asked(executor, work, _RULES, tools)
+        done = _asked(work, _RULES, env, tools)
         if not _UNKNOWN.search(done.stderr):
             return Checked(f"BuildKit checked {named}", tuple(_remarks(done, work)))
         for question in _OUTLINES:
-            done = _asked(executor, work, question, tools)
+            done = _asked(work, question, env, tools)
             if not _UNKNOWN.search(done.stderr):
                 break
         how = f"BuildKit read {named}; that of Docker 27 or later would check it by its rules, too"
         return Checked(how, (_wrong(done, work),) if done.exit_code else ())
 
 
-def _asked(executor: BuildKit, work: Work, question: str, tools: Tools) -> Completed:
+def _asked(work: Work, question: str, env: Mapping[str, str], tools: Tools) -> Completed:
     words = ("docker", "buildx", "build", "--progress=plain", "--output=type=cacheonly", question, *arguments(work))
-    env = {**executor.env, "BUILDX_EXPERIMENTAL": "1"}  # --print was an experiment
-    return tools.run(Process((*words, str(work.lent)), cwd=work.folder, env=env, timeout=120.0))
+    asking = {**env, "BUILDX_EXPERIMENTAL": "1"}  # --print was an experiment
+    return tools.run(Process((*words, str(work.lent)), cwd=work.folder, env=asking, timeout=120.0))
 
 
 def _remarks(done: Completed, work: Work) -> Iterator[Remark]:

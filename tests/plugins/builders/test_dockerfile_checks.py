@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from aac_plugins.builders.docker import BuildKit
 from aac_plugins.builders.docker_check import check
-from aac_plugins.oci.docker_api import Engine
 from aac_tasks.conformance.lending import Lent, lend
+from aac_tasks.contracts.checking import Checked, Remark
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase
 from aac_tasks.contracts.recipe import DockerfileLayers, Recipe
-from aac_tasks.contracts.roles import Checked, Remark
 
 OWN = DockerfileLayers("FROM scratch\nFOO x\n", "docker/Dockerfile", "last", {"A": "1"})
 AT = {"ranges": [{"start": {"line": 2}, "end": {"line": 2}}]}
@@ -42,7 +40,7 @@ def answering(tmp_path: Path, script: str) -> None:
 
 def checked(lent: Lent, *layers: DockerfileLayers, text: str = "") -> Checked:
     recipe = Recipe("own", Platform(), LockedBase("scratch", "scratch", Platform()), layers)
-    return check(BuildKit(Engine(), lent.tools), recipe, text, lent.tools)
+    return check(recipe, text, lent.tools.shop.environment, lent.tools)
 
 
 def says(value: object, code: int) -> str:
