@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KINDS = {"build": "image", "test": "test", "lock": "lock", "doit": "test"}
 """The last step of what a command line runs; ``doit`` alone is its default tasks."""
 
-UNIX = "unix://"
+UNIX, FILE = "unix://", "file:"
 
 
 def conclude(session: Session, arguments: Sequence[str]) -> bool:
@@ -31,7 +31,7 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
     wanted = {s.kind for s in steps}
     artifacts = [a for s in steps for a in session.results[s.id].artifacts]
     images = tuple(_in_engines(artifacts))
-    vouched = sum(1 for a in artifacts if a.type in ("file", "blob")) + len(images)
+    vouched = sum(1 for a in artifacts if a.type in ("file", "blob") or a.where.startswith(FILE)) + len(images)
     if not session.workspace.settled or last not in wanted or vouched != len(artifacts):
         return False  # tags, instances and engines elsewhere can be seen neither with a stat nor at a socket
     evidence = Evidence(
@@ -59,6 +59,8 @@ def _outputs(session: Session, steps: Sequence[Step]) -> Iterator[Path]:
         for artifact in session.results[step.id].artifacts:
             if artifact.type != "loaded":
                 yield _place(session, artifact)
+            elif artifact.where.startswith(FILE):
+                yield Path(artifact.where.removeprefix(FILE))
 
 
 def _place(session: Session, artifact: Artifact) -> Path:

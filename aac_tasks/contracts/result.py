@@ -15,7 +15,8 @@ class Artifact:
 
     ``type``: ``file`` (path relative to the state root, ``digest`` of its bytes), ``blob`` (``digest``),
     ``tag`` (``name`` in registry plugin ``where`` resolves to ``digest``), ``instance`` (``data`` is the runner's
-    handle) or ``loaded`` (image ``name`` in the engine at ``where``, as ``DOCKER_HOST`` has it, has id ``digest``).
+    handle) or ``loaded`` (image ``name`` has id ``digest`` in the engine at ``where``: its address as ``DOCKER_HOST`` has it,
+    or ``file:PATH``, a file that is written whenever one of its images changes).
     """
 
     type: Literal["file", "blob", "tag", "instance", "loaded"]

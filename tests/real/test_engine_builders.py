@@ -19,7 +19,6 @@ from uuid import uuid4
 import pytest
 from real.dockerd import TREE, Engine, _mounts_below, _running
 from real.image_trees import configuration
-from real.podman import Podman
 from real_registry import registry_server
 from runner_stage import Stage
 
@@ -283,18 +282,3 @@ def root_of(process: Path) -> Path:
         return (process / "root").readlink()
     except OSError:
         return Path("/")
-
-
-def test_podman_builds_the_same_image_too(project: Project, podman: Podman) -> None:
-    user = replace(project, env={**project.env, **podman.env, "AAC_BUILD_NETWORK": "host"})
-    hello = copied("hello", user)
-    before = podman.run("images", "--quiet").ok().stdout.split()
-    hello.agent("build", "--builder", "embedded").ok()
-    embedded, _ = image_of(hello)
-    hello.agent("lock", "--builder", "podman").ok()
-    hello.agent("build", "--no-cache").ok()
-    made, shown = image_of(hello)
-    assert shown["builder"] == "podman"
-    assert made.layers == embedded.layers
-    shown_now = podman.run("images", "--format={{.ID}} {{.Repository}}").ok().stdout.splitlines()
-    assert {name for image, name in map(str.split, shown_now) if image not in before} <= {"localhost/aac/base"}

@@ -16,8 +16,10 @@ from aac_plugins.builders.assembly import FORMAT
 from aac_plugins.builders.commandline import IGNORE, Command, access_arguments, arguments, environment, lend_context, run_build
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
-from aac_plugins.oci.docker_archive import write_archive
+from aac_plugins.oci.docker_archive import write_archive, write_layout
 from aac_plugins.oci.engine_images import import_image
+from aac_tasks.contracts.image import ImageRef
+from aac_tasks.contracts.result import Artifact
 from aac_tasks.contracts.tools import Completed, Process
 from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
@@ -66,6 +68,17 @@ class PodmanBuilder:
         """Build, or put together from what the store remembers, without asking Podman."""
         return EngineMaker(self.name, connect).build(request, tools)
 
+    def load(self, image: StoredImage, name: str, tools: Tools) -> Artifact:
+        """Into the user's storage, which reads only the layers that it lacks."""
+        return Podman(tools).keep(image, name)
+
+    def holds(self, artifact: Artifact, tools: Tools) -> str:
+        """One inspect by name."""
+        found = Podman(tools).id_of(artifact.name)
+        if not found:
+            return f"{artifact.name} is gone from podman"
+        return "" if found == artifact.digest else f"{artifact.name} is another image in podman"
+
 
 def connect(tools: Tools) -> Executor:
     """There is nothing to reach but the command."""
@@ -81,9 +94,9 @@ class Podman:
     tools: Tools
     dialect: Dialect = CONTEXTS
 
-    def ask(self, *words: str) -> Completed:
+    def ask(self, *words: str, cwd: Path | None = None) -> Completed:
         """Run ``podman WORDS``."""
-        return self.tools.run(Process(("podman", *words), env=environment(self.tools, _VARIABLES), timeout=300.0))
+        return self.tools.run(Process(("podman", *words), cwd=cwd, env=environment(self.tools, _VARIABLES), timeout=300.0))
 
     def told(self, *words: str) -> Completed:
         """As `ask`; StepError when it fails."""
@@ -94,8 +107,39 @@ class Podman:
 
     def lend(self, image: StoredImage, name: str) -> None:
         """Load it, unless it is there."""
-        if self.ask("image", "exists", name).exit_code == 0:
-            return
+        if self.ask("image", "exists", name).exit_code:
+            self._load(image, name)
+
+    def id_of(self, name: str) -> str:
+        """The id of the image that has this name, "" when none has."""
+        found = self.ask("image", "inspect", "--format={{.Id}}", name).stdout.strip()
+        return f"sha256:{found}" if found else ""
+
+    def keep(self, image: StoredImage, name: str) -> Artifact:
+        """Let ``name`` stand for the image. The storage's list of images tells by its times whether that may have changed."""
+        if self.id_of(name) != image.config.digest:
+            self.tools.progress(f"loading {name} into podman")
+            if not self._pull(image, name):
+                self._load(image, name)
+        if self.id_of(name) != image.config.digest:
+            raise StepError(f"podman took {name} and does not show it")
+        place = self.ask("info", "--format={{.Store.GraphRoot}}/{{.Store.GraphDriverName}}-images/images.json").stdout.strip()
+        where = f"file:{place}" if Path(place).is_file() else "podman"
+        return Artifact("loaded", name, image.config.digest, where, data={"builder": "podman"})
+
+    def _pull(self, image: StoredImage, name: str) -> bool:
+        """Out of a folder of links to our blobs, of which it opens those that it lacks; a podman elsewhere can't."""
+        passing = f"aac-{secrets.token_hex(8)}"  # it makes the name of an image out of its folder's
+        with self.tools.scratch() as folder:
+            write_layout(image, folder / passing, self.tools.blobs)
+            done = self.ask("pull", "--quiet", f"oci:{passing}", cwd=folder)
+        if done.exit_code:
+            return False
+        self.told("tag", f"localhost/{passing}", str(ImageRef.parse(name)))  # as the runner's archives have it
+        self.ask("untag", f"localhost/{passing}", f"localhost/{passing}")
+        return True
+
+    def _load(self, image: StoredImage, name: str) -> None:
         with self.tools.scratch() as folder, write_archive(image, [name], self.tools.blobs) as archive:
             file = folder / "image.tar"
             with file.open("wb") as out:

@@ -49,6 +49,15 @@ def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *,
     return cast("IO[bytes]", io.BufferedReader(_Joined([*parts, bytes(2 * tarfile.BLOCKSIZE)]), _PIECE))
 
 
+def write_layout(image: StoredImage, folder: Path, blobs: BlobStore) -> None:
+    """The image as an OCI layout in a new ``folder``, its blobs links to those of the store."""
+    (folder / "blobs/sha256").mkdir(parents=True)
+    (folder / "oci-layout").write_bytes(canonical(_LAYOUT))
+    (folder / "index.json").write_bytes(canonical(_index(image, ())))
+    for blob in {b.digest: b for b in (image.manifest, image.config, *(layer.blob for layer in image.layers))}.values():
+        (folder / _path(blob)).symlink_to(blobs.path(blob.digest).absolute())
+
+
 def _reference(name: str) -> str:
     """The whole name; an archive's must have a tag."""
     reference = ImageRef.parse(name)

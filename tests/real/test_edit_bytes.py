@@ -1,0 +1,78 @@
+"""One line edited, for every runtime: what an engine is sent is the changed layer, and nothing is installed again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from real.counting_proxy import Counting, counted
+from real.dockerd import Engine
+from real.test_engine_builders import copied, image_of, lent_python, stage_of
+
+from aac_tasks.testing import Project
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("docker")]
+
+ROOM = 20_000
+"""Bytes beside a changed layer that an edit may send to the engine."""
+
+SOURCES = {
+    "hello": "main.py",
+    "node": "index.js",
+    "go": "main.go",
+    "rust": "src/main.rs",
+    "java": "src/main/java/example/Hello.java",
+    "custom": "main.py",
+}
+FETCHING = re.compile(r"\b(?:downloading|downloaded|installing)\b", re.IGNORECASE)
+"""What go, cargo, npm, pip and we say when packages are fetched or installed."""
+
+
+@pytest.fixture
+def proxy(docker_engine: Engine) -> Iterator[Counting]:
+    with counted(docker_engine.socket, docker_engine.folder / f"c{uuid4().hex[:6]}") as made:
+        yield made
+
+
+@pytest.fixture
+def heard(docker_engine: Engine, tmp_path: Path) -> Path:
+    """A folder for PATH whose ``docker`` is the engine's, and writes down all that it says."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/docker"
+    real, log = shlex.quote(str(docker_engine.binaries / "bin/docker")), shlex.quote(str(tmp_path / "said"))
+    program.write_text(f"#!/bin/bash\n{real} \"$@\" 2> >(tee -a {log} >&2)\n")
+    program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("example", SOURCES)
+def test_an_edit_sends_the_changed_layer_and_installs_nothing(
+    example: str, project: Project, docker_engine: Engine, proxy: Counting, heard: Path, aac_cache: Path
+) -> None:
+    env = {**project.env, **docker_engine.env, "DOCKER_HOST": proxy.host, "PATH": f"{heard}/bin:{docker_engine.env['PATH']}"}
+    agent = copied(example, replace(project, env=env))
+    if example == "custom":
+        base = lent_python(docker_engine, stage_of(heard / "stage", aac_cache))
+        agent.write({"agent.yaml": agent.read("agent.yaml").replace("docker.io/library/python:3.13-slim", base)})
+    agent.agent("build", "--builder", "docker", timeout=600).ok()
+    before, _ = image_of(agent)
+    (heard / "said").write_text("")
+
+    sent = proxy.sent
+    text, word = agent.read(SOURCES[example]), '"greeting"' if example == "custom" else '"Hello"'
+    assert word in text
+    agent.write({SOURCES[example]: text.replace(word, f'"{uuid4().hex}"')})
+    built = agent.agent("build", timeout=600).ok()
+    after, _ = image_of(agent)
+    changed = [new.blob.size for new, old in zip(after.layers, before.layers, strict=True) if new != old]
+    assert len(changed) == 1
+    assert 0 < proxy.sent - sent <= changed[0] + ROOM
+    said = f"{built.output}\n{(heard / 'said').read_text()}"
+    assert FETCHING.findall(said) == []
+    if example == "rust":
+        assert len(re.findall(r"\bCompiling\b", said)) == 1, "the agent's own crate"
