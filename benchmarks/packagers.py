@@ -227,8 +227,8 @@ class _Yard:
     def _example(self, name: str, folder: str, env: Mapping[str, str]) -> Place:
         place = Place(self.top / folder, {**env, "GOBIN": str(self.top / "bin")})
         shutil.copytree(ROOT / "examples" / name, place.folder)
-        (place.folder / ".git").mkdir()
         if folder.startswith("ours"):
+            (place.folder / ".git").mkdir()  # the root of a workspace
             place.said(self.agent, "build")
         return place
 
