@@ -34,6 +34,8 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
     vouched = sum(1 for a in artifacts if a.type in ("file", "blob") or a.where.startswith(FILE)) + len(images)
     if not session.workspace.settled or last not in wanted or vouched != len(artifacts):
         return False  # tags, instances and engines elsewhere can be seen neither with a stat nor at a socket
+    if any(session.judging.stamps(s).identity() != session.stamped.get(s.id) for s in steps):
+        return False  # another run wrote it since: what it vouches for is not what was said here
     evidence = Evidence(
         inputs=dict(session.workspace.seen),
         outputs=tuple(_outputs(session, steps)),

@@ -114,11 +114,13 @@ class Judging:
     def _kept(self, step: Step, verdict: Verdict) -> Verdict:
         """The same, and the result is this run's; stale when another run has taken the stamp away since."""
         if step.id not in self.run.results:
+            identity = self.stamps(step).identity()
             stamp = self.stamps(step).read()
             if stamp is None or stamp.key != verdict.key:
                 return Verdict(False, "another run is at work on it", verdict.key, verdict.deep)
             self.run.results[step.id] = stamp.result
             self.run.deep[step.id] = stamp.deep
+            self.run.stamped[step.id] = identity
         return verdict
 
     def why(self, step_id: str) -> JsonObject:

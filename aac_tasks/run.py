@@ -70,6 +70,7 @@ class Run:
         self.cancelled = threading.Event()
         self.results: dict[str, Result] = {}
         self.deep: dict[str, str] = {}
+        self.stamped: dict[str, str] = {}
         self.broken: list[Exception] = []
         self.signals: list[int] = []
         self._plans: dict[str, AgentPlan] = {}

@@ -147,9 +147,11 @@ class Session(Run):
             time.time(),
             seconds,
         )
-        self.judging.stamps(case.step).write(stamp, case.snapshot.contents() if case.snapshot else {})
+        stamps = self.judging.stamps(case.step)
+        stamps.write(stamp, case.snapshot.contents() if case.snapshot else {})
         self.results[case.step.id] = result
         self.deep[case.step.id] = stamp.deep
+        self.stamped[case.step.id] = stamps.identity()
 
     def kill(self) -> None:
         """End children without waiting for them, for a user who pressed Ctrl-C twice."""

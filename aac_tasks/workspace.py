@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.plan import AgentPlan, Facts, Plan
 from aac_tasks.discovery import MANIFESTS, discover, manifests
-from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
+from aac_tasks.errors import PlanError, Problem, SpecError, StepError, UsageError
 from aac_tasks.state.ignore import parse_ignore_file
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock
@@ -100,9 +101,8 @@ class Workspace:
 
     def agent(self, folder: Path) -> AgentPlan:
         """One agent's plan, from the cache when nothing that it was made from changed."""
-        cache = self._cache_file(folder)
-        kept = _load(cache)
-        if kept is not None:
+        kept = _load(self._cache_file(folder))
+        if kept is not None and str(folder / MANIFESTS[0]) in kept[0]:  # else of another checkout, whose state folder this is too
             self._remember(kept[0])
             return kept[1]
         return self.compile(folder)
@@ -118,8 +118,9 @@ class Workspace:
             seen.update(there)
             self._remember(seen)
             cache = self._cache_file(folder)
-            cache.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(cache, seal({"format": PLAN_FORMAT, "seen": dict(seen), "plan": encode(plan)}))
+            with contextlib.suppress(OSError, StepError):  # a plan that can't be kept is compiled again; steps tell of the disk
+                cache.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(cache, seal({"format": PLAN_FORMAT, "seen": dict(seen), "plan": encode(plan)}))
         return plan
 
     def _remember(self, seen: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ their stamps. Of the user's own tasks it keeps what doit wants, in one JSON file
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 TYPE_CHECKING = False  # typing alone would be a tenth of what a `doit` without work may take
@@ -96,19 +97,26 @@ class StampDB:
         """Write what changed, task by task, over what other runs wrote meanwhile."""
         if not self._dirty:
             return
-        from aac_tasks.state.root import write_atomically  # lazy, both: most runs have nothing to write
+        from aac_tasks.errors import StepError  # lazy, all three: most runs have nothing to write
+        from aac_tasks.state.root import write_atomically
         from aac_tasks.state.stamps import exclusively
 
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with exclusively(self._path.parent):
-            merged = self._load()
-            for task_id in self._dirty:
-                if task_id in self._db:
-                    merged[task_id] = self._db[task_id]
-                else:
-                    merged.pop(task_id, None)
-            write_atomically(self._path, json.dumps(merged, sort_keys=True).encode())
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with exclusively(self._path.parent):
+                write_atomically(self._path, json.dumps(self._merged(), sort_keys=True).encode())
+        except (OSError, StepError) as error:  # doit would show a traceback, and all steps have their stamps
+            sys.stderr.write(f"note: what doit remembers of tasks of your own is not kept: {error}\n")
         self._dirty.clear()
+
+    def _merged(self) -> dict[str, dict[str, Any]]:
+        merged = self._load()
+        for task_id in self._dirty:
+            if task_id in self._db:
+                merged[task_id] = self._db[task_id]
+            else:
+                merged.pop(task_id, None)
+        return merged
 
     def _load(self) -> dict[str, dict[str, Any]]:
         try:

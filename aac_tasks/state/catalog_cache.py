@@ -6,6 +6,7 @@ run whose plans are all in the cache needs two or three plugins; this says where
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from aac_tasks.catalog import Catalog, origins, recalled
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
+from aac_tasks.errors import StepError
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import seal, unseal
 from aac_tasks.state.watch import holds, observe
@@ -60,5 +62,6 @@ class CatalogCache:
             # as pairs: their order is "best first", and a sealed mapping is sorted
             pairs: JsonObject = {role: [list(pair) for pair in names.items()] for role, names in brought.items()}
             about: JsonObject = {"origins": pairs, "fingerprint": catalog.fingerprint}
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, seal({"seen": dict(seen), "listens": known.listens, **about}))
+            with contextlib.suppress(OSError, StepError):  # what can't be kept is asked again; steps tell of the disk
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._path, seal({"seen": dict(seen), "listens": known.listens, **about}))

@@ -6,12 +6,14 @@ tick in which it was hashed is hashed again next time, because its times could n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from aac_tasks.errors import StepError
 from aac_tasks.state.blobs import hash_file
 from aac_tasks.state.root import write_atomically
 
@@ -61,10 +63,11 @@ class FileDigests:
         return digest
 
     def save(self) -> None:
-        """Write the table when it changed."""
+        """Write the table when it changed, and the disk lets us."""
         if self._dirty:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, json.dumps(self._table, separators=(",", ":")).encode())
+            with contextlib.suppress(OSError, StepError):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._path, json.dumps(self._table, separators=(",", ":")).encode())
             self._dirty = False
 
 

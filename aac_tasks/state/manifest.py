@@ -6,11 +6,13 @@ edit during the run must not be taken for what was built.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from aac_tasks.errors import StepError
 from aac_tasks.fast import HEAD, IN_ENGINE, identity_line, manifest_name
 from aac_tasks.state.digests import RACY_NS
 from aac_tasks.state.root import StateFolder, write_atomically
@@ -40,7 +42,8 @@ def write_manifest(state: StateFolder, arguments: list[str], evidence: Evidence)
     if not name:
         return False
     path = state.path / "manifest" / name
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
     if any(_is_younger(ident, evidence.started_ns) for ident in evidence.inputs.values()):
         return False
     lines = [f"{p}\0{i}" for p, i in evidence.inputs.items()]
@@ -50,8 +53,11 @@ def write_manifest(state: StateFolder, arguments: list[str], evidence: Evidence)
         return False
     said = evidence.said.replace("\n", "\x1e")
     text = "\n".join([HEAD, identity_line().replace("\n", " "), said, evidence.steps, *lines, "end"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode("utf-8", "surrogateescape"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text.encode("utf-8", "surrogateescape"))
+    except (OSError, StepError):  # no room, or no leave to write: the next run looks for itself
+        return False
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Mapping
@@ -145,7 +146,8 @@ def write_atomically(path: Path, data: bytes, tmp: Path | None = None) -> None:
             temporary.replace(path)
     except OSError as error:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # as the write, on a disk that is read-only
+                temporary.unlink()
         hint = _MACHINE.get(error.errno or 0, _LEAVE)
         raise StepError(f"{path} can't be written: {error.strerror or error}", hint=hint) from error
 

@@ -19,6 +19,7 @@ from aac_tasks.contracts.canonical import Json, JsonObject, canonical
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.result import Result
 from aac_tasks.state.root import write_atomically
+from aac_tasks.state.watch import describe
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,13 @@ class StampFile:
         Never a reason to call the step up to date: the world may have changed since.
         """
         return self.read() or _read(self._before)
+
+    def identity(self) -> str:
+        """That of the file, "" when there is none."""
+        try:
+            return describe(self._path.stat())
+        except OSError:
+            return ""
 
     def write(self, stamp: Stamp, files: Mapping[str, str]) -> None:
         """Put it in place; ``files`` (path → content) is kept to name changed files later."""
