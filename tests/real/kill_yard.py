@@ -102,10 +102,11 @@ def make_yard(top: Path, name: str) -> Yard:
     return yard
 
 
-def make_base(yard: Yard) -> None:
+def make_base(yard: Yard, python: str = PYTHON) -> None:
+    """Put a base under the tag; of another Python it has other content."""
     blobs = Blobs(yard.top / "store")
     with blobs.scratch() as scratch:
-        entries = [*busybox(), Entry(PYTHON, "symlink", 0o777, target="/bin/busybox")]
+        entries = [*busybox(), Entry(python, "symlink", 0o777, target="/bin/busybox")]
         layer = write_layer(entries, blobs, scratch, name="base", created=0)
     image = write_image((layer,), ImageConfig(), blobs, platform=Platform("linux", MACHINE), about=About())
     layout = Layout(yard.project.folder / "base", "base")

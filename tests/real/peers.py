@@ -1,5 +1,6 @@
 """Other tools that build "an image", each as its users set it up: a file of listed sources, a recipe, and nothing said of
-why. What they build here is a text that lists the sources with their modes and contents, as an image would hold them.
+why. What they build here is a text that begins with a base (what a tag in a registry stands for, which is no file to list)
+and goes on with the sources, their modes and contents, as an image would hold them.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ set -e
 cd "$(dirname "$0")"
 mkdir -p "$(dirname "$1")"
 echo built >>log
+cp ../registry/base "$1.list"
 find src | LC_ALL=C sort | while read -r path; do
   [ -d "$path" ] || { stat -c '%n %A' "$path"; cat "$path"; }
-done >"$1.list"
+done >>"$1.list"
 head -c 5 "$1.list" >"$1"
 while [ -e wait ]; do touch waits; sleep 0.05; done
 cat "$1.list" >"$1"
@@ -122,6 +124,8 @@ class Shop:
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
+        (self.folder.parent / "registry").mkdir(exist_ok=True)
+        (self.folder.parent / "registry/base").write_text("base 1\n")
         for path in self.folder.rglob("*"):
             os.utime(path, (1_700_000_000, 1_700_000_000))  # sources are older than what is built of them
 

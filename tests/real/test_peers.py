@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from real.author import Tree, put
 from real.doors import Moment, Place, cut_off, installed, run
+from real.kill_yard import PYTHON, make_base, make_yard
 from real.peers import PEERS, Peer, Shop, kill_all, program
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("peers")]
@@ -69,6 +70,8 @@ STORIES = (
     Story("same size, same mtime", same_size_same_mtime, dict.fromkeys((*MAKES, "ninja", "doit"), "stale")),
     Story("image removed by hand", lambda folder: (folder / "store/image").unlink(),
           dict.fromkeys(("make with a stamp", "go-task"), "stale"), why="is gone from the store"),
+    Story("base tag with new content", lambda folder: (folder.parent / "registry/base").write_text("base 2\n"),
+          dict.fromkeys((*MAKES, "ninja", "doit", "go-task"), "stale"), why="elsewhere"),
     Story("killed in the middle", edited, dict.fromkeys(("make", "go-task"), "stale"), during="kill"),
     Story("edited in the middle", edited, dict.fromkeys((*MAKES, "doit"), "stale"), during="edit", open=("ninja",)),
 )  # fmt: skip
@@ -106,7 +109,7 @@ def verdict(shop: Shop, *, again: bool, before: str) -> str:
 
 
 @pytest.mark.parametrize("door", [("agent", "build"), ("doit", "image:hello")], ids=" ".join)
-@pytest.mark.parametrize("story", STORIES, ids=str)
+@pytest.mark.parametrize("story", [story for story in STORIES if story.why != "elsewhere"], ids=str)
 def test_we_are_right_and_say_why(story: Story, door: tuple[str, ...], tmp_path: Path) -> None:
     place = opened(tmp_path / "ours")
     ours = Place(place.folder, place.cache, installed(tmp_path, "paper", "real.paper"))
@@ -126,6 +129,21 @@ def test_we_are_right_and_say_why(story: Story, door: tuple[str, ...], tmp_path:
     assert why in ended.said
     assert digest(ours) == digest(built_elsewhere(ours, tmp_path / "elsewhere", door))
     assert not run(ours, door).of("✓")
+
+
+def test_a_base_tag_with_new_content_is_taken_when_it_is_asked_for_and_then_nothing_is_stale(tmp_path: Path) -> None:
+    yard = make_yard(tmp_path, "tagged")
+    text = yard.project.read("agent.yaml").replace("dependencies: [greeting==1.0]", "dependencies: []")
+    project = yard.project.write({"agent.yaml": text})
+    before = project.agent("build").ok()
+    assert "✓ image:tagged" in before.output
+    make_base(yard, PYTHON.replace("11", "12"))
+    assert "– image:tagged  up to date" in project.agent("build").ok().output  # agent.lock pins what the tag was
+    project.agent("lock", "--update").ok()
+    after = project.agent("build").ok().output
+    assert "✓ image:tagged" in after
+    assert "base" in after
+    assert "✓" not in project.agent("build").ok().output
 
 
 def opened(top: Path) -> Place:
