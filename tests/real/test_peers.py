@@ -142,7 +142,7 @@ def test_a_base_tag_with_new_content_is_taken_when_it_is_asked_for_and_then_noth
     project.agent("lock", "--update").ok()
     after = project.agent("build").ok().output
     assert "✓ image:tagged" in after
-    assert "base" in after
+    assert "agent.lock base sha256:" in after
     assert "✓" not in project.agent("build").ok().output
 
 
