@@ -75,14 +75,17 @@ class PlanError(AacError):
 
 
 class StepError(AacError):
-    """What failed, on what, and what to do next; ``tail`` holds the last lines of a tool's output, redacted."""
+    """What failed, on what, and what to do next; ``tail`` holds the last lines of a tool's output, redacted; ``command`` is the
+    command of the recipe that failed, where it was one.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, tail: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, tail: str = "", hint: str = "", command: tuple[str, ...] = ()) -> None:
         self.message = message
         self.tail = tail
         self.hint = hint
+        self.command = command
         parts = [message]
         if tail:
             parts.append("\n".join(f"  | {line}" for line in tail.splitlines()))

@@ -88,7 +88,19 @@ class Hands:
             allow_host=self.allow_host,
             no_cache=run.options.no_cache,
         )
-        return execute(job)
+        try:
+            return execute(job)
+        except StepError as error:
+            raise self._placed(error, agent) from error
+
+    def _placed(self, error: StepError, agent: AgentPlan) -> StepError:
+        """With its place in agent.yaml, when a command of the author's failed."""
+        if not error.command:
+            return error
+        from aac_tasks.spec.commands import place_of  # lazy: only after a failure
+
+        place = place_of(error.command, self.run.workspace.read(self.run.folder(agent)), agent.file)
+        return StepError(f"{place}: {error.message}", tail=error.tail, hint=error.hint) if place else error
 
     def write_lock(self, agent: AgentPlan, result: Result) -> None:
         """Put the lock that step lock decided into agent.lock."""

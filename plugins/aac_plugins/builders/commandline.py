@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -147,14 +148,15 @@ _FULL = re.compile(r"no space left on device", re.IGNORECASE)
 _FOREIGN = re.compile(r"exec format error", re.IGNORECASE)
 _CACHE = re.compile(r"Cache export is not supported for the docker driver")
 _BASE = re.compile(
-    r"(?:failed to resolve source metadata for |pull access denied for |initializing source docker://)([^:\s,]+(?::[\w.-]+)?)"
+    r"(?:failed to resolve source metadata for |pull access denied for |initializing source docker://)([^\s,]+?)[:,]?(?:\s|$)"
 )
 
 
 def failure(work: Work, said: str, program: str) -> StepError:
     """What went wrong, where, in the tool's own last lines, and what to do."""
     tail = tail_of(said)
-    where = _line_of(work, said)
+    number = _line_number(work, said)
+    where = f"{work.own}:{number}" if work.own and number else ""
     if _FULL.search(said):
         hint = f"`{Path(program).name} system prune` frees some"
         return StepError(f"{work.what}: the disk of the engine is full", tail=tail, hint=hint)
@@ -173,26 +175,41 @@ def failure(work: Work, said: str, program: str) -> StepError:
         return StepError(f"{where or work.what}: base {missing[1]} can't be had", tail=tail, hint=hint)
     command = _command(said)
     message = f"{where or work.what}: {command or 'the build failed'}"
-    return StepError(message, tail=tail, hint="" if work.own else "the lines above are what its command said")
+    hint = "" if work.own else "the lines above are what its command said"
+    return StepError(message, tail=tail, hint=hint, command=_command_at(number, work))
 
 
-def _line_of(work: Work, said: str) -> str:
-    """The author's own Dockerfile and line, "" for a generated one."""
+def _line_number(work: Work, said: str) -> int:
+    """The line of the Dockerfile that failed, 0 when it can't be told."""
     found = re.search(rf"^{re.escape(work.dockerfile.name)}:(\d+)$", said, re.MULTILINE)
-    if not work.own:
-        return ""
     if found:
-        return f"{work.own}:{found[1]}"
+        return int(found[1])
     # Podman and the classic endpoint name the instruction, not its line
     steps = re.findall(r"building at STEP \"(.*?)\":|^Step \d+/\d+ : (.*)$", said, re.MULTILINE)
-    number = _number_of(steps[-1][0] or steps[-1][1], work.dockerfile) if steps else 0
-    return f"{work.own}:{number}" if number else ""
+    return _number_of(steps[-1][0] or steps[-1][1], work.dockerfile) if steps else 0
 
 
 def _number_of(instruction: str, dockerfile: Path) -> int:
-    words = instruction.split()
+    words = _bare(instruction)
     lines = dockerfile.read_text(encoding="utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if words and line.split() == words), 0)
+    return next((number for number, line in enumerate(lines, 1) if words and _bare(line) == words), 0)
+
+
+def _bare(instruction: str) -> list[str]:
+    """Its words without mounts, those of exec form as Podman has them: joined."""
+    words = [word for word in instruction.split() if not word.startswith("--mount=")]
+    try:
+        command = json.loads(" ".join(words[1:]))
+    except ValueError:
+        return words
+    return [*words[:1], *" ".join(map(str, command)).split()] if isinstance(command, list) else words
+
+
+def _command_at(number: int, work: Work) -> tuple[str, ...]:
+    """The command behind a line of a Dockerfile whose commands are known."""
+    above = work.dockerfile.read_text(encoding="utf-8").splitlines()[:number] if work.commands else []
+    runs = sum(1 for line in above if line.startswith("RUN "))
+    return work.commands[runs - 1] if runs and above[-1].startswith("RUN ") else ()
 
 
 def _command(said: str) -> str:
@@ -202,7 +219,9 @@ def _command(said: str) -> str:
     if found:
         return f"`{found[1][:120]}` ended with {found[2]}"
     found = re.search(r'building at STEP "(.*)": (.*)', said) or re.search(r"failed to solve: ()(.*)", said)
-    return f"`{found[1][:120]}` failed: {found[2][:200]}" if found and found[1] else found[2][:300] if found else ""
+    if not found or not found[1]:
+        return found[2][:300] if found else ""
+    return f"`{re.sub('--mount=[^ ]* ', '', found[1])[:120]}` failed: {found[2][:200]}"
 
 
 def tail_of(said: str) -> str:

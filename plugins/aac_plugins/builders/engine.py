@@ -105,7 +105,7 @@ class EngineMaker:
         work = work_of(request, f"commands of {recipe.name}", folder, recipe.platform, context=False)
         work.dockerfile.write_text(commands_text(named, layer.commands, recipe, _dialect(executor, tools)), encoding="utf-8")
         executor.lend(stored, named)
-        made = executor.make(work, image.layers)
+        made = executor.make(replace(work, commands=tuple(run.argv for run in layer.commands)), image.layers)
         return replace(made, config=image.config)  # USER 0:0 is for the commands, not for the image
 
     def _own(self, layer: DockerfileLayers, request: BuildRequest, folder: Path, tools: Tools) -> BaseImage:

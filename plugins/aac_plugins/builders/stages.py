@@ -71,7 +71,7 @@ _TRUSTING = (
 class Work:
     """What an engine shall build. ``folder`` is ours and holds the Dockerfile and ``lent/``; ``files`` is the build context
     below ``root``, None when nothing copies it. ``what`` is what messages call it; ``target``, ``args`` and ``own``
-    (its name) are an own Dockerfile's.
+    (its name) are an own Dockerfile's; ``commands`` are what its RUN lines run, where an error shall name one.
     """
 
     what: str
@@ -85,6 +85,7 @@ class Work:
     target: str = ""
     args: tuple[tuple[str, str], ...] = ()
     own: str = ""
+    commands: tuple[tuple[str, ...], ...] = ()
 
     @property
     def kept(self) -> str:

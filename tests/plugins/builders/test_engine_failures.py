@@ -33,6 +33,10 @@ STEP 3/3: RUN ["python3", "-c", "1/0"]
 ZeroDivisionError: division by zero
 Error: building at STEP "RUN ["python3", "-c", "1/0"]": while running runtime: exit status 1
 """
+PODMAN_4 = """STEP 3/3: RUN --mount=type=cache,target=/c ["python3", "-c", "1/0"]
+ZeroDivisionError: division by zero
+Error: building at STEP "RUN --mount=type=cache,target=/c python3 -c 1/0": while running runtime: exit status 1
+"""
 CLASSIC = """Step 1/3 : FROM python:3
 Step 3/3 : RUN ["python3", "-c", "1/0"]
 ZeroDivisionError: division by zero
@@ -45,7 +49,7 @@ def work(folder: Path, own: str = "") -> Work:
     return Work("stage dependencies of hello", folder, Platform("linux", "arm64"), own=own)
 
 
-@pytest.mark.parametrize("said", [BUILDKIT, PODMAN, CLASSIC], ids=["BuildKit", "Podman", "classic"])
+@pytest.mark.parametrize("said", [BUILDKIT, PODMAN, PODMAN_4, CLASSIC])
 def test_a_failing_command_of_an_own_dockerfile_is_told_with_file_and_line(tmp_path: Path, said: str) -> None:
     error = failure(work(tmp_path, "docker/Dockerfile"), said, "docker")
     assert error.message.startswith("docker/Dockerfile:3: `")
