@@ -26,7 +26,8 @@ from aac_tasks.steps.tools import StepTools, Workshop
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.actions import RunnerChoice
-    from aac_tasks.contracts.roles import EngineBuilder, Runner
+    from aac_tasks.contracts.engines import EngineBuilder
+    from aac_tasks.contracts.roles import Runner
 
 
 class Hands:

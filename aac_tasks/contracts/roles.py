@@ -21,7 +21,6 @@ from aac_tasks.contracts.recipe import CompiledLayer, Recipe
 
 if TYPE_CHECKING:  # a build knows neither the spec nor running images; making their classes takes longer than a layer
     from aac_tasks.contracts.plan import Facts
-    from aac_tasks.contracts.result import Artifact
     from aac_tasks.contracts.running import ISOLATION as ISOLATION
     from aac_tasks.contracts.running import Deployed as Deployed
     from aac_tasks.contracts.running import Deployer as Deployer
@@ -226,18 +225,6 @@ class Builder(Protocol):
 
     def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
         """Build; every blob of the answer is in the blob store, digests read back from what was written."""
-        ...
-
-
-class EngineBuilder(Builder, Protocol):
-    """A builder whose engine is to know the images too, so that its own commands find them by name."""
-
-    def load(self, image: StoredImage, name: str, tools: Tools) -> Artifact:
-        """Let the engine have ``image`` under ``name``: an artifact of type ``loaded`` with what it says afterwards."""
-        ...
-
-    def holds(self, artifact: Artifact, tools: Tools) -> str:
-        """What is wrong with such an artifact, "" when the engine has it: one inspect by name, within 200 ms."""
         ...
 
 

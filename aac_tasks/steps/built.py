@@ -16,7 +16,8 @@ from aac_tasks.contracts.result import Artifact, Result
 from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.roles import Builder, EngineBuilder
+    from aac_tasks.contracts.engines import EngineBuilder
+    from aac_tasks.contracts.roles import Builder
     from aac_tasks.contracts.tools import BlobStore, Tools
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "arm", "i686": "386"}

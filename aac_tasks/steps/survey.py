@@ -18,7 +18,7 @@ from aac_tasks.errors import AacError
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.canonical import JsonObject
-    from aac_tasks.contracts.checking import CheckingBuilder
+    from aac_tasks.contracts.engines import CheckingBuilder
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.checking import Checked
+    from aac_tasks.contracts.engines import Checked
     from aac_tasks.contracts.image import Layer, StoredImage
     from aac_tasks.contracts.recipe import Recipe, Stage
     from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest

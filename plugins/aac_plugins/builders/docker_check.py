@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from aac_plugins.builders.commandline import arguments, failure
 from aac_plugins.builders.stages import LENT, Work
-from aac_tasks.contracts.checking import Checked, Remark
+from aac_tasks.contracts.engines import Checked, Remark
 from aac_tasks.contracts.recipe import DockerfileLayers
 from aac_tasks.contracts.tools import Process
 

@@ -9,7 +9,7 @@ import pytest
 
 from aac_plugins.builders.docker_check import check
 from aac_tasks.conformance.lending import Lent, lend
-from aac_tasks.contracts.checking import Checked, Remark
+from aac_tasks.contracts.engines import Checked, Remark
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase
 from aac_tasks.contracts.recipe import DockerfileLayers, Recipe
