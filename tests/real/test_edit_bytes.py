@@ -1,10 +1,14 @@
-"""One line edited, for every runtime: what an engine is sent is the changed layer, and nothing is installed again."""
+"""One line edited, for every runtime: what an engine is sent is the changed layer, and nothing is installed again.
+
+Where the engine compiles, BuildKit's own conversation comes on top: 40 to 65 KB were seen. And the certificate authorities that
+the user's environment names, if any, are lent to each command anew, because a secret is kept nowhere.
+"""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +25,10 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.ma
 ROOM = 20_000
 """Bytes beside a changed layer that an edit may send to the engine."""
 
+CONVERSATION = 80_000
+"""Bytes that `docker buildx build` itself takes for one stage."""
+
+INTERPRETED = ("hello", "node")
 SOURCES = {
     "hello": "main.py",
     "node": "index.js",
@@ -50,6 +58,12 @@ def heard(docker_engine: Engine, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def authorities(env: Mapping[str, str]) -> int:
+    """Bytes of the file that `plugins/aac_plugins/builders/commandline.py` lends."""
+    named = (env.get(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    return next((Path(bundle).stat().st_size for bundle in named if bundle and Path(bundle).is_file()), 0)
+
+
 @pytest.mark.parametrize("example", SOURCES)
 def test_an_edit_sends_the_changed_layer_and_installs_nothing(
     example: str, project: Project, docker_engine: Engine, proxy: Counting, heard: Path, aac_cache: Path
@@ -71,7 +85,8 @@ def test_an_edit_sends_the_changed_layer_and_installs_nothing(
     after, _ = image_of(agent)
     changed = [new.blob.size for new, old in zip(after.layers, before.layers, strict=True) if new != old]
     assert len(changed) == 1
-    assert 0 < proxy.sent - sent <= changed[0] + ROOM
+    room = ROOM if example in INTERPRETED else ROOM + CONVERSATION + authorities(env)
+    assert 0 < proxy.sent - sent <= changed[0] + room
     said = f"{built.output}\n{(heard / 'said').read_text()}"
     assert FETCHING.findall(said) == []
     if example == "rust":

@@ -116,6 +116,11 @@ def test_a_dripping_server_is_an_error_after_the_timeout(head: bytes, more: str)
     assert time.monotonic() - begun < 2
 
 
+def test_a_deadline_that_is_over_before_anything_is_sent_is_the_same_error() -> None:
+    with raw_server(lambda connection: None) as address, pytest.raises(StepError):
+        get(f"http://{address}/", timeout=1e-9)
+
+
 def test_a_server_that_does_not_take_the_upload_is_an_error_after_the_timeout() -> None:
     with (
         raw_server(lambda _: time.sleep(3)) as address,

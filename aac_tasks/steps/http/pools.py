@@ -139,7 +139,8 @@ class Pools:
         with self._lock:
             pool: urllib3.PoolManager | HTTPConnectionPool
             pool = self._socket(unix) if unix else self._manager(self.proxy(call), call.url.scheme == "https")
-        limits = Timeout(connect=min(CONNECT_TIMEOUT, watch.remaining), read=max(watch.remaining, 0.001))
+        left = max(watch.remaining, 0.001)  # a deadline that is over is told by the watch, not by a limit of zero
+        limits = Timeout(connect=min(CONNECT_TIMEOUT, left), read=left)
         with _watched(watch):
             return pool.urlopen(
                 call.method,
