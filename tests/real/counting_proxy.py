@@ -37,14 +37,17 @@ class Counting:
                 threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
     def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        counts = source.getsockname() == str(self.path)
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
-                if str(self.path) == source.getsockname():
-                    with self._lock:
-                        self.sent += len(data)
+                self._count(len(data) if counts else 0)
                 target.sendall(data)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
+
+    def _count(self, size: int) -> None:
+        with self._lock:
+            self.sent += size
 
 
 @contextlib.contextmanager
