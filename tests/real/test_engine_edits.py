@@ -35,6 +35,12 @@ RUN ["python3", "-c", "import os; open('word', 'w').write(os.environ['WORD'])"]
 COPY main.py /app/
 CMD ["python3", "main.py"]
 """
+MAIN = """import signal, sys
+
+print("hello", flush=True)
+signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
+signal.pause()
+"""
 TABLE = (
     Row("no edit", nothing),
     Row("touch", lambda folder: (folder / "main.py").touch()),
@@ -65,7 +71,7 @@ def bench_in(top: Path, cache: Path, engine: Engine, files: dict[str, str]) -> B
 def custom(tmp_path_factory: pytest.TempPathFactory, aac_cache: Path, docker_engine: Engine) -> Iterator[Bench]:
     top = tmp_path_factory.mktemp("custom")
     lent_python(docker_engine, stage_of(top / "stage", aac_cache))
-    yield bench_in(top, aac_cache, docker_engine, {"agent.yaml": CUSTOM, "Dockerfile": DOCKERFILE, "main.py": "print('hello')\n"})
+    yield bench_in(top, aac_cache, docker_engine, {"agent.yaml": CUSTOM, "Dockerfile": DOCKERFILE, "main.py": MAIN})
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
