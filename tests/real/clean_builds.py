@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +20,9 @@ from aac_tasks.state.stamps import StampFile
 @functools.cache
 def site() -> Path:
     """The folder of packages in which the plugin of these tests is installed."""
-    return installed(Path(tempfile.mkdtemp(prefix="aac-paper-")), "paper", "real.paper")
+    top = Path(tempfile.mkdtemp(prefix="aac-paper-"))
+    atexit.register(shutil.rmtree, top)
+    return installed(top, "paper", "real.paper")
 
 
 def made(place: Place) -> Mapping[str, object]:

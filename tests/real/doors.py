@@ -138,6 +138,8 @@ def _child(place: Place, words: Sequence[str], pipe: int, moment: Moment | None)
         if moment is not None:
             sys.addaudithook(_ending(place, moment))
         code = _enter(words)
+    except KeyboardInterrupt:  # before anybody heeded signals: Python ends by the signal itself
+        code = 128 + signal.SIGINT
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
     except BaseException:

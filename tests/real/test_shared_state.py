@@ -25,10 +25,6 @@ DOORS = (("doit",), ("agent", "test"))
 ONE, OTHER = Tree(), Tree().with_file("run", "x1").with_value("check", 2)
 
 
-def teardown_module() -> None:
-    shutil.rmtree(site().parent)
-
-
 @contextmanager
 def mounted(*arguments: str | Path) -> Iterator[None]:
     """``mount ARGUMENTS``, the last of which is where."""
