@@ -14,7 +14,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("running agents", ("run", "ps", "logs", "exec", "stats", "restart", "stop")),
     ("images", ("images", "inspect", "tag", "rmi", "save", "load")),
     ("looking", ("plan", "why", "validate", "schema", "doctor", "version")),
-    ("making and cleaning", ("init", "cache")),
+    ("making and cleaning", ("init", "ci", "cache")),
 )
 """Every command, in the order in which help shows them."""
 
