@@ -15,6 +15,7 @@ Messages are lower case, without a full stop: where, what, what would be accepte
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -76,16 +77,25 @@ class PlanError(AacError):
 
 class StepError(AacError):
     """What failed, on what, and what to do next; ``tail`` holds the last lines of a tool's output, redacted; ``command`` is the
-    command of the recipe that failed, where it was one.
+    command of the recipe that failed, where it was one; ``places`` tell what is wrong by spec path (``spec.tests[1]``).
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, tail: str = "", hint: str = "", command: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        tail: str = "",
+        hint: str = "",
+        command: tuple[str, ...] = (),
+        places: Mapping[str, str] | None = None,
+    ) -> None:
         self.message = message
         self.tail = tail
         self.hint = hint
         self.command = command
+        self.places = dict(places or {})
         parts = [message]
         if tail:
             parts.append("\n".join(f"  | {line}" for line in tail.splitlines()))

@@ -4,12 +4,13 @@ then judge and do, step by step. The decisions are in the rooms below.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
@@ -165,6 +166,21 @@ class Session(Run):
             self.digests.save()
         if "hands" in self.__dict__:
             self.hands.close()
+
+    def failure(self, step_id: str, error: StepError) -> Event:
+        """What is told of a failed step: ``data`` has ``hint``, ``file`` and ``problems``, with lines where they are known."""
+        agent = self.agent_of(step_id)
+        found: dict[str, tuple[int, int]] = {}
+        if error.places:
+            with contextlib.suppress(AacError, OSError):  # agent.yaml was edited meanwhile
+                found = dict(self.workspace.read(self.folder(agent)).positions)
+        problems: list[Json] = [
+            {"line": line, "column": column, "path": path, "message": message}
+            for path, message in error.places.items()
+            for line, column in [found.get(path, (0, 0))]
+        ]
+        data: JsonObject = {"hint": error.hint, "file": str(self.root / agent.file), "problems": problems}
+        return Event("failed", step_id, str(error), data=data)
 
     # -- look ---------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from aac_tasks.cli.world import World
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.errors import AacError, SpecError, StepError
-from aac_tasks.reporter.terminal import Lines, paint, wants_colour
+from aac_tasks.reporter.terminal import Lines, paint, wants_annotations, wants_colour
 from aac_tasks.reporter.wording import plain
-from aac_tasks.state.root import of_the_machine
+from aac_tasks.state.root import find_root, of_the_machine
 from aac_tasks.steps.interrupts import Terminated
 from aac_tasks.steps.redaction import redact_keys
 
@@ -27,6 +27,7 @@ def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
         return command()
     except AacError as error:
         _tell(world, _document(error), str(error), as_json)
+        _annotate(world, error)
         return error.exit_code
     except KeyboardInterrupt as error:
         code, word = (TERMINATED, "terminated") if isinstance(error, Terminated) else (INTERRUPTED, "interrupted")
@@ -68,6 +69,15 @@ def _document(error: AacError) -> JsonObject:
     if isinstance(error, StepError):
         facts |= {"message": error.message, "tail": error.tail, "hint": error.hint}
     return facts  # type: ignore[return-value]  # texts, numbers and lists of them
+
+
+def _annotate(world: World, error: AacError) -> None:
+    if not wants_annotations(world.environment):
+        return
+    from aac_tasks.reporter.annotations import Mark, annotate, of_problems  # lazy: only in CI
+
+    known = of_problems(error.problems, find_root(world.folder)) if isinstance(error, SpecError) else None
+    annotate(known or (Mark("agent", redact_keys(str(error))),), Lines(world.err), world.environment)
 
 
 def _tell(world: World, facts: JsonObject, text: str, as_json: bool) -> None:

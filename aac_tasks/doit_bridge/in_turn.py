@@ -28,7 +28,7 @@ def run_in_turn(session: Session, plan: Plan, chosen: Sequence[str]) -> int:
     except StepError as error:
         if session.cancelled.is_set():  # no failure of the step: the door says what happened
             return 1
-        session.tell(Event("failed", step, str(error), data={"hint": error.hint}))
+        session.tell(session.failure(step, error))
         return 1
     finally:
         session.close()

@@ -71,7 +71,7 @@ class StepAction:
         except StepError as error:
             if self._session.cancelled.is_set():  # no failure of the step: the door says what happened
                 return TaskFailed(str(error), report=False)
-            self._session.tell(Event("failed", self._step_id, str(error), data={"hint": error.hint}))
+            self._session.tell(self._session.failure(self._step_id, error))
             return TaskFailed(str(error), report=False)
         except Exception as error:  # doit would make one text of ours, of bugs and of tracebacks
             self._session.broken.append(error)

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TextIO
 from aac_tasks.contracts.result import Event
 from aac_tasks.reporter.lines import LineReporter, Style
 from aac_tasks.reporter.machine import DocumentReporter
-from aac_tasks.reporter.terminal import Lines, wants_colour, wants_live
+from aac_tasks.reporter.terminal import Lines, wants_annotations, wants_colour, wants_live
 from aac_tasks.reporter.wording import marks_for
 from aac_tasks.steps.redaction import redact_keys
 
@@ -45,13 +45,20 @@ def make(  # noqa: PLR0913  # one entrance for every door; all but the kind are 
 
     ``auto`` is a live view on a terminal and lines elsewhere (CI, TERM=dumb, a pipe); ``quiet`` says failures
     only. ``redact`` is applied to every text before it is shown (default: whatever looks like a key); ``clock`` counts seconds;
-    ``verbose`` also says when a step starts.
+    ``verbose`` also says when a step starts. Where a CI service reads them, failures are annotations as well.
     """
-    if kind == "json":
-        return DocumentReporter(Lines(out), redact, clock)
     style = Style(marks_for(out.encoding), wants_colour(out, environment), quiet=kind == "quiet", verbose=verbose)
-    if kind == "live" or (kind == "auto" and wants_live(out, err, environment)):
+    made: Reporter
+    if kind == "json":
+        made = DocumentReporter(Lines(out), redact, clock)
+    elif kind == "live" or (kind == "auto" and wants_live(out, err, environment)):
         from aac_tasks.reporter.live import LiveReporter  # rich is slow to import
 
-        return LiveReporter(out, style, redact, clock)
-    return LineReporter(Lines(out), Lines(err), style, redact, clock)
+        made = LiveReporter(out, style, redact, clock)
+    else:
+        made = LineReporter(Lines(out), Lines(err), style, redact, clock)
+    if wants_annotations(environment):
+        from aac_tasks.reporter.annotations import AnnotatingReporter  # only in CI
+
+        return AnnotatingReporter(made, Lines(err), environment, redact)
+    return made

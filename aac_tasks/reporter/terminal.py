@@ -38,6 +38,15 @@ def wants_live(out: TextIO, err: TextIO, environment: Mapping[str, str]) -> bool
     return is_terminal(out) and is_terminal(err)
 
 
+GITHUB, QUALITY = "GITHUB_ACTIONS", "AAC_CODE_QUALITY"
+"""Variables by which one knows that annotations are read: see `annotations`."""
+
+
+def wants_annotations(environment: Mapping[str, str]) -> bool:
+    """True in a job of GitHub's, and where a code quality report is asked for."""
+    return truthy(environment.get(GITHUB)) or bool(environment.get(QUALITY))
+
+
 def paint(text: str, colour: str, enabled: bool) -> str:
     """``text`` in one of the known colours, or as it is."""
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if enabled and text else text

@@ -10,6 +10,7 @@ from aac_tasks.cli.flags import JSON, PLACE
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.errors import PluginError, Problem, SpecError, UsageError
+from aac_tasks.reporter.terminal import Lines, wants_annotations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ def handle(args: Arguments, world: World) -> int:
             workspace.plan()  # what only all together can have wrong: two agents of one name
     if not found:
         raise UsageError(f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one")
+    _annotate([p for _, problems in found for p in problems], session.root, world)
     errors = sum(1 for _, problems in found for p in problems if p.severity == "error")
     warnings = sum(len(problems) for _, problems in found) - errors
     code = INVALID if errors else VALID
@@ -44,6 +46,13 @@ def handle(args: Arguments, world: World) -> int:
             show.coloured(world, f"{word}: {problem}", colour)
     show.line(world, f"{_many(len(found), 'agent')}: {_many(errors, 'error')}, {_many(warnings, 'warning')}")
     return code
+
+
+def _annotate(problems: list[Problem], root: Path, world: World) -> None:
+    if wants_annotations(world.environment):
+        from aac_tasks.reporter.annotations import annotate, of_problems  # lazy: only in CI
+
+        annotate(of_problems(problems, root), Lines(world.err), world.environment)
 
 
 def problems_of(folder: Path, workspace: Workspace) -> list[Problem]:
