@@ -53,7 +53,7 @@ class Instances:
         if other is not None or name in (a for a in self._agents() if self._session.last(a, "deploy")):
             whose = f"{other.agent}, which `agent run` started" if other else "a deployed agent"
             raise StepError(f"{name} is the name of {whose}", hint="give this one another with --name")
-        spec = overridden(self._instance_spec(agent), Overrides(**{**vars(said), "name": name}))
+        spec = overridden(self.instance_spec(agent), Overrides(**{**vars(said), "name": name}))
         tools = self._session.hands.tools(f"run:{agent}", agent)
         image = image_here(outputs)
         values = resolve(spec, tools, strict=True)
@@ -256,8 +256,8 @@ class Instances:
     def _find(self, name: str) -> Running | None:
         return next((one for one in self._all_run() if one.instance.name == name), None)
 
-    def _instance_spec(self, agent: str) -> InstanceSpec:
-        """As deployed, else as tested."""
+    def instance_spec(self, agent: str) -> InstanceSpec:
+        """How an agent runs: as deployed, else as tested; StepError when agent.yaml stands in the way."""
         plan = self._session.plan((agent,)).agents[0]
         deploy, test = plan.step("deploy"), plan.step("test")
         if deploy is not None and deploy.action is not None:

@@ -71,6 +71,11 @@ def _document(error: AacError) -> JsonObject:
     return facts  # type: ignore[return-value]  # texts, numbers and lists of them
 
 
+def told(world: World, error: AacError) -> None:
+    """Say an error and go on, in a command that outlives it."""
+    _tell(world, {}, str(error), as_json=False)
+
+
 def _annotate(world: World, error: AacError) -> None:
     if not wants_annotations(world.environment):
         return

@@ -18,6 +18,7 @@ from pathlib import Path
 from aac_tasks.contracts.canonical import Json, JsonObject, canonical
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.result import Result
+from aac_tasks.errors import StepError
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.watch import describe
 
@@ -123,11 +124,18 @@ def _read(path: Path) -> Stamp | None:
 
 
 @contextlib.contextmanager
-def exclusively(folder: Path) -> Iterator[None]:
-    """Hold a folder (a step's, or doit's state) against other processes (flock: the kernel frees it when its holder dies)."""
+def exclusively(folder: Path, *, busy: str = "") -> Iterator[None]:
+    """Hold a folder (a step's, or doit's state) against other processes (flock: the kernel frees it when its holder dies).
+
+    Raises:
+        StepError: another one holds it, and ``busy`` says what that means; without ``busy`` one waits.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError as error:
+            raise StepError(busy) from error
         yield
     finally:
         os.close(descriptor)

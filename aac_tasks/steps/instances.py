@@ -134,9 +134,9 @@ def status(running: Running, runners: Table[Runner], tools: Tools) -> Status:
     return runners.get(instance.runner).status(instance, tools)
 
 
-def stop(running: Running, runners: Table[Runner], tools: Tools) -> None:
+def stop(running: Running, runners: Table[Runner], tools: Tools, *, grace: float = 10.0) -> None:
     """End it and forget it; its log goes too."""
-    runners.get(running.instance.runner).stop(running.instance, tools)
+    runners.get(running.instance.runner).stop(running.instance, tools, grace=grace)
     (running.folder / RECORD).unlink(missing_ok=True)
     shutil.rmtree(running.folder, ignore_errors=True)
 

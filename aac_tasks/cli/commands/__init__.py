@@ -11,7 +11,7 @@ from aac_tasks.cli.world import Arguments
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("steps", ("build", "test", "push", "deploy", "lock")),
     ("registries", ("pull", "login", "logout", "configure")),
-    ("running agents", ("run", "ps", "logs", "exec", "stats", "restart", "stop")),
+    ("running agents", ("run", "dev", "ps", "logs", "exec", "stats", "restart", "stop")),
     ("images", ("images", "inspect", "tag", "rmi", "save", "load")),
     ("looking", ("plan", "why", "validate", "schema", "doctor", "version")),
     ("making and cleaning", ("init", "ci", "cache")),

@@ -1,0 +1,181 @@
+"""Runners of GitHub and GitLab in small: they take a pipeline's own text, and run its commands in fresh clones.
+
+What stands behind ``uses:`` is done as the action documents it: a clone, a cache folder by key, files handed in. An
+expression that is not in the table of the job fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aac_tasks.testing import Project, Ran
+
+NONE = "0" * 40
+
+
+@dataclass
+class Service:
+    """``origin`` is the repository, ``programs`` the folder with a job's pip and python, ``top`` has room for everything."""
+
+    origin: Project
+    programs: Path
+    top: Path
+    count: int = 0
+    env: dict[str, str] = field(default_factory=dict)
+
+    def clone(self, commit: str, **env: str) -> Project:
+        """A machine that nothing was done on: a clone and a home of its own."""
+        self.count += 1
+        folder = self.top / f"job-{self.count}"
+        home = folder / "home"
+        home.mkdir(parents=True)
+        place = Project(folder / "clone", {**self.origin.env, **self.env, "CI": "true", "HOME": str(home), **env})
+        path = f"{self.programs}:{self.origin.env['PATH']}"
+        place.env.update(PATH=path, XDG_CACHE_HOME=str(home / ".cache"))  # type: ignore[attr-defined]  # a dict
+        self.origin.run(("git", "clone", "-q", str(self.origin.folder), str(place.folder))).ok()
+        place.run(("git", "checkout", "-q", commit)).ok()
+        return place
+
+    def keep(self, place: Path, key: str) -> None:
+        """What a cache action does at the end of a job."""
+        shutil.copytree(place, self.top / "caches" / key, symlinks=True, dirs_exist_ok=True)
+
+    def restore(self, place: Path, *keys: str) -> None:
+        """What it does at the beginning: the first key that there is, or the newest that begins so."""
+        known = sorted((self.top / "caches").glob("*"), key=lambda p: p.stat().st_mtime_ns)
+        found = [path for key in keys for path in reversed(known) if path.name.startswith(key)]
+        if found:
+            shutil.copytree(found[0], place, symlinks=True)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a job ended. ``reports`` are the files that it handed in, by their place in the clone."""
+
+    name: str
+    runs: tuple[Ran, ...]
+    reports: Mapping[str, str]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        return self.runs[-1].exit_code
+
+    @property
+    def output(self) -> str:
+        return "".join(ran.output for ran in self.runs)
+
+    def ok(self) -> Job:
+        self.runs[-1].ok()
+        return self
+
+
+class GitHub(Service):
+    """Runs ``.github/workflows/agents.yml``."""
+
+    def pipeline(self, commit: str, before: str) -> dict[str, Job]:
+        """The jobs of a push, by name; the matrix is not run when its condition says so, or ``plan`` failed."""
+        text = self.origin.run(("git", "show", f"{commit}:.github/workflows/agents.yml")).ok().stdout
+        jobs = yaml.safe_load(text)["jobs"]
+        known = {"github.event.pull_request.base.sha || github.event.before": before, "github.sha": commit, "runner.os": "Linux"}
+        known["github.ref"] = "refs/heads/main"
+        env = yaml.safe_load(text).get("env", {})
+        ran = {"plan": self.job("plan", jobs["plan"], known, env, commit)}
+        asked = ran["plan"].outputs.get("jobs", "[]")
+        assert jobs["agent"]["if"] == "needs.plan.outputs.jobs != '[]'"
+        for row in json.loads(asked):
+            values = {**known, "matrix.job.name": row["name"], "matrix.job.agents": row["agents"]}
+            ran[row["name"]] = self.job(row["name"], jobs["agent"], values, env, commit)
+        return ran
+
+    def job(self, name: str, job: Any, known: Mapping[str, str], env: Mapping[str, str], commit: str) -> Job:
+        place = self.clone(commit, GITHUB_ACTIONS="true", **env, **_filled(job.get("env", {}), known))
+        out = place.folder.parent / "output"
+        out.touch()
+        place.env.update(GITHUB_OUTPUT=str(out), GITHUB_WORKSPACE=str(place.folder))  # type: ignore[attr-defined]
+        runs: list[Ran] = []
+        reports: dict[str, str] = {}
+        for step in job["steps"]:
+            given = _filled(step.get("with", {}), known)
+            action = step.get("uses", "").partition("@")[0]
+            failed = bool(runs) and runs[-1].exit_code != 0
+            if action == "actions/cache":
+                cache = Path(given["path"].replace("~", place.env["HOME"]))
+                self.restore(cache, given["key"], *given["restore-keys"].split())
+            elif action == "actions/upload-artifact":
+                assert step["if"] == "${{ !cancelled() }}"
+                reports |= _found(place, given["path"])
+            elif "run" in step and not failed:
+                script = place.folder.parent / "step.sh"
+                script.write_text(step["run"])
+                runs.append(place.run(("bash", "-e", str(script)), env=_filled(step.get("env", {}), known)))
+            else:
+                assert failed or action in ("actions/checkout", "actions/setup-python"), step
+        if runs[-1].exit_code == 0 and "strategy" in job:
+            self.keep(Path(place.env["HOME"]) / ".cache/aac", given_key(job, known))
+        lines = (line.partition("=") for line in out.read_text().splitlines())
+        return Job(name, tuple(runs), reports, {key: value for key, _, value in lines})
+
+
+def given_key(job: Any, known: Mapping[str, str]) -> str:
+    """The key that a job's cache is kept under."""
+    (step,) = (s for s in job["steps"] if s.get("uses", "").startswith("actions/cache@"))
+    return _filled(step["with"], known)["key"]
+
+
+class GitLab(Service):
+    """Runs ``.gitlab-ci.yml`` and the child pipeline that it starts."""
+
+    def pipeline(self, commit: str, before: str) -> dict[str, Job]:
+        """The jobs of a push, by name."""
+        text = self.origin.run(("git", "show", f"{commit}:.gitlab-ci.yml")).ok().stdout
+        document = yaml.safe_load(text)
+        ran = {"plan": self.job("plan", document["plan"], {"CI_COMMIT_BEFORE_SHA": before}, commit)}
+        trigger = document["agents"]["trigger"]["include"][0]
+        assert trigger["job"] == "plan"
+        if ran["plan"].exit_code == 0:
+            child = yaml.safe_load(ran["plan"].reports[trigger["artifact"]])
+            for name, job in child.items():
+                if "script" in job or "extends" in job:
+                    base = child.get(job.get("extends"), {})
+                    variables = {**child.get("variables", {}), **job.get("variables", {})}
+                    if not name.startswith("."):
+                        ran[name] = self.job(name, {**base, **job, "variables": variables}, {}, commit)
+        return ran
+
+    def job(self, name: str, job: Any, more: Mapping[str, str], commit: str) -> Job:
+        place = self.clone(commit, GITLAB_CI="true", CI_COMMIT_BRANCH="main", **more)
+        top = str(place.folder)
+        slug = re.sub("[^a-z0-9]", "-", name.lower())
+        said = {key: value.replace("$CI_PROJECT_DIR", top) for key, value in job.get("variables", {}).items()}
+        place.env.update({**said, "CI_PROJECT_DIR": top})  # type: ignore[attr-defined]
+        cache = job.get("cache")
+        key = cache["key"].replace("$CI_JOB_NAME_SLUG", slug) if cache else ""
+        if cache:
+            self.restore(place.folder / cache["paths"][0], key)
+        script = place.folder.parent / "step.sh"
+        script.write_text("\n".join(job["script"]))
+        ran = place.run(("bash", "-eo", "pipefail", str(script)))
+        if cache:
+            self.keep(place.folder / cache["paths"][0], key)
+        artifacts = job.get("artifacts", {})
+        reports = [*artifacts.get("paths", ()), *artifacts.get("reports", {}).values()]
+        handed = {name: text for pattern in reports for name, text in _found(place, pattern).items()}
+        return Job(name, (ran,), handed)
+
+
+def _filled(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    """Values with their expressions replaced."""
+    return {name: re.sub(r"\$\{\{ (.*?) \}\}", lambda m: known[m[1]], str(value)) for name, value in values.items()}
+
+
+def _found(place: Project, pattern: str) -> dict[str, str]:
+    return {p.relative_to(place.folder).as_posix(): p.read_text() for p in sorted(place.folder.glob(pattern))}
