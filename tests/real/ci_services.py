@@ -141,14 +141,12 @@ class GitLab(Service):
         ran = {"plan": self.job("plan", document["plan"], {"CI_COMMIT_BEFORE_SHA": before}, commit)}
         trigger = document["agents"]["trigger"]["include"][0]
         assert trigger["job"] == "plan"
-        if ran["plan"].exit_code == 0:
-            child = yaml.safe_load(ran["plan"].reports[trigger["artifact"]])
-            for name, job in child.items():
-                if "script" in job or "extends" in job:
-                    base = child.get(job.get("extends"), {})
-                    variables = {**child.get("variables", {}), **job.get("variables", {})}
-                    if not name.startswith("."):
-                        ran[name] = self.job(name, {**base, **job, "variables": variables}, {}, commit)
+        child = yaml.safe_load(ran["plan"].reports[trigger["artifact"]]) if ran["plan"].exit_code == 0 else {}
+        for name, job in child.items():
+            if not name.startswith(".") and ("script" in job or "extends" in job):
+                base = child.get(job.get("extends"), {})
+                variables = {**child.get("variables", {}), **job.get("variables", {})}
+                ran[name] = self.job(name, {**base, **job, "variables": variables}, {}, commit)
         return ran
 
     def job(self, name: str, job: Any, more: Mapping[str, str], commit: str) -> Job:
