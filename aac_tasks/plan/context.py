@@ -11,6 +11,8 @@ DEFAULT_IGNORE = (
     "**/.git",
     "**/.gitignore",
     "**/.gitattributes",
+    "**/.github",
+    "**/.gitlab-ci.yml",
     "**/.env",
     "**/.env.*",
     "**/.venv",
@@ -37,8 +39,8 @@ DEFAULT_IGNORE = (
     "agent.lock",
     "dodo.py",
 )
-"""The state folder, version control, secrets, virtual environments, what tools make, and the files that describe the
-build: an edited description must not change a layer."""
+"""The state folder, version control and its pipelines, secrets, virtual environments, what tools make, and the files that
+describe the build: an edited description must not change a layer."""
 
 
 def ignore_patterns(own: tuple[str, ...], outputs: tuple[str, ...]) -> tuple[str, ...]:

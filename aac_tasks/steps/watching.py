@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -53,7 +56,7 @@ class Watching:
             while True:
                 found[self._found.get_nowait()] = None
         except queue.Empty:
-            return tuple(path for path in found if not _EDITORS.search(path.name) and self.wanted(path))
+            return tuple(path for path in found if not _EDITORS.search(path.name) and self.wanted(path) and not _ours(path))
 
     def close(self) -> None:
         """Stop watching."""
@@ -81,3 +84,10 @@ class Watching:
             self._failure = str(error)
         finally:
             self._ready.set()
+
+
+def _ours(path: Path) -> bool:
+    """Whether that is where this process writes its own words: each round would be the reason of the next."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return any(os.path.samestat(path.stat(), os.fstat(stream.fileno())) for stream in (sys.stdout, sys.stderr))
+    return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,3 +63,26 @@ def test_what_was_there_before_is_no_change(tmp_path: Path) -> None:
     with watched(tmp_path) as watching:
         (tmp_path / "new").write_text("x")
         assert noticed(watching, tmp_path / "new") == {tmp_path / "new"}
+
+
+TALKER = """
+import sys
+from pathlib import Path
+from aac_tasks.steps.watching import Watching
+folder = Path(sys.argv[1])
+watching = Watching((folder,), lambda path: True)
+print("a round", flush=True)
+(folder / "main.py").write_text("x")
+found = set()
+while folder / "main.py" not in found:
+    found.update(watching.changed(1.0))
+watching.close()
+sys.stderr.write(" ".join(sorted(path.name for path in found)))
+"""
+
+
+def test_what_a_watcher_says_itself_is_no_reason_to_say_more(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        done = subprocess.run((sys.executable, "-c", TALKER, str(tmp_path)), stdout=log, stderr=subprocess.PIPE, text=True, check=True)
+    assert done.stderr == "main.py"
+    assert (tmp_path / "log").read_text() == "a round\n"
