@@ -83,6 +83,7 @@ sys.stderr.write(" ".join(sorted(path.name for path in found)))
 
 def test_what_a_watcher_says_itself_is_no_reason_to_say_more(tmp_path: Path) -> None:
     with (tmp_path / "log").open("wb") as log:
-        done = subprocess.run((sys.executable, "-c", TALKER, str(tmp_path)), stdout=log, stderr=subprocess.PIPE, text=True, check=True)
+        argv = (sys.executable, "-c", TALKER, str(tmp_path))
+        done = subprocess.run(argv, stdout=log, stderr=subprocess.PIPE, text=True, check=True)
     assert done.stderr == "main.py"
     assert (tmp_path / "log").read_text() == "a round\n"
