@@ -23,6 +23,7 @@ from aac_tasks.reporter.wording import duration, plain
 from aac_tasks.run import Options
 from aac_tasks.session import Session
 from aac_tasks.state.ignore import IgnoreRules
+from aac_tasks.state.root import find_root
 from aac_tasks.state.stamps import exclusively
 from aac_tasks.steps.passing_on import handled
 from aac_tasks.steps.redaction import redact_keys
@@ -64,7 +65,8 @@ class Rounds:
             StepError: somebody works on it already. UsageError: files can't be watched here.
         """
         agent = next(a for a in session.plan().agents if a.agent == self._agent)
-        self._chosen = replace(self._chosen, cwd=session.folder(agent))  # what is wrong with other agents is no matter here
+        if find_root(session.folder(agent)) == session.root:
+            self._chosen = replace(self._chosen, cwd=session.folder(agent))  # what is wrong with other agents is no matter
         held = session.state.agent(self._agent) / HELD
         held.mkdir(parents=True, exist_ok=True)
         with handled(self._take), exclusively(held, busy=f"`agent dev {self._agent}` runs already"):

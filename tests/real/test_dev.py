@@ -94,6 +94,19 @@ def test_what_the_image_does_not_hold_starts_no_round_and_edits_during_one_start
         assert before < here.said.count("✓ image:")
 
 
+def test_one_agent_of_several_is_worked_on_whatever_is_wrong_with_the_others(place: tuple[Project, str, str]) -> None:
+    project, name, url = place
+    (project.folder / "agents/a").mkdir(parents=True)
+    for part in ("agent.yaml", "main.sh", "www"):
+        (project.folder / part).rename(project.folder / "agents/a" / part)
+    with developing(project, name, url, "agents/a") as here:
+        here.answers("well\n")
+        project.write({"agents/b/agent.yaml": "kind: Agent\n"})
+        here.edit("agents/a/www/index.html", "better\n")
+        here.answers("better\n")
+        assert "agents/b" not in here.said
+
+
 def test_an_agent_that_knows_its_port_better_is_replaced_in_place(place: tuple[Project, str, str]) -> None:
     project, name, url = place
     port = url.split(":")[2].rstrip("/")

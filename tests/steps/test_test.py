@@ -18,7 +18,7 @@ from aac_tasks.contracts.image import HealthProbe, ImageConfig
 from aac_tasks.contracts.result import Result
 from aac_tasks.contracts.roles import Runner
 from aac_tasks.errors import StepError
-from aac_tasks.steps.test import run_tests
+from aac_tasks.steps.test import report_again, run_tests
 
 HTTP = HealthProbe("http", path="/", port=8080)
 ANSWERS = Check("answers", "http", {"request": {"path": "/"}})
@@ -73,6 +73,35 @@ def test_a_check_that_nothing_can_do_is_skipped_out_loud_and_not_counted(stage: 
     assert run(stage, runner, ANSWERS, Check("unit", "pytest")).outputs["passed"] == 2
     assert stage.notes[-1:] == ["check unit: type pytest has no effect yet, it was not run"]
     assert "<skipped " in (stage.tools.state / "test" / "junit.xml").read_text()
+
+
+def test_a_result_that_was_known_leaves_the_same_report_and_says_that_it_was(stage: Stage, runner: Runner) -> None:
+    checks = (ANSWERS, Check("unit", "pytest"))
+    result = run(stage, runner, *checks)
+    report = stage.tools.state / "test" / "junit.xml"
+    ran = ET.parse(report)  # noqa: S314
+    report_again(TestAction(replace(web(), probe=HTTP), checks), result, stage.tools)
+    known = ET.parse(report)  # noqa: S314
+    for question in (".//testcase", ".//skipped"):
+        assert [x.get("name") for x in known.findall(question)] == [x.get("name") for x in ran.findall(question)]
+    assert [x.attrib for x in known.findall(".//property")] == [{"name": "cached", "value": "true"}]
+    assert ran.findall(".//property") == []
+
+
+def test_a_result_that_tells_of_other_checks_leaves_no_report(stage: Stage, runner: Runner) -> None:
+    result = run(stage, runner, ANSWERS)
+    report_again(TestAction(web(), (replace(ANSWERS, name="is another"),)), result, stage.tools)
+    assert not (stage.tools.state / "test" / "junit.xml").exists()
+    assert stage.notes[-1:] == ["the known result tells of other checks than there are, so there is no JUnit report"]
+
+
+def test_a_failure_says_where_agent_yaml_asked_for_what_failed(stage: Stage, runner: Runner) -> None:
+    with pytest.raises(StepError) as failed:
+        run(stage, runner, ANSWERS, replace(ANSWERS, name="wrong", settings={"expect": {"status": 201}}))
+    assert failed.value.places == {"spec.tests[1]": "wrong: GET /: expected status 201, got 200: well"}
+    with pytest.raises(StepError) as failed:
+        run(stage, runner, ANSWERS, config=replace(WEB, entrypoint=("/bin/false",)))
+    assert list(failed.value.places) == ["spec.healthCheck"]
 
 
 def test_the_same_checks_have_the_same_outputs(stage: Stage, runner: Runner) -> None:
