@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from aac_tasks.contracts.actions import InstanceSpec, PortMapping
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
-from aac_tasks.errors import StepError
+from aac_tasks.errors import AacError, StepError
 from aac_tasks.plan.overrides import Overrides, overridden
 from aac_tasks.running import Instances, url_of
 from aac_tasks.session import Session
@@ -106,11 +106,14 @@ class Development:
         return fronts[0] if fronts else url_of(self.serving.running.instance) if self.serving else ""
 
     def ended(self) -> str:
-        """How what should serve ended by itself, "" while it runs."""
+        """How what should serve ended by itself, "" while it runs, or while nobody can tell."""
         if self.serving is None:
             return ""
         running, session = self.serving.running, self.serving.session
-        now = status(running, session.catalog.runners, session.hands.tools("", self.agent))
+        try:
+            now = status(running, session.catalog.runners, session.hands.tools("", self.agent))
+        except AacError:
+            return ""
         code = "" if now.exit_code is None else f" with exit code {now.exit_code}"
         return "" if now.state == "running" else f"{self.agent} ended{code}"
 

@@ -127,6 +127,8 @@ class Rounds:
             if not self._came:
                 told(self._world, error)
                 self._goes_on()
+        finally:
+            reporter.close(abandoned=True)  # a second closing is nothing
         last, self._session = self._session, None  # from here a signal cancels nothing
         with contextlib.suppress(AacError):  # told already
             return last.plan((self._agent,)).agents[0] if last else None
