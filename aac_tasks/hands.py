@@ -101,7 +101,10 @@ class Hands:
         from aac_tasks.spec.commands import place_of  # lazy: only after a failure
 
         place = place_of(error.command, self.run.workspace.read(self.run.folder(agent)), agent.file)
-        return StepError(f"{place}: {error.message}", tail=error.tail, hint=error.hint) if place else error
+        if not place:
+            return error
+        places = {place.rpartition(" ")[2]: error.message}
+        return StepError(f"{place}: {error.message}", tail=error.tail, hint=error.hint, places=places)
 
     def write_lock(self, agent: AgentPlan, result: Result) -> None:
         """Put the lock that step lock decided into agent.lock."""
