@@ -58,8 +58,8 @@ def arguments(work: Work) -> Iterator[str]:
     """Flags that both engines know by the same names."""
     yield f"--file={work.dockerfile}"
     yield f"--platform={work.platform}"
-    if any(work.lent.iterdir()):
-        yield f"--build-context={LENT}={work.lent}"
+    for folder in sorted(work.lent.iterdir()):
+        yield f"--build-context={LENT}{folder.name}={folder}"
     if work.no_cache:
         yield "--no-cache"
     if work.target:

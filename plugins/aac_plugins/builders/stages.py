@@ -30,18 +30,20 @@ if TYPE_CHECKING:
     from aac_tasks.contracts.tools import Tools
 
 LENT = "lent"
-"""The build context that holds what is lent."""
+"""The folder of what is lent. Each folder in it is a build context of its own, or BuildKit, which keeps of a context what a build
+last copied out of it, would be sent all of it again with every build.
+"""
 
 DOCKERFILE = "Dockerfile"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine names its contexts in COPY, whether it knows ``RUN --mount``, and whether commands get the user's own
-    certificate authorities (see `AUTHORITIES`).
+    """How an engine names what is lent and its context in COPY, whether it knows ``RUN --mount``, and whether commands get
+    the user's own certificate authorities (see `AUTHORITIES`).
     """
 
-    lent: str = f"--from={LENT} "
+    lent: str = f"--from={LENT}{{}} /"
     context: str = "."
     mounts: bool = True
     authorities: bool = False
@@ -50,7 +52,7 @@ class Dialect:
 CONTEXTS = Dialect()
 """BuildKit and Podman: several contexts, each with a name."""
 
-ONE_CONTEXT = Dialect(f"{LENT}/", "context/", mounts=False)
+ONE_CONTEXT = Dialect(f"{LENT}/{{}}/", "context/", mounts=False)
 """The classic endpoint: one tar with a folder for each."""
 
 
@@ -158,7 +160,7 @@ def _group_lines(group: Sequence[Instruction], recipe: Recipe, lend: Lender, dia
         yield f"COPY --chown=0:0 {dialect.context} {path(first.target).rstrip('/')}/"
     else:
         folder = lend([i for i in group if isinstance(i, Add | Write)])
-        yield f"COPY {dialect.lent}{folder}/ {_folder_of(first)}"
+        yield f"COPY {dialect.lent.format(folder)} {_folder_of(first)}"
 
 
 def _run(run: Run, recipe: Recipe, dialect: Dialect) -> Iterator[str]:
