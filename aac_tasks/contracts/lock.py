@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aac_tasks.contracts.image import Platform
+from aac_tasks.contracts.image import Descriptor, Digest, Platform
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,12 @@ class LockedFile:
     url: str
     sha256: str
     size: int = 0
+
+    @property
+    def blob(self) -> Digest | Descriptor:
+        """What a store is asked for: with the size, where it is known, half a file is not there."""
+        digest = Digest(f"sha256:{self.sha256}")
+        return Descriptor("application/octet-stream", digest, self.size) if self.size else digest
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aac_plugins.oci.documents import read_config
+from aac_plugins.oci.documents import is_whole, read_config
 from aac_plugins.oci.languages import check_language, find_language
 from aac_plugins.oci.layout import Layout
 from aac_tasks.contracts.image import MEDIA_MANIFEST, Descriptor, Digest, Layer, Platform
@@ -57,7 +57,7 @@ class LayoutBase:
         """Bring the layers into the store, verified; the folder is not looked at when they are all there."""
         layout, _ = _split(locked.reference, tools)
         digest = Digest(locked.digest)
-        source = tools.blobs.path(digest) if tools.blobs.has(digest) else layout.path(digest)
+        source = tools.blobs.path(digest) if is_whole(digest, tools.blobs) else layout.path(digest)
         try:
             size = source.stat().st_size
         except OSError as error:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from aac_plugins.oci.auth import Access, Authority
 from aac_plugins.oci.distribution import Client
-from aac_plugins.oci.documents import read_config, read_document, read_image
+from aac_plugins.oci.documents import is_whole, read_config, read_document, read_image
 from aac_plugins.oci.endpoint import find_endpoint, is_reference, mirror_endpoint, parse_reference
 from aac_plugins.oci.known import HUB
 from aac_plugins.oci.manifests import parse_manifest
@@ -113,7 +113,7 @@ class RegistryBase:
 
 def _stored(digest: Digest, blobs: BlobStore) -> StoredImage | None:
     """The image when every blob of it is in the store: then no registry is asked, there or not."""
-    if not blobs.has(digest):
+    if not is_whole(digest, blobs):
         return None
     manifest = Descriptor(MEDIA_MANIFEST, digest, blobs.path(digest).stat().st_size)
     parsed = parse_manifest(read_document(manifest, blobs), digest)

@@ -31,7 +31,7 @@ class Pool:
 
     def fetch(self, files: Iterable[LockedFile]) -> None:
         """Bring every file into the store; what is there is not fetched again."""
-        missing = [f for f in files if not self._tools.blobs.has(digest_of(f))]
+        missing = [f for f in files if not (digest_of(f) and self._tools.blobs.has(f.blob))]
         if not missing:
             return
         if self._tools.offline and not all(_loopback(place_of(f.url, self._tools)) for f in missing):

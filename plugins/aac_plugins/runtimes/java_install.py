@@ -88,7 +88,7 @@ def fetch(files: tuple[LockedFile, ...], tools: Tools) -> None:
     """Bring what is missing into the store; each must hash to what was locked."""
     from concurrent.futures import ThreadPoolExecutor  # lazy: a plan fetches nothing
 
-    missing = [f for f in files if not tools.blobs.has(_digest(f))]
+    missing = [f for f in files if not tools.blobs.has(f.blob)]
     if missing and tools.offline:
         names = ", ".join(f"{f.name}:{f.version}" for f in missing)
         raise StepError(f"not downloaded yet: {names}", hint="build once without --offline")

@@ -45,7 +45,7 @@ def _digest(file: LockedFile) -> Digest:
 
 
 def _fetch(locked: LockedDependencies, tools: Tools) -> None:
-    missing = list({f.sha256: f for f in locked.files if not tools.blobs.has(_digest(f))}.values())
+    missing = list({f.sha256: f for f in locked.files if not tools.blobs.has(f.blob)}.values())
     known = settings(locked.texts.get(NPMRC, ""), tools)
     with ThreadPoolExecutor(8) as pool:
         for number, _ in enumerate(pool.map(lambda file: refetched(file, known, tools), missing), 1):

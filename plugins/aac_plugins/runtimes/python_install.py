@@ -58,7 +58,7 @@ def fetch(locked: LockedDependencies, tools: Tools) -> None:
     """Bring every wheel into the store; StepError when one can't be had or is not what was locked."""
     from concurrent.futures import ThreadPoolExecutor
 
-    missing = [f for f in locked.files if not tools.blobs.has(_digest(f))]
+    missing = [f for f in locked.files if not tools.blobs.has(f.blob)]
     if missing and tools.offline:
         names = ", ".join(f"{f.name} {f.version}" for f in missing)
         raise StepError(f"not downloaded yet: {names}", hint="build once without --offline")
