@@ -110,7 +110,7 @@ def test_dockers_layer_types_become_oci_ones(shop: Shop) -> None:
     blob = Descriptor("application/vnd.docker.image.rootfs.diff.tar.gzip", layer.blob.digest, layer.blob.size)
     image = write_image([Layer(blob, layer.diff_id)], ImageConfig(), shop.blobs, platform=Platform(), about=About())
     assert [x.blob.media_type for x in image.layers] == [MEDIA_LAYER_GZIP]
-    foreign = Layer(Descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", blob.digest, 1), layer.diff_id)
+    foreign = Layer(Descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", blob.digest, blob.size), layer.diff_id)
     with pytest.raises(StepError, match="which an OCI image can't hold"):
         write_image([foreign], ImageConfig(), shop.blobs, platform=Platform(), about=About())
 

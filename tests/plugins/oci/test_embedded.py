@@ -148,12 +148,12 @@ def test_an_edited_source_line_neither_installs_nor_reads_the_dependencies(yard:
     dependencies = before.layers[1].blob
     path = yard.blobs.path(dependencies.digest)
     path.chmod(0o644)
-    path.write_bytes(b"x")  # whoever reads or hashes it now will notice
+    path.write_bytes(bytes(dependencies.size))  # whoever reads or hashes it now will notice
     (yard.folder / "context" / "main.py").write_text("print('edited')\n")
     after = build(yard)
     assert yard.installs == 1
     assert [a == b for a, b in zip(before.layers, after.layers, strict=True)] == [True, True, True, False]
-    assert path.read_bytes() == b"x"
+    assert path.read_bytes() == bytes(dependencies.size)
 
 
 def test_other_dependencies_or_another_base_install_again(yard: Yard) -> None:
