@@ -110,9 +110,9 @@ def test_dockers_layer_types_become_oci_ones(shop: Shop) -> None:
     blob = Descriptor("application/vnd.docker.image.rootfs.diff.tar.gzip", layer.blob.digest, layer.blob.size)
     image = write_image([Layer(blob, layer.diff_id)], ImageConfig(), shop.blobs, platform=Platform(), about=About())
     assert [x.blob.media_type for x in image.layers] == [MEDIA_LAYER_GZIP]
-    foreign = Layer(Descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", blob.digest, blob.size), layer.diff_id)
+    elsewhere = Descriptor("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", blob.digest, blob.size)
     with pytest.raises(StepError, match="which an OCI image can't hold"):
-        write_image([foreign], ImageConfig(), shop.blobs, platform=Platform(), about=About())
+        write_image([Layer(elsewhere, layer.diff_id)], ImageConfig(), shop.blobs, platform=Platform(), about=About())
 
 
 def test_a_docker_manifest_is_read(shop: Shop) -> None:
