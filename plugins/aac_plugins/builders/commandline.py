@@ -219,8 +219,11 @@ def _command(said: str) -> str:
     if found:
         return f"`{found[1][:120]}` ended with {found[2]}"
     found = re.search(r'building at STEP "(.*)": (.*)', said) or re.search(r"failed to solve: ()(.*)", said)
-    if not found or not found[1]:
-        return found[2][:300] if found else ""
+    if not found:
+        errors = re.findall(r"^ERROR: (.+)$", said, re.MULTILINE)
+        return errors[-1][:300] if errors else ""
+    if not found[1]:
+        return found[2][:300]
     return f"`{re.sub('--mount=[^ ]* ', '', found[1])[:120]}` failed: {found[2][:200]}"
 
 

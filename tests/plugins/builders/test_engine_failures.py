@@ -78,6 +78,11 @@ def test_what_is_wrong_with_the_machine_is_its_own_message(tmp_path: Path, said:
     assert hint in error.hint
 
 
+def test_what_is_not_known_is_told_in_the_engines_words(tmp_path: Path) -> None:
+    error = failure(work(tmp_path), "#1 [internal] load\nERROR: no active session for x: context deadline exceeded\n", "docker")
+    assert error.message == "stage dependencies of hello: no active session for x: context deadline exceeded"
+
+
 def test_a_base_that_can_not_be_had_is_named(tmp_path: Path) -> None:
     said = "Dockerfile:1\nERROR: failed to solve: pythn:3: failed to resolve source metadata for docker.io/library/pythn:3: no"
     error = failure(work(tmp_path, "Dockerfile"), said, "docker")
