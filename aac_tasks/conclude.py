@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.image import Digest
-from aac_tasks.contracts.plan import Plan, Step
+from aac_tasks.contracts.plan import AgentPlan, Step
 from aac_tasks.contracts.result import Artifact
 from aac_tasks.fast import SAID, SAYS_PER_AGENT, UNKNOWN, line_of
-from aac_tasks.state.manifest import Evidence, write_manifest
+from aac_tasks.state.manifest import NEVER, AgentEvidence, Evidence, Numbers, Untouched, described, numbers_of, write_manifest
 
 if TYPE_CHECKING:
     from aac_tasks.session import Session
@@ -19,6 +19,7 @@ KINDS = {"build": "image", "test": "test", "lock": "lock", "doit": "test"}
 """The last step of what a command line runs; ``doit`` alone is its default tasks."""
 
 UNIX, FILE = "unix://", "file:"
+DOUBT: Mapping[str, Numbers] = {"": NEVER}
 
 
 def conclude(session: Session, arguments: Sequence[str]) -> bool:
@@ -26,25 +27,51 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
     last = KINDS.get(arguments[0], "") if arguments else ""
     if session.options.no_cache or not last or (arguments[0] not in SAID and list(arguments) != ["doit"]):
         return False
-    plan = session.plan()
-    steps = [s for s in plan.steps if s.id in session.results]
-    wanted = {s.kind for s in steps}
-    artifacts = [a for s in steps for a in session.results[s.id].artifacts]
+    workspace, untouched = session.workspace, session.untouched or Untouched()
+    code = numbers_of({**workspace.common, **workspace.cache.code}, session.started_ns)
+    if code is None or "" in workspace.unsettled:
+        return False
+    plans = session.plan().agents
+    mine, others = _by_agent(session, [*(p.folder for p in plans), *(a.folder for a in untouched.agents)])
+    agents = [_evidence(session, plan, last, mine.get(plan.folder, {})) for plan in plans] + list(untouched.agents)
+    if not any(f"{last}:{agent.name}" in agent.steps for agent in agents):
+        return False
+    agents.sort(key=lambda agent: agent.folder)
+    listed = numbers_of(others, session.started_ns)
+    common = {**code, **dict(described([session.state.path / "version"])), **untouched.common}
+    evidence = Evidence(common, DOUBT if listed is None else listed, tuple(agents), _said(agents, last))
+    return write_manifest(session.state, list(arguments), evidence)
+
+
+def _by_agent(session: Session, folders: Sequence[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """Folders that were listed to find agents: by the folder of the agent that they lie in, and those in none."""
+    root = str(session.root)
+    tops = {f"{root}/{folder}" if folder else root: folder for folder in folders}
+    mine: dict[str, dict[str, str]] = {}
+    others: dict[str, str] = {}
+    for path, ident in session.workspace.listed.items():
+        top = path
+        while top and top not in tops:
+            top = top.rpartition("/")[0]
+        (mine.setdefault(tops[top], {}) if top else others)[path] = ident
+    return mine, others
+
+
+def _evidence(session: Session, plan: AgentPlan, last: str, listed: Mapping[str, str]) -> AgentEvidence:
+    """What one agent's outcome rests on; doubt where files can't tell: tags, instances, engines elsewhere."""
+    done = [s for s in plan.steps if s.id in session.results]
+    artifacts = [a for s in done for a in session.results[s.id].artifacts]
     images = tuple(_in_engines(artifacts))
     vouched = sum(1 for a in artifacts if a.type in ("file", "blob") or a.where.startswith(FILE)) + len(images)
-    if not session.workspace.settled or last not in wanted or vouched != len(artifacts):
-        return False  # tags, instances and engines elsewhere can be seen neither with a stat nor at a socket
-    if any(session.judging.stamps(s).identity() != session.stamped.get(s.id) for s in steps):
-        return False  # another run wrote it since: what it vouches for is not what was said here
-    evidence = Evidence(
-        inputs=dict(session.workspace.seen),
-        outputs=tuple(_outputs(session, steps)),
-        started_ns=session.started_ns,
-        said=_said(session, plan, last),
-        images=images,
-        steps="\x1e".join(s.id if s.id in session.results else f"{UNKNOWN}{s.id}" for s in plan.steps),
-    )
-    return write_manifest(session.state, list(arguments), evidence)
+    seen = numbers_of({**listed, **session.workspace.seen.get(plan.agent, {})}, session.started_ns)
+    overtaken = any(session.judging.stamps(s).identity() != session.stamped.get(s.id) for s in done)  # by another run
+    if seen is None or plan.agent in session.workspace.unsettled or vouched != len(artifacts) or overtaken:
+        seen = DOUBT
+    elif done:
+        seen = {**dict(described(_outputs(session, done))), **seen}
+    steps = tuple(s.id if s.id in session.results else f"{UNKNOWN}{s.id}" for s in plan.steps)
+    said = line_of(last, plan.agent, _digest(session, plan.agent)) if f"{last}:{plan.agent}" in session.results else ""
+    return AgentEvidence(plan.agent, plan.folder, plan.file, seen, said.rstrip("\n"), steps, images)
 
 
 def _in_engines(artifacts: Sequence[Artifact]) -> Iterator[tuple[str, str, str]]:
@@ -55,7 +82,6 @@ def _in_engines(artifacts: Sequence[Artifact]) -> Iterator[tuple[str, str, str]]
 
 
 def _outputs(session: Session, steps: Sequence[Step]) -> Iterator[Path]:
-    yield session.state.path / "version"
     for step in steps:
         yield session.state.step(step.agent, step.kind) / "stamp"
         for artifact in session.results[step.id].artifacts:
@@ -69,11 +95,9 @@ def _place(session: Session, artifact: Artifact) -> Path:
     return session.blobs.path(Digest(artifact.digest)) if artifact.type == "blob" else session.root / artifact.name
 
 
-def _said(session: Session, plan: Plan, last: str) -> str:
-    names = [a.agent for a in plan.agents if f"{last}:{a.agent}" in session.results]
-    if len(names) > SAYS_PER_AGENT:
-        return f"{len(names)} agents up to date\n"
-    return "".join(line_of(last, name, _digest(session, name)) for name in names)
+def _said(agents: Sequence[AgentEvidence], last: str) -> str:
+    lines = [agent.said for agent in agents if f"{last}:{agent.name}" in agent.steps]
+    return f"{len(lines)} agents up to date\n" if len(lines) > SAYS_PER_AGENT else "".join(f"{line}\n" for line in lines)
 
 
 def _digest(session: Session, agent: str) -> str:

@@ -28,7 +28,7 @@ class Judging:
     def __init__(self, run: Run, hands: Callable[[], Hands]) -> None:
         self.run = run
         self._hands = hands
-        self._snapshots: dict[str, Snapshot] = {}
+        self._snapshots: dict[str, tuple[Snapshot, dict[str, str]]] = {}
         self._guard = threading.RLock()
 
     def stamps(self, step: Step) -> StampFile:
@@ -53,7 +53,7 @@ class Judging:
         for consumed in step.consumes:
             result, deep[consumed.step] = self._consumed(consumed.step, step)
             upstream[f"{consumed.step}/{consumed.output}"] = result.outputs.get(consumed.output)
-        return Case(step, action, self.snapshot(step.tree) if step.tree else None, upstream, deep)
+        return Case(step, action, self.snapshot(step, step.tree) if step.tree else None, upstream, deep)
 
     def _consumed(self, step_id: str, by: Step) -> tuple[Result, str]:
         """What a step yielded and its deep key, both of this run: the stamp may already be that of a run after an edit."""
@@ -64,13 +64,16 @@ class Judging:
             raise StepError(f"{by.id} needs {step_id}, which has not run")
         return stamp.result, stamp.deep
 
-    def snapshot(self, request: TreeRequest, *, again: bool = False) -> Snapshot:
-        """The input tree, walked once a run unless asked ``again``."""
+    def snapshot(self, step: Step, request: TreeRequest, *, again: bool = False) -> Snapshot:
+        """The step's input tree, walked once a run unless asked ``again``."""
         name = fingerprint(encode(request))
         with self._guard:
             if again or name not in self._snapshots:
-                self._snapshots[name] = snapshot(self.run.root, request, self.run.digests, self.run.workspace.seen)
-            return self._snapshots[name]
+                seen: dict[str, str] = {}
+                self._snapshots[name] = snapshot(self.run.root, request, self.run.digests, seen), seen
+            found, seen = self._snapshots[name]
+            self.run.workspace.seen.setdefault(step.agent, {}).update(seen)
+            return found
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""

@@ -18,6 +18,7 @@ from aac_tasks.state.action_cache import ActionCache
 from aac_tasks.state.blobs import Blobs
 from aac_tasks.state.catalog_cache import CatalogCache, Known
 from aac_tasks.state.digests import FileDigests
+from aac_tasks.state.manifest import Untouched
 from aac_tasks.state.root import StateFolder, find_root, user_cache
 from aac_tasks.state.watch import observe
 from aac_tasks.workspace import Choices, Workspace
@@ -73,6 +74,7 @@ class Run:
         self.stamped: dict[str, str] = {}
         self.broken: list[Exception] = []
         self.signals: list[int] = []
+        self.untouched: Untouched | None = None
         self._plans: dict[str, AgentPlan] = {}
         self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._guard = threading.RLock()
@@ -130,10 +132,11 @@ class Run:
             created=int(epoch) if epoch.isdigit() else 0,
             members=self.settings.agents,
         )
-        made = Workspace(self.state, self.cwd, choices, lambda: self.plugins)
-        read = observe([profiles_file(self.options.environment)], self.started_ns)
-        made.seen.update(read or {})
-        made.settled = read is not None
+        made = Workspace(self.state, self.cwd, choices, lambda: self.plugins, self.started_ns, self.untouched)
+        read = observe([profiles_file(self.options.environment), self.root / "pyproject.toml"], self.started_ns)
+        made.common.update(read or {})
+        if read is None:
+            made.unsettled.add("")
         return made
 
     def plan(self, agents: tuple[str, ...] = ()) -> Plan:
@@ -174,4 +177,7 @@ class Run:
         name = step_id.partition(":")[2]
         if name not in self._plans:
             self.plan()
+        if name not in self._plans and self.untouched:  # a user's task asks for what nobody planned
+            folder = next(a.folder for a in self.untouched.agents if a.name == name)
+            self._plans[name] = self.workspace.agent(self.root / folder if folder else self.root)
         return self._plans[name]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,9 +16,11 @@ from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
 from aac_tasks.errors import AacError, StepError
+from aac_tasks.fast import UNKNOWN
 from aac_tasks.judging import Judging
 from aac_tasks.run import Options, Run, Tell, with_environment
 from aac_tasks.state.judge import Case
+from aac_tasks.state.manifest import recall
 from aac_tasks.state.root import of_the_machine
 from aac_tasks.state.stamps import Stamp, StampFile, exclusively
 
@@ -49,6 +52,18 @@ class Session(Run):
     def why(self, step_id: str) -> JsonObject:
         """The verdict and every change, old → new, with its place in agent.yaml."""
         return self.judging.why(step_id)
+
+    def leave_untouched(self, arguments: Sequence[str]) -> None:
+        """Have this run plan and judge only agents of which something changed since the manifest of ``arguments``."""
+        if not (self.options.no_cache or self.options.update):
+            self.untouched = recall(list(arguments))
+
+    def tell_untouched(self) -> None:
+        """Say of every step that was left alone that it is up to date; at the end, for nobody waits for it."""
+        for agent in self.untouched.agents if self.untouched else ():
+            for step in agent.steps:
+                if not step.startswith(UNKNOWN):
+                    self.tell(Event("fresh", step, "nothing that it rests on changed"))
 
     # -- do -----------------------------------------------------------------------------------------------------
 
@@ -102,7 +117,7 @@ class Session(Run):
         seconds = time.monotonic() - started
         self.results[step.id] = result
         if self._changed_meanwhile(case):
-            self.workspace.settled = False
+            self.workspace.unsettled.add(step.agent)
             self.tell(Event("note", step.id, "its files changed while it ran: the next run does it again"))
         else:
             if step.pure and case.is_rooted:
@@ -131,8 +146,7 @@ class Session(Run):
         return Case(step, step.action or {})
 
     def _changed_meanwhile(self, case: Case) -> bool:
-        tree = case.step.tree
-        return tree is not None and self.judging.snapshot(tree, again=True).digest != case.tree
+        return case.step.tree is not None and self.judging.snapshot(case.step, case.step.tree, again=True).digest != case.tree
 
     def keep(self, case: Case, result: Result, seconds: float) -> None:
         """Write the stamp of a step that is done."""

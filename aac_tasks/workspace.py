@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
-from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.plan import AgentPlan, Facts, Plan
 from aac_tasks.discovery import MANIFESTS, discover, manifests
-from aac_tasks.errors import PlanError, Problem, SpecError, StepError, UsageError
+from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
 from aac_tasks.state.ignore import parse_ignore_file
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock
-from aac_tasks.state.root import StateFolder, write_atomically
-from aac_tasks.state.stamps import seal, unseal
-from aac_tasks.state.watch import ABSENT, PRESENT, code_files, describe, holds, observe
+from aac_tasks.state.manifest import Untouched
+from aac_tasks.state.plan_cache import PlanCache
+from aac_tasks.state.root import StateFolder
+from aac_tasks.state.watch import ABSENT, PRESENT, describe, observe
 
 if TYPE_CHECKING:
     from aac_tasks.catalog import Catalog
@@ -32,7 +33,6 @@ TEXT_SUFFIXES = (
     ".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in", ".yaml", ".npmrc", ".gradle", ".kts",
     ".properties", "Dockerfile", "Containerfile", ".dockerfile",
 )  # fmt: skip
-PLAN_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -55,31 +55,42 @@ class Choices:
 
 @dataclass
 class Workspace:
-    """All agents below ``start``. ``plugins`` is called only when something must be compiled.
+    """All agents below ``start``. ``plugins`` is called only when something must be compiled; ``untouched`` agents are
+    left out of a plan of all.
 
-    ``seen`` collects the identity of everything that the plans rest on; ``settled`` is False when something was touched
-    while it was read, so that nothing may be concluded from identities.
+    ``common`` collects the identity of what every plan rests on, ``listed`` of folders that were listed, ``seen`` of what
+    each agent rests on. ``unsettled`` are agents of which something was touched while it was read, "" stands for all: nothing
+    may be concluded from identities.
     """
 
     state: StateFolder
     start: Path
     choices: Choices
     plugins: Callable[[], Plugins]
-    seen: dict[str, str] = field(default_factory=dict)
-    settled: bool = True
+    started_ns: int
+    untouched: Untouched | None = None
+    common: dict[str, str] = field(default_factory=dict)
+    listed: dict[str, str] = field(default_factory=dict)
+    seen: dict[str, dict[str, str]] = field(default_factory=dict)
+    unsettled: set[str] = field(default_factory=set)
+
+    @cached_property
+    def cache(self) -> PlanCache:
+        """Plans of earlier runs."""
+        return PlanCache(self.state.path / "plans", self.started_ns)
 
     def folders(self) -> tuple[Path, ...]:
         """Folders with an agent.yaml, sorted; only those of ``[tool.aac] agents`` when it is set."""
         members = self.choices.members
         if members:
             matched = {f for m in members for f in self.state.root.glob(m)}
-            self.seen.update({str(f.parent): describe(f.parent.stat()) for f in matched})
+            self.listed.update({str(f.parent): describe(f.parent.stat()) for f in matched})
             found = {f for f in matched if manifests(f)}
             return tuple(sorted(f for f in found if f.is_relative_to(self.start) or self.start.is_relative_to(f)))
-        return tuple(sorted(discover(self.start, self.seen)))
+        return tuple(sorted(discover(self.start, self.listed)))
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
-        """Every agent's plan.
+        """Every agent's plan, but for those that are known to be up to date.
 
         Raises:
             SpecError: problems of all agents together. PlanError: two agents of one name.
@@ -87,23 +98,26 @@ class Workspace:
         folders = self.folders()
         if not folders:
             raise UsageError(f"no agent.yaml in {self.start} or below; `agent init NAME` makes one")
+        known = {a.folder: a for a in self.untouched.agents} if self.untouched else {}
         problems: list[Problem] = []
         plans: list[AgentPlan] = []
         for folder in folders:
+            if self._relative(folder) in known:
+                continue
             try:
                 plans.append(self.agent(folder))
             except SpecError as error:
                 problems.extend(error.problems)
         if problems:
             raise SpecError(tuple(problems))
-        _refuse_twins(plans)
+        _refuse_twins([*((a.name, a.file) for a in known.values()), *((p.agent, p.file) for p in plans)])
         return Plan(_selected(plans, names))
 
     def agent(self, folder: Path) -> AgentPlan:
         """One agent's plan, from the cache when nothing that it was made from changed."""
-        kept = _load(self._cache_file(folder))
+        kept = self.cache.load(self._cache_name(folder))
         if kept is not None and str(folder / MANIFESTS[0]) in kept[0]:  # else of another checkout, whose state folder this is too
-            self._remember(kept[0])
+            self._remember(kept[1].agent, kept[0])
             return kept[1]
         return self.compile(folder)
 
@@ -111,22 +125,21 @@ class Workspace:
         """Read and compile one agent now."""
         started = time.time_ns()
         plan, watched, there = self._compile(folder)
-        seen = observe([*watched, *code_files()], started)
+        seen = observe(watched, started)
         if seen is None:
-            self.settled = False
+            self.unsettled.add(plan.agent)
         else:
             seen.update(there)
-            self._remember(seen)
-            cache = self._cache_file(folder)
-            with contextlib.suppress(OSError, StepError):  # a plan that can't be kept is compiled again; steps tell of the disk
-                cache.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(cache, seal({"format": PLAN_FORMAT, "seen": dict(seen), "plan": encode(plan)}))
+            self._remember(plan.agent, seen)
+            if not self.cache.save(self._cache_name(folder), seen, plan):
+                self.unsettled.add("")
         return plan
 
-    def _remember(self, seen: Mapping[str, str]) -> None:
+    def _remember(self, agent: str, seen: Mapping[str, str]) -> None:
+        mine = self.seen.setdefault(agent, {})
         for path, ident in seen.items():
-            if ident != PRESENT or path not in self.seen:  # an identity says more than a presence
-                self.seen[path] = ident
+            if ident != PRESENT or path not in mine:  # an identity says more than a presence
+                mine[path] = ident
 
     def read(self, folder: Path) -> ReadSpec:
         """The validated spec of one folder (for `validate` and `inspect` as well)."""
@@ -200,9 +213,8 @@ class Workspace:
         relative = os.path.relpath(path, self.state.root)
         return "" if relative == "." else Path(relative).as_posix()
 
-    def _cache_file(self, folder: Path) -> Path:
-        name = fingerprint([self._relative(folder), self.choices.name])[:32]
-        return self.state.path / "plans" / name
+    def _cache_name(self, folder: Path) -> str:
+        return fingerprint([self._relative(folder), self.choices.name])[:32]
 
 
 def _refuse_unknown(read: ReadSpec, catalog: Catalog, file: str) -> None:
@@ -220,16 +232,6 @@ def _refuse_unknown(read: ReadSpec, catalog: Catalog, file: str) -> None:
     )
     if problems:
         raise SpecError(problems)
-
-
-def _load(cache: Path) -> tuple[dict[str, str], AgentPlan] | None:
-    try:
-        kept = unseal(cache.read_bytes())
-        if isinstance(kept, dict) and kept.get("format") == PLAN_FORMAT and holds(kept["seen"]):
-            return kept["seen"], decode(AgentPlan, kept["plan"])
-    except (OSError, ValueError, KeyError):
-        return None
-    return None
 
 
 def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str) -> AgentPlan:
@@ -262,14 +264,13 @@ def _platform(text: str) -> Platform:
         raise UsageError(f"--platform: {error}") from error
 
 
-def _refuse_twins(plans: list[AgentPlan]) -> None:
+def _refuse_twins(agents: Iterable[tuple[str, str]]) -> None:
+    """``agents`` are (name, file)."""
     where: dict[str, str] = {}
-    for plan in plans:
-        if plan.agent in where:
-            raise PlanError(
-                f"two agents are called {plan.agent!r}: {where[plan.agent]} and {plan.file}; rename one (metadata.name)"
-            )
-        where[plan.agent] = plan.file
+    for name, file in agents:
+        if name in where:
+            raise PlanError(f"two agents are called {name!r}: {where[name]} and {file}; rename one (metadata.name)")
+        where[name] = file
 
 
 def _selected(plans: list[AgentPlan], names: tuple[str, ...]) -> tuple[AgentPlan, ...]:

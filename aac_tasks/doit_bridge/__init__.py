@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from aac_tasks.contracts.plan import Plan
     from aac_tasks.session import Session
 
 
@@ -16,13 +17,22 @@ def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going
         PluginError: there is no such builder or runner.
         UsageError: a selection names nothing, or agent.yaml stands in the way of a step (unless ``keep_going``).
     """
-    from aac_tasks.doit_bridge import in_turn  # lazy: doit loads this package for its state backend alone
-    from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
-
     plan = session.plan()
     for table, name in ((session.catalog.builders, session.options.builder), (session.catalog.runners, session.options.runner)):
         if name:
             table.get(name)  # before anything is done: a name that nobody has will be wrong for every agent
+    code = 0
+    if plan.agents:
+        code = _run(session, plan, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)
+    if code == 0:
+        session.tell_untouched()
+    return code
+
+
+def _run(session: Session, plan: Plan, selection: Sequence[str], *, jobs: int, keep_going: bool, dry_run: bool) -> int:
+    from aac_tasks.doit_bridge import in_turn  # lazy: doit loads this package for its state backend alone
+    from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
+
     chosen = in_turn.choose(plan, selection)
     if not keep_going:
         in_turn.refuse_hopeless(plan, chosen)

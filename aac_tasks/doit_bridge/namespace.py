@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 
-from aac_tasks.fast import FOLDER, UNKNOWN, unchanged
+from aac_tasks.fast import FOLDER, UNKNOWN, Look, look_at
 
 TYPE_CHECKING = False  # typing alone would be a tenth of what such a run may take
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def _session() -> Session:
 
     options = with_environment(Options(cwd=Path.cwd(), profile=os.environ.get("AAC_PROFILE", "")), os.environ)
     session = Session(options, _reporter())
+    if sys.argv[1:] == []:
+        session.leave_untouched(PLAIN)
     StampDB.stamps = SessionStamps(session)
     heed_signals(session)
     return session
@@ -57,15 +59,14 @@ class DoitReporter:
         from aac_tasks.doit_bridge.backend import StampDB
 
         StampDB.running = True
-        known = _known()
-        if known is None:
+        if (look := _unchanged()) is None:
             return _full_reporter()
         from aac_tasks.doit_bridge.unchanged import UnchangedReporter
 
-        steps = [step for step in known[1].split("\x1e") if not step.startswith(UNKNOWN)]
+        steps = [step for step in look.steps.split("\x1e") if not step.startswith(UNKNOWN)]
         groups = (step.partition(":")[0] for step in steps)
         StampDB.settled = frozenset([*steps, *groups])
-        return UnchangedReporter(known[0], StampDB.settled, _full_reporter)
+        return UnchangedReporter(look.said, StampDB.settled, _full_reporter)
 
 
 def _full_reporter() -> BridgeReporter:
@@ -76,7 +77,7 @@ def _full_reporter() -> BridgeReporter:
 
 def _finish() -> None:
     """The end of `doit run`: what is known is saved, and the next plain `doit` may be answered by stats."""
-    session = _session() if _known() is None or _session.cache_info().currsize else None
+    session = _session() if _unchanged() is None or _session.cache_info().currsize else None
     if session is not None:
         session.close()
         if session.cancelled.is_set() or session.broken:
@@ -92,25 +93,34 @@ def _finish() -> None:
 
 
 @cache
-def _known() -> tuple[str, str, str] | None:
-    """What `unchanged` knows when plain `doit` was asked and nothing changed since it last succeeded."""
-    return unchanged(PLAIN) if sys.argv[1:] == [] else None
+def _unchanged() -> Look | None:
+    """What is known when plain `doit` was asked and nothing changed since it last succeeded."""
+    look = look_at(PLAIN) if sys.argv[1:] == [] else None
+    return look if look is not None and look.is_unchanged else None
 
 
 def task_agents() -> Iterator[dict[str, Any]]:
     """Every step of every agent."""
-    known = _known()
-    if known is not None:
-        for step in known[1].split("\x1e"):
-            kind, _, agent = step.removeprefix(UNKNOWN).partition(":")
-            how = _late(step[1:]) if step.startswith(UNKNOWN) else {"actions": None, "uptodate": [True]}
-            yield {"basename": kind, "name": agent, **how}
+    look = _unchanged()
+    if look is not None:
+        yield from _left_alone(look.steps.split("\x1e"))
         return
     from doit.exceptions import InvalidDodoFile
 
     from aac_tasks.doit_bridge.tasks import tasks_of, translated
 
     yield from translated(lambda: tasks_of(_session(), _session().plan()), InvalidDodoFile)
+    untouched = _session().untouched
+    for agent in untouched.agents if untouched else ():
+        yield from _left_alone(agent.steps)
+
+
+def _left_alone(steps: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Steps that stats vouch for, as tasks that have nothing to do."""
+    for step in steps:
+        kind, _, agent = step.removeprefix(UNKNOWN).partition(":")
+        how = _late(step[1:]) if step.startswith(UNKNOWN) else {"actions": None, "uptodate": [True]}
+        yield {"basename": kind, "name": agent, **how}
 
 
 # doit sorts task creators by their line and asks `inspect` for it, which tokenizes the function to find its end (7 ms, a
@@ -130,9 +140,9 @@ def _late(step_id: str) -> dict[str, Any]:
 
 
 def _state_folder() -> str:
-    known = _known()
-    if known is not None:
-        return known[2]
+    look = _unchanged()
+    if look is not None:
+        return look.folder
     from pathlib import Path
 
     from aac_tasks.state.root import find_root

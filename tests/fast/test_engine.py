@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aac_tasks.fast import ENGINE_SECONDS, unchanged
-from aac_tasks.state.manifest import Evidence, write_manifest
+from aac_tasks.fast import ENGINE_SECONDS, look_at
+from aac_tasks.state.manifest import AgentEvidence, Evidence, write_manifest
 from aac_tasks.state.root import StateFolder
 
 ID = "sha256:" + "1" * 64
@@ -62,15 +62,19 @@ def built(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     state = StateFolder(tmp_path)
     state.open()
     images = ((str(engine.server_address), "hello:1.0", ID),)
-    evidence = Evidence({}, (), time.time_ns(), "up to date\n", images=images)
-    assert write_manifest(state, ["build"], evidence)
+    hello = AgentEvidence("hello", "", "agent.yaml", {}, images=images)
+    assert write_manifest(state, ["build"], Evidence({}, {}, (hello,), "up to date\n"))
+
+
+def says_up_to_date() -> bool:
+    look = look_at(["build"])
+    assert look is not None
+    return look.is_unchanged
 
 
 @pytest.mark.usefixtures("built")
 def test_an_image_that_the_engine_still_has_is_up_to_date_after_one_question(engine: Engine) -> None:
-    known = unchanged(["build"])
-    assert known is not None
-    assert known[0] == "up to date\n"
+    assert says_up_to_date()
     assert engine.asked == ["/images/hello:1.0/json"]
 
 
@@ -78,14 +82,14 @@ def test_an_image_that_the_engine_still_has_is_up_to_date_after_one_question(eng
 @pytest.mark.parametrize("there", [None, "sha256:" + "2" * 64])
 def test_an_image_that_was_removed_or_whose_name_was_given_to_another_is_not(engine: Engine, there: str | None) -> None:
     engine.images = {"hello:1.0": there} if there else {}
-    assert unchanged(["build"]) is None
+    assert not says_up_to_date()
 
 
 @pytest.mark.usefixtures("built")
 def test_an_engine_that_is_gone_or_silent_has_nothing_and_is_not_waited_for(engine: Engine) -> None:
     engine.pause = 10 * ENGINE_SECONDS
     began = time.monotonic()
-    assert unchanged(["build"]) is None
+    assert not says_up_to_date()
     assert time.monotonic() - began < 5 * ENGINE_SECONDS
     Path(str(engine.server_address)).unlink()
-    assert unchanged(["build"]) is None
+    assert not says_up_to_date()

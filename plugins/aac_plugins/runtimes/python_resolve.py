@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ PASSED_ON = (
     "UV_EXCLUDE_NEWER",
 )  # fmt: skip
 
+_looking = threading.Lock()
+"""Held while uv is looked for: `sysconfig` fills its table at the first question, and a second thread finds it half filled."""
 
 
 class Wheel(TypedDict, total=False):
@@ -172,10 +175,12 @@ def _uv(argv: list[str], folder: Path, tools: Tools) -> None:
     import uv  # lazy: start-up
 
     tools.progress("resolving Python dependencies")
+    with _looking:
+        program = uv.find_uv_bin()
     with uv_cache(tools) as cache:
         common = ["--python", sys.executable, "--no-python-downloads", "--cache-dir", str(cache), "--quiet", "--color", "never",
                   "--no-progress", *(["--offline"] if tools.offline else [])]  # fmt: skip
-        command = (uv.find_uv_bin(), *argv, *common)
+        command = (program, *argv, *common)
         done = tools.run(Process(command, cwd=folder, env=environment(tools), timeout=300.0))
     if done.exit_code != 0:
         raise refused(redact(done.tail), offline=tools.offline)

@@ -1,0 +1,76 @@
+"""Compiled plans, each kept until a file changes that it was made from, and all until our code or a plugin does."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from aac_tasks.contracts.canonical import JsonObject, fingerprint
+from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.plan import AgentPlan
+from aac_tasks.errors import StepError
+from aac_tasks.state.root import write_atomically
+from aac_tasks.state.stamps import seal, unseal
+from aac_tasks.state.watch import code_files, holds, observe
+
+FORMAT = 2
+CODE = "code-"
+"""Before the name of a file that lists code; plans say which one they rest on."""
+
+
+class PlanCache:
+    """The folder of one workspace. ``code`` collects the identity of all code that plans of this run rest on."""
+
+    def __init__(self, folder: Path, started_ns: int) -> None:
+        self._folder = folder
+        self._started = started_ns
+        self._holds: dict[str, bool] = {}
+        self._modules = 0
+        self._present = ""
+        self.code: dict[str, str] = {}
+
+    def load(self, name: str) -> tuple[dict[str, str], AgentPlan] | None:
+        """What it was made from, and the plan; None when there is none, or something changed."""
+        try:
+            kept = unseal((self._folder / name).read_bytes())
+            if isinstance(kept, dict) and kept.get("format") == FORMAT and self._code_holds(kept["code"]) and holds(kept["seen"]):
+                return kept["seen"], decode(AgentPlan, kept["plan"])
+        except (OSError, ValueError, KeyError):
+            return None
+        return None
+
+    def save(self, name: str, seen: Mapping[str, str], plan: AgentPlan) -> bool:
+        """Keep a plan; False when our code was touched while it was running, so that nothing may be concluded from it."""
+        code = self._present_code()
+        if code:
+            data: JsonObject = {"format": FORMAT, "code": code, "seen": dict(seen), "plan": encode(plan)}
+            self._write(name, data)
+        return bool(code)
+
+    def _write(self, name: str, value: JsonObject) -> None:
+        with contextlib.suppress(OSError, StepError):  # what can't be kept is compiled again; steps tell of the disk
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._folder / name, seal(value))
+
+    def _code_holds(self, name: str) -> bool:
+        """Looked at once a run."""
+        if name not in self._holds:
+            listed = unseal((self._folder / name).read_bytes())
+            self._holds[name] = isinstance(listed, dict) and holds(listed)
+            if isinstance(listed, dict):
+                self.code.update(listed)
+        return self._holds[name]
+
+    def _present_code(self) -> str:
+        """The list of all code that is loaded now, "" when some of it may not be what was loaded."""
+        if self._modules != len(sys.modules):
+            self._modules = len(sys.modules)
+            seen = observe(code_files(), self._started)
+            self._present = "" if seen is None else f"{CODE}{fingerprint(dict(seen))[:32]}"
+            if seen is not None and self._present not in self._holds:
+                self._write(self._present, dict(seen))
+                self._holds[self._present] = True
+                self.code.update(seen)
+        return self._present
