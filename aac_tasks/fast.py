@@ -7,6 +7,10 @@ The manifest is written by ``state/manifest.py``; the two must agree on its text
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FOLDER = ".aac"
 ENVIRONMENT = (
     "AAC_ALLOW_HOST",
@@ -39,6 +43,12 @@ ABSENT, PRESENT = 0, -1
 ENGINE_SECONDS = 0.2
 """How long an engine may take to answer; a silent one counts as one that lacks the image."""
 
+MANY = 4000
+"""With more paths than this, a second process looks at half of them."""
+
+READER_WENT_AWAY = 141
+"""128 + SIGPIPE, as a shell reports it."""
+
 SAYS_PER_AGENT = 20
 """With more agents than this, one line speaks for all."""
 
@@ -48,19 +58,39 @@ def line_of(kind: str, agent: str, digest: str) -> str:
     return f"\u2013 {kind}:{agent}  up to date  {digest[:19]}".rstrip() + "\n"
 
 
+def console() -> int:
+    """The console script: `main`, but a run without work ends without Python's tidying up, a tenth of all that it does."""
+    if not _said_so(sys.argv[1:]):
+        return main()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return READER_WENT_AWAY
+    os._exit(0)
+
+
 def main() -> int:
     """Exit code of ``agent ARGUMENTS…``."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in SAID and (look := look_at(arguments)) is not None and look.is_unchanged:
-        sys.stdout.write(look.said)
+    if _said_so(arguments):
         return 0
     slow = __import__("aac_tasks.cli", fromlist=["main"])  # by its name: whoever is below may import this module
     return int(slow.main(arguments))
 
 
+def _said_so(arguments: list[str]) -> bool:
+    """Whether there is nothing to do, which has been said then. Looked at once."""
+    if not arguments or arguments[0] not in SAID or manifest_name(arguments) in LOOKS:
+        return False
+    look = look_at(arguments)
+    if look is None or not look.is_unchanged:
+        return False
+    sys.stdout.write(look.said)
+    return True
+
+
 class Look:
-    """A manifest and what stats say of it. ``paths`` are relative to ``root``; of path N the four ``numbers`` from 4 N on are
-    mtime and ctime in nanoseconds, size, inode. ``changed`` holds the N of all that are not as they were.
+    """A manifest and what stats say of it. ``changed`` holds the numbers of all paths that are not as they were.
 
     ``images`` are [socket, name, id, agent]. ``sections`` and ``agents`` say what belongs to whom; only ``state/manifest.py``
     reads them.
@@ -68,14 +98,39 @@ class Look:
 
     said = steps = root = folder = sections = agents = ""
     images: "list[list[str]]"
-    paths: "list[bytes]"
-    numbers: "list[int]"
     changed: "list[int]"
+
+    def __init__(self, data: bytes, first: int, end: int, count: int) -> None:
+        self._data, self._first, self._end, self._count = data, first, end, count
 
     @property
     def is_unchanged(self) -> bool:
         """Whether everything is as it was. Engines are asked last: a file that changed spares the question."""
         return not self.changed and all(engine_has(*image[:3]) for image in self.images)
+
+    def entries(self) -> "tuple[list[bytes], list[int]]":
+        """Paths, relative to ``root`` where they lie below it, and of each mtime and ctime in nanoseconds, size, inode."""
+        return self._part(self._first, self._end, 0)
+
+    def compare(self) -> "list[int]":
+        """The numbers of paths that differ. Of many, a second process looks at half: it says only whether all is well."""
+        data, first, end = self._data, self._first, self._end
+        if self._count <= MANY or (os.cpu_count() or 1) < 2:
+            return _compared(*self.entries(), 0)
+        cut = data.index(b"\n", (first + end) // 2)
+        number = data.count(b"\n", first, cut) + 1
+        helper = os.fork()
+        if not helper:
+            _answer(lambda: _compared(*self._part(cut + 1, end, number), number))
+        found = _compared(*self._part(first, cut, 0), 0)
+        if os.waitpid(helper, 0)[1] != 0:
+            found += _compared(*self._part(cut + 1, end, number), number)
+        return found
+
+    def _part(self, first: int, end: int, number: int) -> "tuple[list[bytes], list[int]]":
+        paths = self._data[first:end].split(b"\n") if self._count else []
+        start = len(self._data) - 32 * (self._count - number)
+        return paths, memoryview(self._data)[start : start + 32 * len(paths)].cast("q").tolist()
 
 
 LOOKS: "dict[str, Look]" = {}
@@ -100,24 +155,28 @@ def look_at(arguments: list[str]) -> "Look | None":
     name = manifest_name(arguments)
     look = _read(name) if name else None
     if look is not None:
-        look.changed = _differing(look)
+        here = os.getcwd()  # noqa: PTH109
+        os.chdir(look.root)  # names are looked up from there: the way to a file is a fifth of what a stat costs
+        try:
+            look.changed = look.compare()
+        finally:
+            os.chdir(here)
         LOOKS[name] = look
     return look
 
 
-def _differing(look: Look) -> "list[int]":
-    """Names are looked up from the root on: a fifth of what a stat costs is the way to the file."""
-    here = os.getcwd()  # noqa: PTH109
-    os.chdir(look.root)
+def _answer(compare: "Callable[[], list[int]]") -> None:
+    """In the second process: exit code 0 when nothing differs."""
+    code = 1
     try:
-        return _compared(look)
+        code = 1 if compare() else 0
     finally:
-        os.chdir(here)
+        os._exit(code)
 
 
-def _compared(look: Look) -> "list[int]":
-    stat, found, rest = os.stat, [], iter(look.numbers)
-    for number, (path, mtime, ctime, size, inode) in enumerate(zip(look.paths, rest, rest, rest, rest, strict=False)):
+def _compared(paths: "list[bytes]", numbers: "list[int]", first: int) -> "list[int]":
+    stat, found, rest = os.stat, [], iter(numbers)
+    for number, (path, mtime, ctime, size, inode) in enumerate(zip(paths, rest, rest, rest, rest, strict=False), first):
         try:
             s = stat(path)
             if (s.st_mtime_ns != mtime or s.st_ctime_ns != ctime or s.st_size != size or s.st_ino != inode) and (
@@ -173,13 +232,12 @@ def _parsed(data: bytes, folder: str) -> "Look | None":
     if len(lines) < 9 or lines[0] != HEAD.encode():
         return None
     texts = [line.decode("utf-8", "surrogateescape") for line in lines[1:8]]
-    sizes, identity, said, look = texts[0].split(" "), texts[1], texts[2], Look()
-    look.steps, images, look.sections, look.agents = texts[3:]
-    look.images = [image.split("\0") for image in images.split("\x1e") if image]
-    if len(sizes) != 3 or str(len(data)) != sizes[0] or identity != identity_line():  # torn, or of another place
+    sizes = texts[0].split(" ")
+    if len(sizes) != 3 or str(len(data)) != sizes[0] or texts[1] != identity_line():  # torn, or of another place
         return None
-    paths, numbers = int(sizes[1]), int(sizes[2])
+    first = len(data) - len(lines[8])
+    look = Look(data, first, first + int(sizes[1]), int(sizes[2]))
+    said, look.steps, images, look.sections, look.agents = texts[2:]
+    look.images = [image.split("\0") for image in images.split("\x1e") if image]
     look.folder, look.root, look.said = folder, folder[: -len(FOLDER) - 1] or "/", said.replace("\x1e", "\n")
-    look.paths = lines[8][:paths].split(b"\n")
-    look.numbers = memoryview(data)[len(data) - 8 * numbers :].cast("q").tolist()
     return look

@@ -16,7 +16,7 @@ from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
 from aac_tasks.errors import AacError, StepError
-from aac_tasks.fast import UNKNOWN
+from aac_tasks.fast import SAYS_PER_AGENT, UNKNOWN
 from aac_tasks.judging import Judging
 from aac_tasks.run import Options, Run, Tell, with_environment
 from aac_tasks.state.judge import Case
@@ -59,11 +59,13 @@ class Session(Run):
             self.untouched = recall(list(arguments))
 
     def tell_untouched(self) -> None:
-        """Say of every step that was left alone that it is up to date; at the end, for nobody waits for it."""
-        for agent in self.untouched.agents if self.untouched else ():
-            for step in agent.steps:
-                if not step.startswith(UNKNOWN):
-                    self.tell(Event("fresh", step, "nothing that it rests on changed"))
+        """Say what was left alone; at the end, for nobody waits for it."""
+        agents = self.untouched.agents if self.untouched else ()
+        if len(agents) > SAYS_PER_AGENT:
+            self.tell(Event("note", text=f"{len(agents)} more agents are up to date: nothing that they rest on changed"))
+            return
+        for step in (step for agent in agents for step in agent.steps if not step.startswith(UNKNOWN)):
+            self.tell(Event("fresh", step, "nothing that it rests on changed"))
 
     # -- do -----------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     reporter = reporter_for(args, world)
     try:
         session = opened(chosen or options(args, world), reporter, world)
-        if not (args.agent or args.dry_run or args.json or args.verbose):
+        if not (args.agent or args.dry_run or args.json):
             session.leave_untouched(world.words)
         with interruptible(session.cancelled.set, session.kill):
             code = world.drive(

@@ -140,7 +140,7 @@ def _text(evidence: Evidence, root: str) -> bytes | None:
     if any("\n" in line for line in lines[1:]):
         return None
     rest = "\n".join(lines).encode("utf-8", "surrogateescape") + b"\n" + paths + b"\n" + numbers
-    head = f"{HEAD}\n{{}} {len(paths)} {len(numbers) // 8}\n"
+    head = f"{HEAD}\n{{}} {len(paths)} {len(entries)}\n"
     length = len(head) - 2 + len(rest)
     length += len(str(length + len(str(length))))
     return head.format(length).encode() + rest
@@ -190,15 +190,14 @@ def recall(arguments: list[str]) -> Untouched | None:
 
 
 def _untouched(look: Look, names: list[list[str]], sections: list[tuple[tuple[int, ...], range]], doubted: set[int]) -> Untouched:
-    inside = look.root.rstrip("/") + "/"
+    entries = list(_entries(look))
     common: dict[str, Numbers] = {}
     seen: list[dict[str, Numbers]] = [{} for _ in names]
     for owners, span in sections:
         whose = [seen[o] for o in owners if o != LISTED and o not in doubted] if owners else [common]
         if whose:
-            entries = dict(_entries(look, span, inside))
             for one in whose:
-                one.update(entries)
+                one.update(entries[span.start : span.stop])
     agents = []
     for number, (name, folder, file, said, steps) in enumerate(names):
         if number not in doubted:
@@ -215,8 +214,10 @@ def _owned(look: Look) -> Iterator[tuple[tuple[int, ...], range]]:
         start += count
 
 
-def _entries(look: Look, span: range, inside: str) -> Iterator[tuple[str, Numbers]]:
-    rest = iter(look.numbers[4 * span.start : 4 * span.stop])
-    for raw, *four in zip(look.paths[span.start : span.stop], rest, rest, rest, rest, strict=False):
+def _entries(look: Look) -> Iterator[tuple[str, Numbers]]:
+    inside = look.root.rstrip("/") + "/"
+    paths, numbers = look.entries()
+    rest = iter(numbers)
+    for raw, mtime, ctime, size, inode in zip(paths, rest, rest, rest, rest, strict=False):
         path = os.fsdecode(raw)
-        yield (path if path[:1] in ("/", "") else inside + path), (four[0], four[1], four[2], four[3])
+        yield (path if path[:1] in ("/", "") else inside + path), (mtime, ctime, size, inode)
