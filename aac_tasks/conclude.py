@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.image import Digest
-from aac_tasks.contracts.plan import AgentPlan, Step
+from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Step
 from aac_tasks.contracts.result import Artifact
-from aac_tasks.fast import SAID, SAYS_PER_AGENT, UNKNOWN, line_of
+from aac_tasks.fast import SAYS_PER_AGENT, UNKNOWN, line_of
 from aac_tasks.state.manifest import NEVER, AgentEvidence, Evidence, Numbers, Untouched, described, numbers_of, write_manifest
 
 if TYPE_CHECKING:
     from aac_tasks.session import Session
 
-KINDS = {"build": "image", "test": "test", "lock": "lock", "doit": "test"}
-"""The last step of what a command line runs; ``doit`` alone is its default tasks."""
+KINDS = {"build": "image", "test": "test", "lock": "lock"}
+"""The last step of what a command runs."""
 
 UNIX, FILE = "unix://", "file:"
 DOUBT: Mapping[str, Numbers] = {"": NEVER}
@@ -24,8 +24,8 @@ DOUBT: Mapping[str, Numbers] = {"": NEVER}
 
 def conclude(session: Session, arguments: Sequence[str]) -> bool:
     """Write the manifest of ``arguments`` when files alone can vouch for the outcome; whether it was written."""
-    last = KINDS.get(arguments[0], "") if arguments else ""
-    if session.options.no_cache or not last or (arguments[0] not in SAID and list(arguments) != ["doit"]):
+    last = _last(session) if arguments[:1] == ["doit"] else KINDS.get(arguments[0], "") if arguments else ""
+    if session.options.no_cache or not last:
         return False
     workspace, untouched = session.workspace, session.untouched or Untouched()
     code = numbers_of({**workspace.common, **workspace.cache.code}, session.started_ns)
@@ -41,6 +41,13 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
     common = {**code, **dict(described([session.state.path / "version"])), **untouched.common}
     evidence = Evidence(common, DOUBT if listed is None else listed, tuple(agents), _said(agents, last))
     return write_manifest(session.state, list(arguments), evidence)
+
+
+def _last(session: Session) -> str:
+    """Of doit's tasks: the last kind that this run or an untouched agent came to."""
+    untouched = session.untouched.agents if session.untouched else ()
+    done = {step.partition(":")[0] for step in (*session.results, *(s for a in untouched for s in a.steps))}
+    return max(done.intersection(STEP_KINDS), key=STEP_KINDS.index, default="")
 
 
 def _by_agent(session: Session, folders: Sequence[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:

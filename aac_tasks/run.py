@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +75,7 @@ class Run:
         self.broken: list[Exception] = []
         self.signals: list[int] = []
         self.untouched: Untouched | None = None
+        self.scope: tuple[str, ...] = ()
         self._plans: dict[str, AgentPlan] = {}
         self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._guard = threading.RLock()
@@ -140,11 +141,12 @@ class Run:
         return made
 
     def plan(self, agents: tuple[str, ...] = ()) -> Plan:
-        """Every agent's steps, compiled or from the cache; looked for once a run.
+        """Every agent's steps, or of those that this run was narrowed to; compiled or from the cache, looked for once a run.
 
         Raises:
             SpecError, PlanError, PluginError, UsageError
         """
+        agents = agents or self.scope
         with self._guard:
             if agents not in self._selected:
                 plan = self.workspace.plan(agents)
@@ -152,6 +154,11 @@ class Run:
                     self._plans.setdefault(agent.agent, agent)
                 self._selected[agents] = tuple(a.agent for a in plan.agents)
             return Plan(tuple(self._plans[name] for name in self._selected[agents]))
+
+    def narrow(self, names: Sequence[str]) -> None:
+        """Plan these agents only, where they are known from a run over all: the others are not even read."""
+        if names and self.workspace.named(tuple(dict.fromkeys(names))) is not None:
+            self.scope = tuple(dict.fromkeys(names))
 
     def step(self, step_id: str) -> Step:
         """A step as it is known now: compiled again when the lock it waited for has been written meanwhile."""

@@ -16,6 +16,7 @@ from aac_tasks.contracts.plan import AgentPlan, Facts, Plan
 from aac_tasks.discovery import MANIFESTS, discover, manifests
 from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
 from aac_tasks.state.ignore import parse_ignore_file
+from aac_tasks.state.index import Place, read_index, write_index
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.manifest import Untouched
@@ -95,6 +96,8 @@ class Workspace:
         Raises:
             SpecError: problems of all agents together. PlanError: two agents of one name.
         """
+        if names and (named := self.named(names)) is not None:
+            return named
         folders = self.folders()
         if not folders:
             raise UsageError(f"no agent.yaml in {self.start} or below; `agent init NAME` makes one")
@@ -111,7 +114,35 @@ class Workspace:
         if problems:
             raise SpecError(tuple(problems))
         _refuse_twins([*((a.name, a.file) for a in known.values()), *((p.agent, p.file) for p in plans)])
+        self._keep_index(plans)
         return Plan(_selected(plans, names))
+
+    @property
+    def places(self) -> dict[str, Place]:
+        """Agents by name, as a run over all of them last saw them."""
+        return read_index(self._index)
+
+    def named(self, names: tuple[str, ...]) -> Plan | None:
+        """Plans of these agents alone; None when one of them is not where it was."""
+        places = self.places
+        plans: list[AgentPlan] = []
+        for name in names:
+            folder = self.state.root / places[name].folder if name in places else None
+            if folder is None or not manifests(folder) or not folder.is_relative_to(self.start):
+                return None
+            plans.append(self.agent(folder))
+        return Plan(tuple(plans)) if [p.agent for p in plans] == list(names) else None
+
+    def _keep_index(self, plans: Iterable[AgentPlan]) -> None:
+        """Agents that were left out, or are below another folder, stay what they were said to be."""
+        found = {p.agent: Place(p.folder, tuple(sorted({s.tree.root for s in p.steps if s.tree}))) for p in plans}
+        there = {place.folder for place in found.values()}
+        kept = {name: place for name, place in self.places.items() if place.folder not in there}
+        write_index(self._index, {**kept, **found})
+
+    @property
+    def _index(self) -> Path:
+        return self.state.path / "plans" / f"index-{self.choices.name}"
 
     def agent(self, folder: Path) -> AgentPlan:
         """One agent's plan, from the cache when nothing that it was made from changed."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def resolve(words: Sequence[str], session: Session) -> tuple[str, ...]:
     """Agents' names, in the order of the words, none twice; UsageError for a word that names none."""
+    session.narrow(words)
     known = session.plan().agents
     found: dict[str, None] = {}
     for word in words:

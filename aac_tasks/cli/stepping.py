@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ from aac_tasks.cli.world import Arguments, Tell, World
 from aac_tasks.contracts.result import Event
 from aac_tasks.reporter import Kind, Reporter, make
 from aac_tasks.reporter.quiet import ignore
+from aac_tasks.reporter.tally import FRESH_SHOWN
 from aac_tasks.steps.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     """Run ``kind`` and what it needs, for ``args.agent`` (all when empty); the exit code."""
     reporter = reporter_for(args, world)
     try:
-        session = opened(chosen or options(args, world), reporter, world)
+        session = opened(chosen or options(args, world), reporter, world, every=args.json or args.verbose)
         if not (args.agent or args.dry_run or args.json):
             session.leave_untouched(world.words)
         with interruptible(session.cancelled.set, session.kill):
@@ -44,12 +46,15 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     return code
 
 
-def opened(chosen: Options, tell: Tell, world: World) -> Session:
-    """A session whose fresh steps are told with what they made, so that a run without work says as much as the first."""
+def opened(chosen: Options, tell: Tell, world: World, *, every: bool = False) -> Session:
+    """A session whose fresh steps are told with what they made, so that a run without work says as much as the first: as
+    many as are shown, or ``every`` one.
+    """
     sessions: list[Session] = []
+    fresh = itertools.count()
 
     def complete(event: Event) -> None:
-        if event.type == "fresh" and not event.data and sessions:
+        if event.type == "fresh" and not event.data and sessions and (every or next(fresh) < FRESH_SHOWN):
             kind, _, agent = event.step.partition(":")
             outputs = sessions[0].outputs(agent, kind)
             event = replace(event, data={"outputs": outputs} if outputs else {})

@@ -23,7 +23,32 @@ if TYPE_CHECKING:
 __all__ = ["DOIT_CONFIG", "task_agents"]
 
 PLAIN = ["doit"]
-"""The name of plain `doit` among command lines."""
+"""Without words doit runs its default tasks."""
+
+
+def _words() -> list[str] | None:
+    """This command line among those that have manifests: plain `doit`, or steps of agents by their full names; else None."""
+    asked = sys.argv[2:] if sys.argv[1:2] == ["run"] else sys.argv[1:]
+    plain = all(":" in word and word[0] != "-" and not set(word) & set("*?[=/") for word in asked)
+    return ["doit", *asked] if plain else None
+
+
+def _own_tasks() -> bool:
+    """Whether a dodo.py has tasks beside ours: they may need any step."""
+    return any(
+        (name.startswith("task_") and value is not task_agents) or hasattr(value, "create_doit_tasks")
+        for names in _dodos()
+        for name, value in names.items()
+    )
+
+
+def _dodos() -> list[dict[str, Any]]:
+    """What is in the dodo.py; nothing where there is none."""
+    return [vars(m) for n, m in list(sys.modules.items()) if m and not n.startswith("aac_tasks") and _has_ours(m)]
+
+
+def _has_ours(module: Any) -> bool:
+    return getattr(module, "__dict__", {}).get("task_agents") is task_agents
 
 
 @cache
@@ -44,8 +69,11 @@ def _session() -> Session:
 
     options = with_environment(Options(cwd=Path.cwd(), profile=os.environ.get("AAC_PROFILE", "")), os.environ)
     session = Session(options, _reporter())
-    if sys.argv[1:] == []:
+    words = _words()
+    if words == PLAIN:
         session.leave_untouched(PLAIN)
+    elif words and not _own_tasks():
+        session.narrow([word.partition(":")[2] for word in words[1:]])
     StampDB.stamps = SessionStamps(session)
     heed_signals(session)
     return session
@@ -86,24 +114,32 @@ def _finish() -> None:
             end_badly(session, _reporter())
             return
     _reporter().close()
-    if session is not None and sys.argv[1:] == []:
+    words = _words()
+    if session is not None and words and (words == PLAIN or not _own_tasks()):
         from aac_tasks.conclude import conclude
 
-        conclude(session, PLAIN)
+        conclude(session, words)
 
 
 @cache
-def _unchanged() -> Look | None:
-    """What is known when plain `doit` was asked and nothing changed since it last succeeded."""
-    look = look_at(PLAIN) if sys.argv[1:] == [] else None
+def _looked() -> Look | None:
+    """What is known when nothing changed since the same was asked and succeeded."""
+    words = _words()
+    look = look_at(words) if words else None
     return look if look is not None and look.is_unchanged else None
+
+
+def _unchanged() -> Look | None:
+    """The same, if it will do: named steps were planned without all others, which tasks of the dodo.py may need."""
+    return None if _words() != PLAIN and _own_tasks() else _looked()
 
 
 def task_agents() -> Iterator[dict[str, Any]]:
     """Every step of every agent."""
     look = _unchanged()
     if look is not None:
-        yield from _left_alone(look.steps.split("\x1e"))
+        steps = look.steps.split("\x1e")
+        yield from _groups(steps) if _words() == PLAIN and not _own_tasks() else _left_alone(steps)
         return
     from doit.exceptions import InvalidDodoFile
 
@@ -113,6 +149,20 @@ def task_agents() -> Iterator[dict[str, Any]]:
     untouched = _session().untouched
     for agent in untouched.agents if untouched else ():
         yield from _left_alone(agent.steps)
+
+
+def _groups(steps: list[str]) -> Iterator[dict[str, Any]]:
+    """Where nobody can ask for a single step, a group is one task: doit would take longer over thousands than the stats took."""
+    config: dict[str, Any] = next((names["DOIT_CONFIG"] for names in _dodos() if "DOIT_CONFIG" in names), DOIT_CONFIG)
+    asked = config.get("default_tasks")
+    if not asked or any(":" in task or "*" in task for task in asked):
+        yield from _left_alone(steps)
+        return
+    late = [step for step in steps if step.startswith(UNKNOWN) and step[1:].partition(":")[0] in asked]
+    yield from _left_alone(late)
+    kinds = dict.fromkeys(step.removeprefix(UNKNOWN).partition(":")[0] for step in steps)
+    for kind in kinds.keys() - {step[1:].partition(":")[0] for step in late}:
+        yield {"basename": kind, "actions": None, "uptodate": [True]}
 
 
 def _left_alone(steps: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -140,7 +190,7 @@ def _late(step_id: str) -> dict[str, Any]:
 
 
 def _state_folder() -> str:
-    look = _unchanged()
+    look = _looked()
     if look is not None:
         return look.folder
     from pathlib import Path

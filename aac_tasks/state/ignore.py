@@ -5,6 +5,7 @@ https://docs.docker.com/build/concepts/context/#dockerignore-files: Go's filepat
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Callable, Iterable
@@ -46,6 +47,7 @@ class IgnoreRules:
         return self.ignores(folder) and not any(_may_be_below(n, folder) for n in self._negations)
 
 
+@functools.cache  # agents of one workspace have nearly all lines in common
 def _compile(line: str) -> Pattern | None:
     negated = line.startswith("!")
     text = posixpath.normpath(line[1:].strip() if negated else line).lstrip("/")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -118,9 +119,15 @@ class StampFile:
 
 def _read(path: Path) -> Stamp | None:
     try:
-        return decode(Stamp, unseal(path.read_bytes()))
+        return _decoded(path.read_bytes())
     except (OSError, ValueError):
         return None
+
+
+@functools.lru_cache(maxsize=64)
+def _decoded(data: bytes) -> Stamp:
+    """The same stamp is asked for several times in a row: to judge, to report, to hand on."""
+    return decode(Stamp, unseal(data))
 
 
 @contextlib.contextmanager
