@@ -1,4 +1,4 @@
-"""Which folders hold an agent."""
+"""Which folders hold an agent, and what planning may know of one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from aac_tasks.contracts.plan import Facts
+from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.watch import describe
 
 MANIFESTS = ("agent.yaml", "agent.yml", "Agent.yaml", "Agent.yml")
@@ -13,6 +15,12 @@ MANIFESTS = ("agent.yaml", "agent.yml", "Agent.yaml", "Agent.yml")
 
 PRUNED = frozenset({"node_modules", "target", "venv", "__pycache__", "dist", "build"})
 """Folders that are not looked into, beside hidden ones."""
+
+TEXT_SUFFIXES = (
+    ".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in", ".yaml", ".npmrc", ".gradle", ".kts",
+    ".properties", "Dockerfile", "Containerfile", ".dockerfile",
+)  # fmt: skip
+"""Ends of names that a runtime wants to read; of other names it wants to know only whether they are there."""
 
 
 def discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:
@@ -31,3 +39,13 @@ def manifests(folder: Path) -> list[str]:
     except OSError:
         return []
     return [m for m in MANIFESTS if m in names]
+
+
+def facts_of(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
+    """What a runtime asked for, in a build context."""
+    texts: dict[str, str | None] = {}
+    exists = frozenset(w for w in wants if (folder / w).is_file())
+    for name in wants:
+        if name.endswith(TEXT_SUFFIXES):
+            texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None
+    return Facts(folder, texts, exists, read_lock(lock))

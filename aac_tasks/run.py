@@ -76,6 +76,7 @@ class Run:
         self.signals: list[int] = []
         self.untouched: Untouched | None = None
         self.scope: tuple[str, ...] = ()
+        self.pools: dict[str, threading.BoundedSemaphore] = {}
         self._plans: dict[str, AgentPlan] = {}
         self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._guard = threading.RLock()
@@ -159,6 +160,12 @@ class Run:
         """Plan these agents only, where they are known from a run over all: the others are not even read."""
         if names and self.workspace.named(tuple(dict.fromkeys(names))) is not None:
             self.scope = tuple(dict.fromkeys(names))
+
+    def narrow_to(self, plans: Sequence[AgentPlan]) -> None:
+        """Have this run be about these agents only."""
+        self.scope = tuple(plan.agent for plan in plans)
+        self._plans.update({plan.agent: plan for plan in plans})
+        self._selected[self.scope] = self.scope
 
     def step(self, step_id: str) -> Step:
         """A step as it is known now: compiled again when the lock it waited for has been written meanwhile."""

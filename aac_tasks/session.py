@@ -5,8 +5,10 @@ then judge and do, step by step. The decisions are in the rooms below.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -76,7 +78,7 @@ class Session(Run):
             AacError: it failed or can't be done; no stamp is left.
         """
         step = self.step(step_id)
-        with exclusively(self.state.step(step.agent, step.kind)):
+        with self._pool(step.kind), exclusively(self.state.step(step.agent, step.kind)):
             verdict = self.judge(step_id)
             if verdict.fresh:  # another run did it while this one waited
                 self.tell(Event("fresh", step_id, verdict.reason))
@@ -93,6 +95,14 @@ class Session(Run):
                     self.finished(Event("failed", step_id, str(told)))
                     raise told from error
                 raise
+
+    def _pool(self, kind: str) -> AbstractContextManager[object]:
+        """What a step of that kind holds while it is done: a place in its pool, where the workspace has one."""
+        most = self.settings.pools.get(kind)
+        if most is None:
+            return nullcontext()
+        with self._guard:
+            return self.pools.setdefault(kind, threading.BoundedSemaphore(most))
 
     def _restore(self, step: Step, verdict: Verdict) -> Result | None:
         if not step.pure or self.options.no_cache:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.codec import encode
-from aac_tasks.contracts.plan import AgentPlan, Facts, Plan
-from aac_tasks.discovery import MANIFESTS, discover, manifests
+from aac_tasks.contracts.plan import AgentPlan, Plan
+from aac_tasks.discovery import MANIFESTS, TEXT_SUFFIXES, discover, facts_of, manifests
 from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
 from aac_tasks.state.ignore import parse_ignore_file
-from aac_tasks.state.index import Place, read_index, write_index
+from aac_tasks.state.index import Index
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
-from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.manifest import Untouched
 from aac_tasks.state.plan_cache import PlanCache
 from aac_tasks.state.root import StateFolder
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
     from aac_tasks.contracts.image import Platform
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
-
-TEXT_SUFFIXES = (
-    ".txt", ".toml", ".lock", ".cfg", ".json", ".xml", ".mod", ".sum", ".in", ".yaml", ".npmrc", ".gradle", ".kts",
-    ".properties", "Dockerfile", "Containerfile", ".dockerfile",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,6 +74,11 @@ class Workspace:
         """Plans of earlier runs."""
         return PlanCache(self.state.path / "plans", self.started_ns)
 
+    @cached_property
+    def index(self) -> Index:
+        """Where agents were found."""
+        return Index(self.state.path / "plans" / f"index-{self.choices.name}")
+
     def folders(self) -> tuple[Path, ...]:
         """Folders with an agent.yaml, sorted; only those of ``[tool.aac] agents`` when it is set."""
         members = self.choices.members
@@ -114,17 +113,12 @@ class Workspace:
         if problems:
             raise SpecError(tuple(problems))
         _refuse_twins([*((a.name, a.file) for a in known.values()), *((p.agent, p.file) for p in plans)])
-        self._keep_index(plans)
+        self.index.keep(plans)
         return Plan(_selected(plans, names))
-
-    @property
-    def places(self) -> dict[str, Place]:
-        """Agents by name, as a run over all of them last saw them."""
-        return read_index(self._index)
 
     def named(self, names: tuple[str, ...]) -> Plan | None:
         """Plans of these agents alone; None when one of them is not where it was."""
-        places = self.places
+        places = self.index.places
         plans: list[AgentPlan] = []
         for name in names:
             folder = self.state.root / places[name].folder if name in places else None
@@ -132,17 +126,6 @@ class Workspace:
                 return None
             plans.append(self.agent(folder))
         return Plan(tuple(plans)) if [p.agent for p in plans] == list(names) else None
-
-    def _keep_index(self, plans: Iterable[AgentPlan]) -> None:
-        """Agents that were left out, or are below another folder, stay what they were said to be."""
-        found = {p.agent: Place(p.folder, tuple(sorted({s.tree.root for s in p.steps if s.tree}))) for p in plans}
-        there = {place.folder for place in found.values()}
-        kept = {name: place for name, place in self.places.items() if place.folder not in there}
-        write_index(self._index, {**kept, **found})
-
-    @property
-    def _index(self) -> Path:
-        return self.state.path / "plans" / f"index-{self.choices.name}"
 
     def agent(self, folder: Path) -> AgentPlan:
         """One agent's plan, from the cache when nothing that it was made from changed."""
@@ -208,7 +191,7 @@ class Workspace:
         context = self.state.root / context_root(
             self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
         )
-        facts = _facts(context, wants, folder / LOCK_NAME)
+        facts = facts_of(context, wants, folder / LOCK_NAME)
         ignore_file = context / ".dockerignore"
         request = Request(
             spec=named(read.spec, self.choices.registry, all_tags=self.choices.all_tags),
@@ -275,15 +258,6 @@ def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read:
         for s in plan.steps
     )
     return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)
-
-
-def _facts(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
-    texts: dict[str, str | None] = {}
-    exists = frozenset(w for w in wants if (folder / w).is_file())
-    for name in wants:
-        if name.endswith(TEXT_SUFFIXES):
-            texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None
-    return Facts(folder, texts, exists, read_lock(lock))
 
 
 def _platform(text: str) -> Platform:

@@ -68,6 +68,21 @@ class Place:
             raise SystemExit(f"{' '.join(argv)} failed when it was measured (status {status})")
         return Sample(1000 * wall, 1000 * (used.ru_utime + used.ru_stime))
 
+    def timed_until(self, words: str, *argv: str) -> Sample:
+        """Run a command that must succeed: wall-clock time until it says ``words`` on stderr, processor time of the whole."""
+        started, seen = time.perf_counter(), 0.0
+        null = subprocess.DEVNULL
+        with subprocess.Popen(
+            argv, cwd=self.folder, env=dict(self.env), stdin=null, stdout=null, stderr=subprocess.PIPE, text=True
+        ) as run:
+            for line in run.stderr or ():
+                if words in line and not seen:
+                    seen = time.perf_counter()
+            _, run.returncode, used = os.wait4(run.pid, 0)
+        if run.returncode != 0 or not seen:
+            raise SystemExit(f"{' '.join(argv)} failed, or did not say {words!r}")
+        return Sample(1000 * (seen - started), 1000 * (used.ru_utime + used.ru_stime))
+
     def said(self, *argv: str) -> str:
         """Run a command that must succeed; its standard output."""
         done = subprocess.run(

@@ -23,13 +23,17 @@ PEAK_MB = 100.0
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ``beside`` names the row that it is compared with; ``factor`` or ``more`` (ms) is the goal."""
+    """One line of the table. ``beside`` names the row that it is compared with; ``factor`` or ``more`` (ms) is the goal.
+
+    ``most``: do not measure it more often than this.
+    """
 
     name: str
     run: Callable[[], Sample]
     beside: str = ""
     factor: float = 0.0
     more: float = 0.0
+    most: int = 1000
     series: Series = field(default_factory=Series)
 
 

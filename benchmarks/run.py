@@ -4,6 +4,8 @@ python -m benchmarks            about three minutes
 python -m benchmarks --quick    a small set of everything, to see that it works
 python -m benchmarks --packagers  beside ko, jib and bentoml: about fifteen minutes, the most of it compiling
 python -m benchmarks --engine   beside `docker build`, in an engine that is started for it (root): about ten minutes
+python -m benchmarks --scale    a workspace of a thousand agents, built for real: about ten minutes
+python -m benchmarks --growth   how cost grows from 1 to 10,000 agents: about an hour
 """
 
 from __future__ import annotations
@@ -21,24 +23,22 @@ from pathlib import Path
 if __package__ in (None, ""):  # `python benchmarks/run.py`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.growth import PLOT, grow, growth_table, plot
 from benchmarks.lab import QUICK, ROOT, Lab, Size, prepare
+from benchmarks.many import many
 from benchmarks.rows import NO_OP, PASS, PEAK_BIG, PEAK_MB, PEAK_WIDE, Peak, Row, peak, rows
+from benchmarks.scale import COMPILE_MB, COMPILE_SECONDS, cold_lines, compile_cold, scale_rows
 
 PAGE = ROOT / "docs" / "performance.md"
 TABLE, ENGINE_TABLE, PACKAGERS_TABLE = "table", "engine table", "packagers table"
+SCALE_TABLE, GROWTH_TABLE = "scale table", "growth table"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every goal was met or ``--quick`` was asked, 1 when one was not."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, two runs of each")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
-    parser.add_argument("--engine", action="store_true", help="beside `docker build` in an engine")
-    parser.add_argument("--packagers", action="store_true", help="beside ko, jib and bentoml")
-    parser.add_argument("--runs", type=int, default=0, help="how often each thing is measured")
-    args = parser.parse_args(argv)
-    chosen = QUICK if args.quick else Size()
-    size = replace(chosen, runs=args.runs or chosen.runs)
+    args = _arguments(argv)
+    light = args.quick or args.scale or args.growth  # their own workspaces are what is large
+    size = replace(QUICK if light else Size(), runs=args.runs or (QUICK.runs if args.quick else 9 if light else Size().runs))
     with tempfile.TemporaryDirectory(prefix="aac-benchmarks-") as top:
         print("preparing: wheel, venv, projects …", file=sys.stderr)
         lab = prepare(Path(top), size)
@@ -46,12 +46,37 @@ def main(argv: Sequence[str] | None = None) -> int:
             return beside_an_engine(Path(top), lab, args.write)
         if args.packagers:
             return beside_packagers(Path(top), lab, args.write)
-        measured = rows(lab)
-        measure(measured, size.runs)
-        peaks = {
-            f"{PEAK_BIG} ({size.file_mb} MB)": peak(lab, lab.big),
-            f"{PEAK_WIDE} ({size.files} of 0.1 MB)": peak(lab, lab.wide),
-        }
+        if args.scale:
+            return at_scale(Path(top), lab, args.agents or 1000, args.write)
+        if args.growth:
+            return growing(Path(top), lab, args.agents or 10_000, args.write)
+        return one_agent(lab, args)
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes, two runs of each")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    parser.add_argument("--engine", action="store_true", help="beside `docker build` in an engine")
+    parser.add_argument("--packagers", action="store_true", help="beside ko, jib and bentoml")
+    parser.add_argument("--scale", action="store_true", help="many agents in one workspace")
+    parser.add_argument("--growth", action="store_true", help="how cost grows with the number of agents")
+    parser.add_argument("--agents", type=int, default=0, help="how many (default 1000), or up to how many (default 10000)")
+    parser.add_argument("--runs", type=int, default=0, help="how often each thing is measured")
+    return parser.parse_args(argv)
+
+
+def one_agent(lab: Lab, args: argparse.Namespace) -> int:
+    """0 when every goal of a single agent was met."""
+    size = lab.size
+    measured = rows(lab)
+    measure(measured, size.runs)
+    peaks = {
+        f"{PEAK_BIG} ({size.file_mb} MB)": peak(lab, lab.big),
+        f"{PEAK_WIDE} ({size.files} of 0.1 MB)": peak(lab, lab.wide),
+    }
     memory = [_peak_line(name, one) for name, one in peaks.items()]
     lines = [*table(measured), *memory, "", _where(lab, f"dependencies {' '.join(lab.size.dependencies)}")]
     print("\n".join(lines))
@@ -97,6 +122,34 @@ def beside_packagers(top: Path, lab: Lab, written: bool) -> int:
     return 0 if all(one is not False for one in _verdicts([*measured, *cold])) else 1
 
 
+def at_scale(top: Path, lab: Lab, agents: int, written: bool) -> int:
+    """0 when every goal of a large workspace was met."""
+    made = many(top, lab, agents)
+    measured = scale_rows(made)
+    measure(measured, lab.size.runs)
+    cold = compile_cold(lab, made.place, agents)
+    files = 20 * agents
+    note = _where(lab, f"{agents} agents, {files} files; one build of all, for real, took {made.built_seconds:.0f} s with `-n 2`")
+    lines = [*table(measured), *cold_lines(cold, agents), "", note]
+    print("\n".join(lines))
+    if written:
+        write(lines, SCALE_TABLE)
+    goals = [*_verdicts(measured), cold.seconds <= COMPILE_SECONDS, cold.megabytes <= COMPILE_MB]
+    return 0 if all(one is not False for one in goals) else 1
+
+
+def growing(top: Path, lab: Lab, most: int, written: bool) -> int:
+    """Measure 1, 10, 100 … agents; no goals."""
+    points = list(grow(top, lab, most))
+    picture = f"![time by number of agents]({PLOT.name})"
+    lines = [*growth_table(points), "", picture, "", _where(lab, "4 files an agent")]
+    print("\n".join(lines))
+    if written:
+        PLOT.write_text(plot(points), encoding="utf-8")
+        write(lines, GROWTH_TABLE)
+    return 0
+
+
 def measure(measured: Sequence[Row], runs: int) -> None:
     """Every work once, then again: what else the machine does meets all of them alike."""
     for row in measured:
@@ -104,7 +157,8 @@ def measure(measured: Sequence[Row], runs: int) -> None:
     for number in range(runs):
         print(f"\rrun {number + 1} of {runs}", end="", file=sys.stderr, flush=True)
         for row in measured:
-            row.series.samples.append(row.run())
+            if number < row.most:
+                row.series.samples.append(row.run())
     print(file=sys.stderr)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
-from aac_tasks.cli.stepping import looking, selection
+from aac_tasks.cli.stepping import asked_agents, looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Plan
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
@@ -24,10 +24,9 @@ def check(args: Arguments, world: World) -> int:
         SpecError: an agent.yaml is not what it should be. PlanError: a value can't be written in a Dockerfile.
     """
     with looking(args, world) as session:
-        words = selection("image", args.agent, session)
-        plan = session.plan()
-        wanted = {word.partition(":")[2] for word in words} - {""} or {a.agent for a in plan.agents}
-        found = [f for agent in plan.agents if agent.agent in wanted for f in _findings(agent, session)]
+        wanted = asked_agents(args, session)
+        plan = session.plan() if wanted is None else session.plan(wanted) if wanted else Plan(())
+        found = [f for agent in plan.agents for f in _findings(agent, session)]
     blocked = any(one.state == "blocked" for one in found)
     if args.json:
         show.document(world, {"findings": [vars(one) for one in found], "blocked": blocked})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,13 @@ def count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text) or int(text) < 1:
         raise ValueError(f"{text!r} is not a number of 1 or more")
     return int(text)
+
+
+def job_count(text: str) -> int:
+    """A number, or ``auto``: as many as this process has processors."""
+    if text != "auto":
+        return count(text)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def platform(text: str) -> str:
@@ -44,7 +52,10 @@ LOCKED = Flag(("--locked",), "refuse to change agent.lock (the default when CI=t
 BUILDER = Flag(("--builder",), "build with this builder, where agent.lock names none", "NAME", default="")
 RUNNER = Flag(("--runner",), "test and run with this runner instead of the first that works", "NAME", default="")
 ALLOW_HOST = Flag(("--allow-host",), "accept the runner `host`: a process with limits, not a container")
-JOBS = Flag(("-n", "--jobs"), "run up to N steps at once ([tool.aac] jobs, else 1)", "N", count)
+JOBS = Flag(("-n", "--jobs"), "run up to N steps at once, auto: one a processor ([tool.aac] jobs, else 1)", "N", job_count)
+SINCE = Flag(
+    ("--since",), "only agents that a change since this git commit concerns, committed or not", "REF", default="",
+)  # fmt: skip
 KEEP_GOING = Flag(("-k", "--keep-going"), "after a failure, still run what does not depend on it")
 NO_CACHE = Flag(("--no-cache",), "build every layer anew, and have the engine do so too")
 DRY_RUN = Flag(("--dry-run",), "say what would run and why, and run nothing")
@@ -60,7 +71,7 @@ LOOK = (JSON, PLATFORM, OFFLINE, *PLACE)
 """Flags of commands that only look."""
 
 WORK = (
-    DRY_RUN, KEEP_GOING, JOBS, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
+    SINCE, DRY_RUN, KEEP_GOING, JOBS, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
 )  # fmt: skip
 """Flags of commands that run steps."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import fnmatch
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,16 @@ def resolve(words: Sequence[str], session: Session) -> tuple[str, ...]:
     for word in words:
         found.update(dict.fromkeys(_one(word, known, session.root, session.options.cwd)))
     return tuple(found)
+
+
+def among(words: Sequence[str], names: Sequence[str], session: Session) -> tuple[str, ...]:
+    """Those of ``names`` that a word names; a word may name none of them."""
+    known = session.plan(tuple(names)).agents
+    found: set[str] = set()
+    for word in words:
+        with contextlib.suppress(UsageError):
+            found.update(_one(word, known, session.root, session.options.cwd))
+    return tuple(name for name in names if name in found)
 
 
 def _one(word: str, known: Sequence[AgentPlan], root: Path, cwd: Path) -> list[str]:

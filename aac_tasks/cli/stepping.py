@@ -25,21 +25,17 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
     reporter = reporter_for(args, world)
     try:
         session = opened(chosen or options(args, world), reporter, world, every=args.json or args.verbose)
-        if not (args.agent or args.dry_run or args.json):
+        if not (args.agent or args.since or args.dry_run or args.json):
             session.leave_untouched(world.words)
         with interruptible(session.cancelled.set, session.kill):
-            code = world.drive(
-                session,
-                selection(kind, args.agent, session),
-                jobs=jobs(args, session),
-                keep_going=args.keep_going,
-                dry_run=args.dry_run,
-            )
+            chosen_steps = selection(kind, asked_agents(args, session), session)
+            how = {"jobs": jobs(args, session), "keep_going": args.keep_going, "dry_run": args.dry_run}
+            code = world.drive(session, chosen_steps, **how) if chosen_steps else 0
     except BaseException:  # an interrupt must give the terminal back too
         reporter.close(abandoned=True)
         raise
     reporter.close(code)
-    if code == 0 and world.words and not (args.dry_run or args.json or args.quiet):
+    if code == 0 and world.words and not (args.since or args.dry_run or args.json or args.quiet):
         from aac_tasks.conclude import conclude  # only after a success
 
         conclude(session, world.words)
@@ -85,11 +81,23 @@ def reporter_for(args: Arguments, world: World) -> Reporter:
     return make(kind, out=world.out, err=world.err, environment=world.environment, verbose=args.verbose)
 
 
-def selection(kind: str, words: Sequence[str], session: Session) -> tuple[str, ...]:
-    """``kind`` for all agents, or ``kind:agent`` for each that was named (by name, wildcard or folder)."""
-    if not words:
-        return (kind,)
-    return tuple(f"{kind}:{name}" for name in agents(words, session))
+def selection(kind: str, names: Sequence[str] | None, session: Session) -> tuple[str, ...]:
+    """``kind`` for all agents (``names`` None), or ``kind:agent`` for each of them."""
+    return (kind,) if names is None else tuple(f"{kind}:{name}" for name in names)
+
+
+def asked_agents(args: Arguments, session: Session) -> tuple[str, ...] | None:
+    """The agents that a command line means: those of ``--since`` and of its words; None: all."""
+    if not args.since:
+        return agents(args.agent, session) if args.agent else None
+    from aac_tasks.affected import affected_since  # lazy: asks git
+    from aac_tasks.cli.naming import among
+
+    found = affected_since(session, args.since)
+    found = among(args.agent, found, session) if args.agent and found else found
+    if not found:
+        session.tell(Event("note", text=f"nothing that changed since {args.since} concerns an agent"))
+    return found
 
 
 def agents(words: Sequence[str], session: Session) -> tuple[str, ...]:

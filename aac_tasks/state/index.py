@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import seal, unseal
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an agent is: its folder, and the folders that its steps read, all relative to the state root ("" is the root)."""
+    """An agent's folder, and the folders that its steps read, all relative to the state root ("" is the root)."""
 
     folder: str
     roots: tuple[str, ...] = ()
 
 
-def read_index(path: Path) -> dict[str, Place]:
-    """Agents by name as a run over all of them last saw them; each is to be checked where it is said to be."""
-    try:
-        value = unseal(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    rows = value if isinstance(value, dict) else {}
-    return {name: Place(folder, tuple(roots)) for name, (folder, roots) in rows.items()}
+class Index:
+    """Agents by name as runs over all of them last saw them; each is to be looked for where it is said to be."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
-def write_index(path: Path, places: Mapping[str, Place]) -> None:
-    """Keep it, when it changed."""
-    data = seal({name: [place.folder, list(place.roots)] for name, place in places.items()})
-    if not path.is_file() or path.read_bytes() != data:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Nothing when there was no such run, or the file is torn."""
+        try:
+            value = unseal(self._path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        rows = value if isinstance(value, dict) else {}
+        return {name: Place(folder, tuple(roots)) for name, (folder, roots) in rows.items()}
+
+    def keep(self, plans: Iterable[AgentPlan]) -> None:
+        """Remember these. Those that were left out of a plan, or lie below another folder, stay where they were."""
+        found = {p.agent: Place(p.folder, tuple(sorted({s.tree.root for s in p.steps if s.tree}))) for p in plans}
+        there = {place.folder for place in found.values()}
+        kept = {name: place for name, place in self.places.items() if place.folder not in there}
+        places = {**kept, **found}
+        if places != self.places:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._path, seal({name: [p.folder, list(p.roots)] for name, p in places.items()}))
+            self.__dict__["places"] = places

@@ -49,6 +49,12 @@ class StageSession:
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         return Plan(tuple(a for a in self.agents if not names or a.agent in names))
 
+    def narrow(self, names: Sequence[str]) -> None:
+        """Everything is planned anyway."""
+
+    def leave_untouched(self, arguments: Sequence[str]) -> None:
+        """Nothing is known of an earlier run."""
+
     def why(self, step: str) -> Any:
         return self.answers[step]
 

@@ -39,6 +39,7 @@ NETWORK_ALLOWED = ("aac_tasks/steps/http",)
 PROCESSES_ALLOWED = {
     "aac_tasks/steps/process": "the one place that starts processes",
     "aac_tasks/testing.py": "runs the real command for tests",
+    "aac_tasks/fast.py": "a fork of itself compares half of many stats; it runs no program",
 }
 
 Rule = Callable[[str], Iterator[str]]

@@ -1,0 +1,66 @@
+"""Which agents a set of changed files concerns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Set
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aac_tasks.contracts.plan import AgentPlan, TreeRequest
+from aac_tasks.settings import table_of
+from aac_tasks.state.ignore import IgnoreRules
+from aac_tasks.steps.revisions import at_commit, changed_since
+
+if TYPE_CHECKING:
+    from aac_tasks.session import Session
+
+SETTINGS = "pyproject.toml"
+
+
+def affected_since(session: Session, ref: str) -> tuple[str, ...]:
+    """Names of the agents that differ from what they were at ``ref``. The others are not planned in this run.
+
+    Raises:
+        UsageError: git can't tell.
+    """
+    tools = session.hands.tools("", "-")
+    commit, changed = changed_since(ref, session.root, tools)
+    path = session.root / SETTINGS
+    now = path.read_text(encoding="utf-8") if SETTINGS in changed and path.is_file() else ""
+    every = SETTINGS in changed and table_of(now) != table_of(at_commit(commit, SETTINGS, session.root, tools))
+    plans = [session.workspace.agent(f) for f in _candidates(session, changed, every)]
+    concerned = tuple(plan for plan in plans if every or _concerns(session, plan, changed))
+    session.narrow_to(concerned)
+    return tuple(plan.agent for plan in concerned)
+
+
+def _candidates(session: Session, changed: Set[str], every: bool) -> Iterable[Path]:
+    """Folders of agents that may be concerned; one that no run over all has seen may be."""
+    places = {place.folder: place for place in session.workspace.index.places.values()}
+    for folder in session.workspace.folders():
+        name = os.path.relpath(folder, session.root)
+        place = places.get("" if name == "." else name)
+        if every or place is None or any(_below(path, top) for top in (place.folder, *place.roots) for path in changed):
+            yield folder
+
+
+def _concerns(session: Session, plan: AgentPlan, changed: Set[str]) -> bool:
+    """Whether one of the files goes into a step of the agent, or into its plan."""
+    read = session.workspace.seen.get(plan.agent, {})
+    if any(str(session.root / path) in read for path in changed):
+        return True
+    return any(_goes_in(path, step.tree) for step in plan.steps if step.tree for path in changed)
+
+
+def _goes_in(path: str, tree: TreeRequest) -> bool:
+    if not _below(path, tree.root):
+        return False
+    inside = path[len(tree.root) + 1 :] if tree.root else path
+    if tree.only and not any(_below(inside, only) for only in tree.only):
+        return False
+    return not IgnoreRules(tree.ignore).ignores(inside)
+
+
+def _below(path: str, top: str) -> bool:
+    return not top or path == top or path.startswith(f"{top}/")

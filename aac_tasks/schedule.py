@@ -1,0 +1,61 @@
+"""What a run would do: which steps, in which order, how long each took last time, and all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aac_tasks.contracts.plan import STEP_KINDS, Plan, Step
+
+if TYPE_CHECKING:
+    from aac_tasks.session import Session
+
+FAR = frozenset(STEP_KINDS[STEP_KINDS.index("push") :])
+"""Kinds that are not run by default, and that only a registry or a target can judge."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One step. ``status``: ``fresh``, ``runs``, or ``asked`` of what runs only when it is asked for.
+
+    ``seconds`` is what its last run took; None when there is none on record.
+    """
+
+    step: str
+    status: str
+    reason: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps in the order of a run with one job. ``seconds`` is what those that run took last time, one after the other;
+    ``unknown`` says how many of them have never run.
+    """
+
+    steps: tuple[Planned, ...]
+    seconds: float
+    unknown: int
+
+
+def schedule(session: Session, plan: Plan) -> Schedule:
+    """Judge every step as a run would; nothing is asked of a registry or a target."""
+    found: dict[str, Planned] = {}
+    for step in plan.steps:
+        found[step.id] = _planned(session, step, [found[need] for need in step.needs if need in found])
+    running = [one for one in found.values() if one.status == "runs"]
+    known = [one.seconds for one in running if one.seconds is not None]
+    return Schedule(tuple(found.values()), sum(known), len(running) - len(known))
+
+
+def _planned(session: Session, step: Step, needs: Sequence[Planned]) -> Planned:
+    last = session.last(step.agent, step.kind)
+    seconds = last.seconds if last is not None and last.key else None
+    if step.kind in FAR:
+        return Planned(step.id, "asked", "", seconds)
+    before = [need.step for need in needs if need.status == "runs"]
+    verdict = session.judge(step.id)
+    if before and verdict.fresh:
+        return Planned(step.id, "runs", f"after {', '.join(before)}", seconds)
+    return Planned(step.id, "fresh" if verdict.fresh else "runs", verdict.reason, seconds)

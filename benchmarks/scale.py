@@ -1,0 +1,145 @@
+"""A thousand agents: what nothing costs, what an edit costs, what a cold start costs; beside peers and beside the stats alone."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from benchmarks.lab import Lab
+from benchmarks.many import Many, peer_commands
+from benchmarks.measure import Place, Sample
+from benchmarks.rows import IMPORT_DOIT, PASS, Row
+
+NO_OP_MANY = "`agent build`, nothing changed"
+NINJA = "peer: `ninja`, the same graph, nothing changed"
+LIMIT = "the stat limit: an interpreter that stats the same files and does nothing else"
+EDIT_STARTS = "one line of one agent edited: until its step starts"
+ONE_JOB, TWO_JOBS = "20 agents edited, one job", "20 agents edited, `-n 2`"
+
+COMPILE_SECONDS, COMPILE_MB, TWO_JOBS_FACTOR = 3.0, 200.0, 1.8
+CHANGED = 20
+RARELY = 3
+"""How often what takes seconds is measured."""
+
+_STATS = "import os, sys\nfor path in open(sys.argv[1], 'rb').read().split(b'\\n'):\n    os.stat(path)\n"
+
+_COMPILE = """
+import pathlib, time
+started = time.process_time()
+from aac_tasks.session import Options, Session
+session = Session(Options(cwd=pathlib.Path.cwd()), lambda event: None)
+agents = len(session.plan().agents)
+peak = next(int(x.split()[1]) for x in open("/proc/self/status") if x.startswith("VmHWM"))
+print(agents, peak)
+"""
+
+
+@dataclass(frozen=True)
+class Cold:
+    """Compiling everything: seconds from the start of the interpreter, and the kernel's peak in MB (10^6 bytes)."""
+
+    seconds: float
+    cpu: float
+    megabytes: float
+
+
+def scale_rows(made: Many) -> list[Row]:
+    """Every work, in the order of the table."""
+    lab, place = made.lab, made.place
+    python, agent, doit = lab.python, lab.command("agent"), lab.command("doit")
+    listed = made.peers.folder / "paths"
+    paths = stat_paths(place)
+    listed.write_bytes(b"\n".join(paths))
+    sources = [path for path in paths if b"/.aac/" not in path and path.startswith(os.fsencode(place.folder))]
+    edits, one, two = edits_of(made), changes(made, "1"), changes(made, "2")
+    rows = [
+        Row(PASS, lambda: place.timed(python, "-c", "pass")),
+        Row(NINJA, lambda: made.peers.timed(lab.ninja), PASS),
+        Row(NO_OP_MANY, lambda: place.timed(agent, "build"), NINJA, factor=1.5),
+        Row(f"{LIMIT} ({len(paths)})", lambda: place.timed(python, "-c", _STATS, str(listed)), PASS),
+        Row(f"{NO_OP_MANY}, beside the stat limit", lambda: place.timed(agent, "build"), f"{LIMIT} ({len(paths)})", factor=1.3),
+        Row(f"a loop of `os.stat` over the {len(sources)} files and folders of the agents", lambda: _stats(sources), NO_OP_MANY),
+        Row(IMPORT_DOIT, lambda: place.timed(python, "-c", "import doit")),
+        Row("`doit`, nothing changed", lambda: place.timed(doit), IMPORT_DOIT, factor=2.5),
+        Row(
+            f"`doit image:{_middle(made)}`, nothing changed", lambda: place.timed(doit, f"image:{_middle(made)}"),
+            IMPORT_DOIT, factor=2.0,
+        ),
+        Row(EDIT_STARTS, lambda: next(edits), NO_OP_MANY, more=300.0),
+        Row(ONE_JOB, lambda: next(one), NO_OP_MANY, most=RARELY),
+        Row(TWO_JOBS, lambda: next(two), ONE_JOB, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
+    ]  # fmt: skip
+    for name, argv in peer_commands(lab).items():
+        if argv != (lab.ninja,):
+            rows.append(Row(f"peer: {name}", lambda argv=argv: made.peers.timed(*argv), NINJA, most=RARELY))  # type: ignore[misc]
+    return rows if lab.ninja else [row for row in rows if row.name != NINJA]
+
+
+def _middle(made: Many) -> str:
+    return made.names[len(made.names) // 2]
+
+
+def stat_paths(place: Place) -> list[bytes]:
+    """Every path that is there and that `agent build` looks at when nothing changed."""
+    lines = (place.folder / ".aac/manifest/build").read_bytes().split(b"\n", 8)
+    paths = lines[8][: int(lines[1].split(b" ")[1])].split(b"\n")
+    top = os.fsencode(place.folder)
+    return [path for path in (os.path.join(top, path) for path in paths) if os.path.exists(path)]  # noqa: PTH110, PTH118
+
+
+def _stats(paths: list[bytes]) -> Sample:
+    started, cpu = time.perf_counter(), time.process_time()
+    for path in paths:
+        os.stat(path)  # noqa: PTH116  # the limit itself
+    return Sample(1000 * (time.perf_counter() - started), 1000 * (time.process_time() - cpu))
+
+
+def edits_of(made: Many) -> Iterator[Sample]:
+    """Each time another line in one agent: from the command's start until it says that the step has started."""
+    agent, name, place = made.lab.command("agent"), _middle(made), made.place
+    source = made.source(name)
+    text = source.read_text()
+    while True:
+        source.write_text(f"{text}# {time.time_ns()}\n")
+        time.sleep(0.1)  # no editor is faster; younger files leave nothing for the next run
+        yield place.timed_until(f"{name}:image | started", agent, "build", "--verbose")
+
+
+def changes(made: Many, jobs: str) -> Iterator[Sample]:
+    """Each time another line in twenty agents, and a build of all."""
+    agent = made.lab.command("agent")
+    texts = {made.source(name): made.source(name).read_text() for name in made.names[:CHANGED]}
+    while True:
+        for source, text in texts.items():
+            source.write_text(f"{text}# {time.time_ns()}\n")
+        time.sleep(0.1)
+        yield made.place.timed(agent, "build", "-n", jobs)
+
+
+def compile_cold(lab: Lab, place: Place, count: int) -> Cold:
+    """Every agent.yaml read, checked and planned, nothing of it known before."""
+    for kept in (place.folder / ".aac/plans").iterdir():
+        kept.unlink()
+    started = time.perf_counter()
+    used = os.times()
+    agents, peak = place.said(lab.python, "-c", _COMPILE).split()
+    seconds, now = time.perf_counter() - started, os.times()
+    assert int(agents) == count
+    cpu = now.children_user + now.children_system - used.children_user - used.children_system
+    return Cold(seconds, cpu, int(peak) * 1024 / 1e6)
+
+
+def cold_lines(cold: Cold, count: int) -> list[str]:
+    """Two lines of the table."""
+    work = f"cold compile of {count} agent.yaml"
+    fast, small = _word(cold.seconds <= COMPILE_SECONDS), _word(cold.megabytes <= COMPILE_MB)
+    return [
+        f"| {work} | {1000 * cold.seconds:.0f} |  | {1000 * cold.cpu:.0f} |  | ≤ {COMPILE_SECONDS:g} s | {fast} |",
+        f"| {work}, peak memory |  |  |  | {cold.megabytes:.0f} MB | ≤ {COMPILE_MB:.0f} MB | {small} |",
+    ]
+
+
+def _word(met: bool) -> str:
+    return "yes" if met else "no"
