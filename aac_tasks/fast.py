@@ -139,8 +139,15 @@ LOOKS: "dict[str, Look]" = {}
 
 def manifest_name(arguments: list[str]) -> str:
     """The manifest of one command line, "" when it can't have one. How many steps run at once changes no outcome."""
-    words = iter(arguments)
-    name = " ".join(w for w in words if w not in ALIKE and not (w in JOBS and next(words, "")))
+    kept, words = [], iter(arguments)
+    for word in words:
+        if word in JOBS:
+            number = next(words, "")
+            if number != "auto" and not (number.isdigit() and number.strip("0")):
+                return ""
+        elif word not in ALIKE:
+            kept.append(word)
+    name = " ".join(kept)
     return "" if "/" in name or "\0" in name or "\n" in name or len(name) > 200 else name
 
 

@@ -19,7 +19,7 @@ FAR = frozenset(STEP_KINDS[STEP_KINDS.index("push") :])
 class Planned:
     """One step. ``status``: ``fresh``, ``runs``, or ``asked`` of what runs only when it is asked for.
 
-    ``seconds`` is what its last run took; None when there is none on record.
+    ``seconds`` is what its last run took; None when there is none on record, or its result was found in the cache.
     """
 
     step: str
@@ -51,7 +51,7 @@ def schedule(session: Session, plan: Plan) -> Schedule:
 
 def _planned(session: Session, step: Step, needs: Sequence[Planned]) -> Planned:
     last = session.last(step.agent, step.kind)
-    seconds = last.seconds if last is not None and last.key else None
+    seconds = (last.seconds or None) if last is not None and last.key else None  # 0: its result came from the cache
     if step.kind in FAR:
         return Planned(step.id, "asked", "", seconds)
     before = [need.step for need in needs if need.status == "runs"]

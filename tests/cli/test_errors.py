@@ -194,7 +194,8 @@ from types import SimpleNamespace
 from aac_tasks.cli import main
 from aac_tasks.cli.world import World
 
-session = SimpleNamespace(cancelled=threading.Event(), settings=SimpleNamespace(jobs=0), kill=lambda: None)
+session = SimpleNamespace(cancelled=threading.Event(), settings=SimpleNamespace(jobs=0), kill=lambda: None,
+                          leave_untouched=lambda words: None)
 
 def drive(session, selection, **how):
     try:

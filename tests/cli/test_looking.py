@@ -23,20 +23,26 @@ IMAGE = {
 }
 
 
-def test_plan_lists_steps_in_order(stage: Stage) -> None:
+def test_plan_lists_steps_in_order_with_what_would_run_and_how_long_it_took(stage: Stage) -> None:
     said = stage("plan", "hello")
     assert said.out.splitlines() == [
         "hello  (agents/hello/agent.yaml)",
-        "  STEP         NEEDS  DOES",
-        "  lock:hello          does lock",
-        "  image:hello  lock   does image",
-        "  test:hello   image  does test",
+        "  STEP         NEEDS  NOW   LAST   WHY",
+        "  lock:hello          –     1.5 s  up to date since then",
+        "  image:hello  lock   runs         no finished run is on record",
+        "  test:hello   image  runs         no finished run is on record",
         "  warning: a warning of the plan",
+        "2 of 3 steps would run: none of them ever ran",
     ]
 
 
-def test_plan_as_json_reads_back_as_the_same_plan(stage: Stage) -> None:
-    assert decode(Plan, stage("plan", "--json").json) == Plan(stage.agents)
+def test_plan_as_json_reads_back_as_the_same_plan_and_has_a_schedule(stage: Stage) -> None:
+    document = dict(stage("plan", "--json").json)
+    told = document.pop("schedule")
+    assert decode(Plan, document) == Plan(stage.agents)
+    assert told["steps"][0] == {"step": "lock:hello", "status": "fresh", "reason": "up to date since then", "seconds": 1.5}
+    assert {one["status"] for one in told["steps"]} == {"fresh", "runs"}
+    assert (told["seconds"], told["unknown"]) == (1.5, len(told["steps"]) - 2)
 
 
 def test_why_names_the_field_old_and_new(stage: Stage) -> None:
