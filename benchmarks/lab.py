@@ -28,7 +28,7 @@ spec:
   ports: [{{container: 8080}}]
 """
 
-_MAIN = """\
+MAIN = """\
 import http.server
 import os
 
@@ -143,7 +143,7 @@ def _quietly(env: dict[str, str], *argv: str) -> None:
 def _agent(place: Place, dependencies: tuple[str, ...]) -> None:
     files = {
         "agent.yaml": AGENT.format(name=place.folder.name, dependencies=f"[{', '.join(dependencies)}]"),
-        "main.py": _MAIN,
+        "main.py": MAIN,
         "dodo.py": "from aac_tasks.dodo import *\n",
     }
     for name, text in files.items():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lab import AGENT, STEPS, Lab
+from benchmarks.lab import AGENT, MAIN, STEPS, Lab
 from benchmarks.measure import Place
 
 DEPENDENCIES = "[markupsafe==3.0.2]"  # one wheel: one dependency layer that all of them share
@@ -55,7 +55,7 @@ def add_agents(place: Place, lab: Lab, names: tuple[str, ...], modules: int = MO
             continue
         (folder / "app").mkdir(parents=True)
         (folder / "agent.yaml").write_text(AGENT.format(name=name, dependencies=DEPENDENCIES))
-        (folder / "main.py").write_text(f"import app\n\nprint({name!r})\n")
+        (folder / "main.py").write_text(f"NAME = {name!r}\n{MAIN}")
         for number in range(modules):
             (folder / "app" / f"m{number:02d}.py").write_text(f"AGENT, NUMBER = {name!r}, {number}\n")
         lock = place.folder / "agents" / names[0] / "agent.lock"

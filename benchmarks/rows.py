@@ -25,7 +25,7 @@ PEAK_MB = 100.0
 class Row:
     """One line of the table. ``beside`` names the row that it is compared with; ``factor`` or ``more`` (ms) is the goal.
 
-    ``most``: do not measure it more often than this.
+    ``most``: do not measure it more often than this. ``cpu``: compare processor time, which others on the machine disturb least.
     """
 
     name: str
@@ -34,7 +34,12 @@ class Row:
     factor: float = 0.0
     more: float = 0.0
     most: int = 1000
+    cpu: bool = False
     series: Series = field(default_factory=Series)
+
+    def of(self, other: Row) -> float:
+        """How many times the other."""
+        return self.series.cpu / other.series.cpu if self.cpu else self.series.median / other.series.median
 
 
 @dataclass(frozen=True)

@@ -196,18 +196,17 @@ def _beside(row: Row, other: Row | None) -> str:
         return ""
     if row.more:
         return f"+{row.series.median - other.series.median:.0f} ms on {other.name}"
-    return f"{row.series.median / other.series.median:.2f} × {other.name}"
+    return f"{row.of(other):.2f} × {other.name}{' (CPU)' if row.cpu else ''}"
 
 
 def _goal(row: Row) -> str:
-    return f"≤ {row.factor:g} ×" if row.factor else f"≤ +{row.more:.0f} ms" if row.more else ""
+    return f"≤ {row.factor:.3g} ×" if row.factor else f"≤ +{row.more:.0f} ms" if row.more else ""
 
 
 def _met(row: Row, other: Row | None) -> bool | None:
     if other is None or not (row.factor or row.more):
         return None
-    allowed = other.series.median * row.factor if row.factor else other.series.median + row.more
-    return row.series.median <= allowed
+    return row.of(other) <= row.factor if row.factor else row.series.median <= other.series.median + row.more
 
 
 def _verdicts(measured: Sequence[Row]) -> list[bool | None]:

@@ -16,7 +16,8 @@ NO_OP_MANY = "`agent build`, nothing changed"
 NINJA = "peer: `ninja`, the same graph, nothing changed"
 LIMIT = "the stat limit: an interpreter that stats the same files and does nothing else"
 EDIT_STARTS = "one line of one agent edited: until its step starts"
-ONE_JOB, TWO_JOBS = "20 agents edited, one job", "20 agents edited, `-n 2`"
+ONE_JOB, TWO_JOBS = "20 agents edited: `agent build -n 1`", "20 agents edited: `agent build -n 2`"
+ONE_TEST, TWO_TESTS = "20 agents edited: `agent test -n 1` of them", "20 agents edited: `agent test -n 2` of them"
 
 COMPILE_SECONDS, COMPILE_MB, TWO_JOBS_FACTOR = 3.0, 200.0, 1.8
 CHANGED = 20
@@ -53,31 +54,32 @@ def scale_rows(made: Many) -> list[Row]:
     paths = stat_paths(place)
     listed.write_bytes(b"\n".join(paths))
     sources = [path for path in paths if b"/.aac/" not in path and path.startswith(os.fsencode(place.folder))]
-    edits, one, two = edits_of(made), changes(made, "1"), changes(made, "2")
+    edits, one, two = edits_of(made), changes(made, "build", "1"), changes(made, "build", "2")
+    one_test, two_tests = changes(made, "test", "1"), changes(made, "test", "2")
+    limit, middle = f"{LIMIT} ({len(paths)})", f"image:{middle_of(made)}"
     rows = [
         Row(PASS, lambda: place.timed(python, "-c", "pass")),
-        Row(NINJA, lambda: made.peers.timed(lab.ninja), PASS),
-        Row(NO_OP_MANY, lambda: place.timed(agent, "build"), NINJA, factor=1.5),
-        Row(f"{LIMIT} ({len(paths)})", lambda: place.timed(python, "-c", _STATS, str(listed)), PASS),
-        Row(f"{NO_OP_MANY}, beside the stat limit", lambda: place.timed(agent, "build"), f"{LIMIT} ({len(paths)})", factor=1.3),
+        Row(NINJA, lambda: made.peers.timed(lab.ninja), PASS, cpu=True),
+        Row(NO_OP_MANY, lambda: place.timed(agent, "build"), NINJA, factor=1.5, cpu=True),
+        Row(limit, lambda: place.timed(python, "-c", _STATS, str(listed)), PASS, cpu=True),
+        Row(f"{NO_OP_MANY}, beside the stat limit", lambda: place.timed(agent, "build"), limit, factor=1.3, cpu=True),
         Row(f"a loop of `os.stat` over the {len(sources)} files and folders of the agents", lambda: _stats(sources), NO_OP_MANY),
         Row(IMPORT_DOIT, lambda: place.timed(python, "-c", "import doit")),
-        Row("`doit`, nothing changed", lambda: place.timed(doit), IMPORT_DOIT, factor=2.5),
-        Row(
-            f"`doit image:{_middle(made)}`, nothing changed", lambda: place.timed(doit, f"image:{_middle(made)}"),
-            IMPORT_DOIT, factor=2.0,
-        ),
+        Row("`doit`, nothing changed", lambda: place.timed(doit), IMPORT_DOIT, factor=2.5, cpu=True),
+        Row(f"`doit {middle}`, nothing changed", lambda: place.timed(doit, middle), IMPORT_DOIT, factor=2.0, cpu=True),
         Row(EDIT_STARTS, lambda: next(edits), NO_OP_MANY, more=300.0),
         Row(ONE_JOB, lambda: next(one), NO_OP_MANY, most=RARELY),
         Row(TWO_JOBS, lambda: next(two), ONE_JOB, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
-    ]  # fmt: skip
+        Row(ONE_TEST, lambda: next(one_test), ONE_JOB, most=RARELY),
+        Row(TWO_TESTS, lambda: next(two_tests), ONE_TEST, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
+    ]
     for name, argv in peer_commands(lab).items():
         if argv != (lab.ninja,):
             rows.append(Row(f"peer: {name}", lambda argv=argv: made.peers.timed(*argv), NINJA, most=RARELY))  # type: ignore[misc]
     return rows if lab.ninja else [row for row in rows if row.name != NINJA]
 
 
-def _middle(made: Many) -> str:
+def middle_of(made: Many) -> str:
     return made.names[len(made.names) // 2]
 
 
@@ -98,7 +100,7 @@ def _stats(paths: list[bytes]) -> Sample:
 
 def edits_of(made: Many) -> Iterator[Sample]:
     """Each time another line in one agent: from the command's start until it says that the step has started."""
-    agent, name, place = made.lab.command("agent"), _middle(made), made.place
+    agent, name, place = made.lab.command("agent"), middle_of(made), made.place
     source = made.source(name)
     text = source.read_text()
     while True:
@@ -107,15 +109,16 @@ def edits_of(made: Many) -> Iterator[Sample]:
         yield place.timed_until(f"{name}:image | started", agent, "build", "--verbose")
 
 
-def changes(made: Many, jobs: str) -> Iterator[Sample]:
-    """Each time another line in twenty agents, and a build of all."""
-    agent = made.lab.command("agent")
-    texts = {made.source(name): made.source(name).read_text() for name in made.names[:CHANGED]}
+def changes(made: Many, command: str, jobs: str) -> Iterator[Sample]:
+    """Each time another line in twenty agents; then a build of all, or a test of the twenty."""
+    agent, names = made.lab.command("agent"), made.names[:CHANGED]
+    texts = {made.source(name): made.source(name).read_text() for name in names}
+    words = () if command == "build" else names
     while True:
         for source, text in texts.items():
             source.write_text(f"{text}# {time.time_ns()}\n")
         time.sleep(0.1)
-        yield made.place.timed(agent, "build", "-n", jobs)
+        yield made.place.timed(agent, command, "-n", jobs, *words)
 
 
 def compile_cold(lab: Lab, place: Place, count: int) -> Cold:
