@@ -239,11 +239,11 @@ def _parsed(data: bytes, folder: str) -> "Look | None":
     if len(lines) < 9 or lines[0] != HEAD.encode():
         return None
     texts = [line.decode("utf-8", "surrogateescape") for line in lines[1:8]]
-    sizes = texts[0].split(" ")
-    if len(sizes) != 3 or str(len(data)) != sizes[0] or texts[1] != identity_line():  # torn, or of another place
+    sizes = [int(text) for text in texts[0].split(" ") if text.isascii() and text.isdigit()]
+    if len(sizes) != 3 or len(data) != sizes[0] or texts[1] != identity_line():  # torn, or of another place
         return None
     first = len(data) - len(lines[8])
-    look = Look(data, first, first + int(sizes[1]), int(sizes[2]))
+    look = Look(data, first, first + sizes[1], sizes[2])
     said, look.steps, images, look.sections, look.agents = texts[2:]
     look.images = [image.split("\0") for image in images.split("\x1e") if image]
     look.folder, look.root, look.said = folder, folder[: -len(FOLDER) - 1] or "/", said.replace("\x1e", "\n")

@@ -173,8 +173,13 @@ def _folder_tells(path: str, seen: Mapping[str, Numbers]) -> bool:
 def recall(arguments: list[str]) -> Untouched | None:
     """What still holds of the manifest that this process looked at; None when there was none, or all is in doubt."""
     look = LOOKS.get(manifest_name(arguments))
-    if look is None:
+    try:
+        return None if look is None else _recalled(look)
+    except (ValueError, IndexError):  # damaged
         return None
+
+
+def _recalled(look: Look) -> Untouched | None:
     changed, sections = set(look.changed), list(_owned(look))
     doubted: set[int] = set()
     for owners, span in sections:
