@@ -17,7 +17,6 @@ NINJA = "peer: `ninja`, the same graph, nothing changed"
 LIMIT = "the stat limit: an interpreter that stats the same files and does nothing else"
 EDIT_STARTS = "one line of one agent edited: until its step starts"
 ONE_JOB, TWO_JOBS = "20 agents edited: `agent build -n 1`", "20 agents edited: `agent build -n 2`"
-ONE_TEST, TWO_TESTS = "20 agents edited: `agent test -n 1` of them", "20 agents edited: `agent test -n 2` of them"
 
 COMPILE_SECONDS, COMPILE_MB, TWO_JOBS_FACTOR = 3.0, 200.0, 1.8
 CHANGED = 20
@@ -54,8 +53,7 @@ def scale_rows(made: Many) -> list[Row]:
     paths = stat_paths(place)
     listed.write_bytes(b"\n".join(paths))
     sources = [path for path in paths if b"/.aac/" not in path and path.startswith(os.fsencode(place.folder))]
-    edits, one, two = edits_of(made), changes(made, "build", "1"), changes(made, "build", "2")
-    one_test, two_tests = changes(made, "test", "1"), changes(made, "test", "2")
+    edits, one, two = edits_of(made), changes(made, "1"), changes(made, "2")
     limit, middle = f"{LIMIT} ({len(paths)})", f"image:{middle_of(made)}"
     rows = [
         Row(PASS, lambda: place.timed(python, "-c", "pass")),
@@ -70,8 +68,6 @@ def scale_rows(made: Many) -> list[Row]:
         Row(EDIT_STARTS, lambda: next(edits), NO_OP_MANY, more=300.0),
         Row(ONE_JOB, lambda: next(one), NO_OP_MANY, most=RARELY),
         Row(TWO_JOBS, lambda: next(two), ONE_JOB, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
-        Row(ONE_TEST, lambda: next(one_test), ONE_JOB, most=RARELY),
-        Row(TWO_TESTS, lambda: next(two_tests), ONE_TEST, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
     ]
     for name, argv in peer_commands(lab).items():
         if argv != (lab.ninja,):
@@ -109,16 +105,14 @@ def edits_of(made: Many) -> Iterator[Sample]:
         yield place.timed_until(f"{name}:image | started", agent, "build", "--verbose")
 
 
-def changes(made: Many, command: str, jobs: str) -> Iterator[Sample]:
-    """Each time another line in twenty agents; then a build of all, or a test of the twenty."""
-    agent, names = made.lab.command("agent"), made.names[:CHANGED]
-    texts = {made.source(name): made.source(name).read_text() for name in names}
-    words = () if command == "build" else names
+def changes(made: Many, jobs: str) -> Iterator[Sample]:
+    """Each time another line in twenty agents, and a build of all."""
+    texts = {made.source(name): made.source(name).read_text() for name in made.names[:CHANGED]}
     while True:
         for source, text in texts.items():
             source.write_text(f"{text}# {time.time_ns()}\n")
         time.sleep(0.1)
-        yield made.place.timed(agent, command, "-n", jobs, *words)
+        yield made.place.timed(made.lab.command("agent"), "build", "-n", jobs)
 
 
 def compile_cold(lab: Lab, place: Place, count: int) -> Cold:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from real.workspaces import AGENT, SHARING, agent, built, edit
+from real.workspaces import AGENT, ALONE, SHARING, agent, built, edit
 
 from aac_tasks.contracts.result import Event
 from aac_tasks.session import Options, Session
