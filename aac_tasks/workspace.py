@@ -42,7 +42,7 @@ class Choices:
     all_tags: bool = False
     members: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def name(self) -> str:
         """A short name for these choices."""
         return fingerprint(encode(self))[:16]

@@ -12,43 +12,66 @@ import enum
 import functools
 import types
 import typing
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from aac_tasks.contracts.canonical import Json
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 
 
 def encode(value: object) -> Json:
     """Turn a dataclass (or a tuple, mapping or scalar of them) into a JSON value."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _encode_dataclass(value)
-    if isinstance(value, enum.Enum):
-        return encode(value.value)
+    sort: type = type(value)
+    if sort in _PLAIN:
+        return cast("Json", value)
+    if sort is dict:
+        return {str(k): encode(v) for k, v in cast("Mapping[object, object]", value).items()}
+    if sort is tuple or sort is list:
+        return [encode(v) for v in cast("Sequence[object]", value)]
+    if (shape := _shape(sort)) is not None:
+        return _encode_dataclass(value, shape)
     if isinstance(value, Mapping):
         return {str(k): encode(v) for k, v in value.items()}
+    if isinstance(value, enum.Enum):
+        return encode(value.value)
     if isinstance(value, (tuple, list)):
         return [encode(v) for v in value]
     if isinstance(value, (set, frozenset)):
         return sorted(encode(v) for v in value)  # type: ignore[type-var]  # sets here hold text
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (int, float, str)):
         return str(value) if isinstance(value, str) else value
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{sort.__name__} has no JSON form")
 
 
-def _encode_dataclass(value: DataclassInstance) -> dict[str, Json]:
-    out: dict[str, Json] = {}
-    kind = getattr(type(value), "kind", None)
-    if isinstance(kind, str) and "kind" not in {f.name for f in dataclasses.fields(value)}:
-        out["kind"] = kind
-    for field in dataclasses.fields(value):
-        item = getattr(value, field.name)
-        if item != _default(field):
-            out[field.name] = encode(item)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    """What encoding a dataclass needs of its class: how it is told apart in a union, its fields with their defaults."""
+
+    kind: str
+    fields: tuple[tuple[str, object], ...]
+
+
+@functools.cache
+def _shape(cls: type) -> _Shape | None:
+    """None of what is no dataclass. Looked up once a class: a thousand agents have a million values."""
+    if not dataclasses.is_dataclass(cls):
+        return None
+    fields = dataclasses.fields(cls)
+    kind = getattr(cls, "kind", None)
+    told = kind if isinstance(kind, str) and "kind" not in {f.name for f in fields} else ""
+    return _Shape(told, tuple((f.name, _default(f)) for f in fields))
+
+
+def _encode_dataclass(value: object, shape: _Shape) -> dict[str, Json]:
+    out: dict[str, Json] = {"kind": shape.kind} if shape.kind else {}
+    for name, default in shape.fields:
+        item = getattr(value, name)
+        if item != default:
+            out[name] = encode(item)
     return out
 
 
@@ -74,14 +97,20 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls, localns=_FREE)
 
 
+_origin: Callable[[Any], Any] = functools.cache(typing.get_origin)
+_args: Callable[[Any], Any] = functools.cache(typing.get_args)
+
+
 def _decode(hint: Any, value: Any, at: str) -> Any:
-    origin = typing.get_origin(hint)
+    if hint is str and type(value) is str:
+        return value
+    origin = _origin(hint)
     if origin in (typing.Union, types.UnionType):
         return _decode_union(hint, value, at)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and _shape(hint) is not None:
         return _decode_dataclass(hint, value, at)
     if origin is not None:
-        return _decode_generic(origin, typing.get_args(hint), value, at)
+        return _decode_generic(origin, _args(hint), value, at)
     if isinstance(hint, type):
         return _decode_scalar(hint, value, at)
     return value  # Json and other aliases: taken as they are
@@ -99,7 +128,7 @@ def _decode_scalar(hint: type, value: Any, at: str) -> Any:
 
 
 def _decode_union(hint: Any, value: Any, at: str) -> Any:
-    options = typing.get_args(hint)
+    options = _args(hint)
     if value is None and type(None) in options:
         return None
     rest = [o for o in options if o is not type(None)]
@@ -117,7 +146,7 @@ def _decode_union(hint: Any, value: Any, at: str) -> Any:
 def _decode_dataclass(cls: Any, value: Any, at: str) -> Any:
     if not isinstance(value, Mapping):
         raise ValueError(f"{at}: expected an object, got {value!r}")
-    names = {f.name for f in dataclasses.fields(cls)}
+    names = _names(cls)
     given = {k: v for k, v in value.items() if k != "kind" or "kind" in names}
     unknown = sorted(set(given) - names)
     if unknown:
@@ -127,6 +156,11 @@ def _decode_dataclass(cls: Any, value: Any, at: str) -> Any:
         return cls(**{k: _decode(hints[k], v, f"{at}.{k}") for k, v in given.items()})
     except TypeError as error:
         raise ValueError(f"{at}: {error}") from error
+
+
+@functools.cache
+def _names(cls: type) -> frozenset[str]:
+    return frozenset(f.name for f in dataclasses.fields(cls))
 
 
 def _decode_generic(origin: Any, args: tuple[Any, ...], value: Any, at: str) -> Any:

@@ -13,6 +13,8 @@ from aac_tasks.contracts.result import Artifact, Verdict
 from aac_tasks.state.differences import Change, compare, compare_files
 from aac_tasks.state.stamps import Stamp, StampFile
 
+NEVER_RAN = "no finished run is on record"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -45,7 +47,7 @@ def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> 
     key = case.key
     stamp = stamps.read()
     if stamp is None:
-        return Verdict(False, "no finished run is on record", key.key, key.deep)
+        return Verdict(False, NEVER_RAN, key.key, key.deep)
     if stamp.key != key.key:
         return Verdict(False, reason(case, stamp, stamps.files()), key.key, key.deep)
     for artifact in stamp.result.artifacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -24,16 +25,26 @@ def read_lock(path: Path) -> Lock | None:
     except FileNotFoundError:
         return None
     try:
-        value = json.loads(text)
-        if isinstance(value, dict) and isinstance(value.get("version"), int) and value["version"] > 1:
-            raise _refusal(path, f"it has format {value['version']}, this version knows 1; upgrade aac-tasks")
-        return decode(Lock, value)
+        version, lock = _parsed(text)
+        if lock is None:
+            raise _refusal(path, f"it has format {version}, this version knows 1; upgrade aac-tasks")
+        return lock
     except ValueError as error:
         if "\n<<<<<<<" in f"\n{text}":
             line = f"\n{text}"[: f"\n{text}".index("\n<<<<<<<")].count("\n") + 1
             raise _refusal(path, "an unfinished merge: take either side of it, then run `agent lock`", line) from error
         line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
         raise _refusal(path, f"it can't be read ({error}); restore it, or remove it and run `agent lock`", line) from error
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str) -> tuple[int, Lock | None]:
+    """Its format, and the lock when we know that; agents that ask the same have the same text."""
+    value = json.loads(text)
+    version = value.get("version") if isinstance(value, dict) else None
+    if isinstance(version, int) and version > 1:
+        return version, None
+    return 1, decode(Lock, value)
 
 
 def write_lock(path: Path, lock: Lock, tmp: Path) -> None:

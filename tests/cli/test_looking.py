@@ -27,10 +27,10 @@ def test_plan_lists_steps_in_order_with_what_would_run_and_how_long_it_took(stag
     said = stage("plan", "hello")
     assert said.out.splitlines() == [
         "hello  (agents/hello/agent.yaml)",
-        "  STEP         NEEDS  NOW   LAST   WHY",
+        "  STEP         NEEDS  NOW   LAST   WHY OR WHAT",
         "  lock:hello          –     1.5 s  up to date since then",
-        "  image:hello  lock   runs         no finished run is on record",
-        "  test:hello   image  runs         no finished run is on record",
+        "  image:hello  lock   runs         does image",
+        "  test:hello   image  runs         does test",
         "  warning: a warning of the plan",
         "2 of 3 steps would run: none of them ever ran",
     ]

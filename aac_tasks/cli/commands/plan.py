@@ -12,6 +12,7 @@ from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.plan import AgentPlan, Plan
 from aac_tasks.reporter.wording import duration
 from aac_tasks.schedule import Planned, Schedule, schedule
+from aac_tasks.state.judge import NEVER_RAN
 
 _STATUS = {"fresh": "–", "runs": "runs", "asked": "asked"}
 
@@ -37,7 +38,7 @@ def _show(plan: Plan, told: Schedule, world: World) -> None:
     for agent in plan.agents:
         show.line(world, f"{agent.agent}  ({agent.file})")
         rows = [_row(agent, number, planned) for number in range(len(agent.steps))]
-        show.table(world, ("  STEP", "NEEDS", "NOW", "LAST", "WHY"), rows)
+        show.table(world, ("  STEP", "NEEDS", "NOW", "LAST", "WHY OR WHAT"), rows)
         for warning in agent.warnings:
             show.line(world, f"  warning: {warning}")
     if plan.agents:
@@ -49,7 +50,8 @@ def _row(agent: AgentPlan, number: int, planned: dict[str, Planned]) -> tuple[st
     one = planned[step.id]
     last = "" if one.seconds is None else duration(one.seconds)
     needs = ", ".join(need.partition(":")[0] for need in step.needs)
-    why = step.pending.splitlines()[0] if step.pending else one.reason or step.doc
+    reason = "" if one.reason == NEVER_RAN else one.reason
+    why = step.pending.splitlines()[0] if step.pending else reason or step.doc
     return f"  {step.id}", needs, _STATUS[one.status], last, why
 
 
