@@ -6,8 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+
+from benchmarks.growth import Point, growth_table, plot
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
@@ -49,3 +52,37 @@ def test_the_page_holds_a_table_with_every_work() -> None:
     names = [row[0] for row in rows_of(page[page.index(BEGIN) : page.index(END)])]
     missing = [work for work in WORKS if not any(name.startswith(work) for name in names)]
     assert missing == []
+
+
+SCALE_WORKS = (
+    "peer: `ninja`, the same graph, nothing changed",
+    "`agent build`, nothing changed",
+    "the stat limit: an interpreter that stats the same files and does nothing else",
+    "`doit`, nothing changed",
+    "`doit image:a00002`, nothing changed",
+    "one line of one agent edited: until its step starts",
+    "20 agents edited: `agent build -n 1`",
+    "20 agents edited: `agent build -n 2`",
+    "peer: `doit` with `file_dep`",
+    "cold compile of 5 agent.yaml",
+    "cold compile of 5 agent.yaml, peak memory",
+)
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_one_command_measures_a_workspace_of_many_agents() -> None:
+    command = [sys.executable, "-m", "benchmarks", "--scale", "--agents", "5", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=540, check=False)
+    names = [row[0] for row in rows_of(done.stdout)]
+    assert [work for work in SCALE_WORKS if not any(name.startswith(work) for name in names)] == [], done.stderr
+
+
+def test_growth_is_drawn_for_every_number_of_agents() -> None:
+    points = [Point(10**power, 20.0 * 2**power, 300.0 * 2**power, 500.0 * 3**power, 40.0 + power) for power in range(5)]
+    drawn = ElementTree.fromstring(plot(points))  # noqa: S314  # our own text
+    lines = [one.get("points", "").split() for one in drawn.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert [len(line) for line in lines] == [5, 5, 5]
+    numbers = [float(number) for line in lines for point in line for number in point.split(",")]
+    assert all(0 < number < 640 for number in numbers)
+    assert len(list(growth_table(points))) == 2 + 5
