@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.lab import Lab
-from benchmarks.many import Many, peer_commands
+from benchmarks.many import Many, peer_commands, settle_all
 from benchmarks.measure import Place, Sample
 from benchmarks.rows import IMPORT_DOIT, PASS, Row
 
@@ -102,7 +102,9 @@ def edits_of(made: Many) -> Iterator[Sample]:
     while True:
         source.write_text(f"{text}# {time.time_ns()}\n")
         time.sleep(0.1)  # no editor is faster; younger files leave nothing for the next run
-        yield place.timed_until(f"{name}:image | started", agent, "build", "--verbose")
+        sample = place.timed_until(f"{name}:image | started", agent, "build", "--verbose")
+        settle_all(made)
+        yield sample
 
 
 def changes(made: Many, jobs: str) -> Iterator[Sample]:
@@ -112,7 +114,9 @@ def changes(made: Many, jobs: str) -> Iterator[Sample]:
         for source, text in texts.items():
             source.write_text(f"{text}# {time.time_ns()}\n")
         time.sleep(0.1)
-        yield made.place.timed(made.lab.command("agent"), "build", "-n", jobs)
+        sample = made.place.timed(made.lab.command("agent"), "build", "-n", jobs)
+        settle_all(made)
+        yield sample
 
 
 def compile_cold(lab: Lab, place: Place, count: int) -> Cold:

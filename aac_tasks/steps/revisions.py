@@ -37,5 +37,5 @@ def at_commit(commit: str, file: str, root: Path, tools: Tools) -> str:
 
 def _git(root: Path, tools: Tools, *words: str) -> str | None:
     """What git answers, None when it refuses."""
-    done = tools.run(Process(("git", "-c", "core.fsmonitor=false", *words), cwd=root, timeout=60.0))
+    done = tools.run(Process(("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", *words), cwd=root, timeout=60.0))
     return done.stdout if done.exit_code == 0 else None
