@@ -61,7 +61,7 @@ def line_of(kind: str, agent: str, digest: str) -> str:
 def console() -> int:
     """The console script: `main`, but a run without work ends without Python's tidying up, a tenth of all that it does."""
     if not _said_so(sys.argv[1:]):
-        return main()
+        return _slow(sys.argv[1:])
     try:
         sys.stdout.flush()
     except OSError:
@@ -71,16 +71,17 @@ def console() -> int:
 
 def main() -> int:
     """Exit code of ``agent ARGUMENTS…``."""
-    arguments = sys.argv[1:]
-    if _said_so(arguments):
-        return 0
+    return 0 if _said_so(sys.argv[1:]) else _slow(sys.argv[1:])
+
+
+def _slow(arguments: list[str]) -> int:
     slow = __import__("aac_tasks.cli", fromlist=["main"])  # by its name: whoever is below may import this module
     return int(slow.main(arguments))
 
 
 def _said_so(arguments: list[str]) -> bool:
-    """Whether there is nothing to do, which has been said then. Looked at once."""
-    if not arguments or arguments[0] not in SAID or manifest_name(arguments) in LOOKS:
+    """Whether there is nothing to do, which has been said then."""
+    if not arguments or arguments[0] not in SAID:
         return False
     look = look_at(arguments)
     if look is None or not look.is_unchanged:

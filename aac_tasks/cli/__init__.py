@@ -35,12 +35,12 @@ def _real_world(words: Sequence[str]) -> World:
 
 def _dispatch(words: list[str], world: World) -> int:
     from aac_tasks.cli import commands, show
-    from aac_tasks.cli.flags import WORK
+    from aac_tasks.cli.flags import WORK_ON_MANY
     from aac_tasks.cli.help import command_help
     from aac_tasks.cli.parsing import asks_help, find_command, parse, unknown_command
     from aac_tasks.errors import UsageError
 
-    name, rest = find_command(words, WORK)
+    name, rest = find_command(words, WORK_ON_MANY)
     if name == "help":
         name, rest = (rest[0], ["--help"]) if rest else ("", [])
     if not name:

@@ -71,9 +71,12 @@ LOOK = (JSON, PLATFORM, OFFLINE, *PLACE)
 """Flags of commands that only look."""
 
 WORK = (
-    SINCE, DRY_RUN, KEEP_GOING, JOBS, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
+    DRY_RUN, KEEP_GOING, JOBS, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
 )  # fmt: skip
 """Flags of commands that run steps."""
+
+WORK_ON_MANY = (SINCE, *WORK)
+"""Flags of commands that run steps of any number of agents."""
 
 
 def folder(args: Arguments, world: World) -> Path:

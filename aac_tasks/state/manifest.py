@@ -172,7 +172,7 @@ def _folder_tells(path: str, seen: Mapping[str, Numbers]) -> bool:
 
 def recall(arguments: list[str]) -> Untouched | None:
     """What still holds of the manifest that this process looked at; None when there was none, or all is in doubt."""
-    look = LOOKS.get(manifest_name(arguments))
+    look = LOOKS.pop(manifest_name(arguments), None)  # once: the next run looks anew
     try:
         return None if look is None else _recalled(look)
     except (ValueError, IndexError):  # damaged

@@ -70,9 +70,11 @@ def test_a_changed_file_concerns_its_agent_only_and_the_rest_is_known_as_it_was(
     a, b = usual(root)
     written(root, a, b)
     (root / "agents/a/main.py").write_text("edited")
-    assert untouched("build") == ["b"]
+    look_at(["build"])
     known = recall(["build"])
     assert known is not None
+    assert [agent.name for agent in known.agents] == ["b"]
+    assert recall(["build"]) is None, "what was looked at serves one run"
     assert known.agents[0] == AgentEvidence("b", "agents/b", "agents/b/agent.yaml", b, "said of b", ("image:b",))
     assert known.common == seen(root, "code.py")
 

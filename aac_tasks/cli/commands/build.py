@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aac_tasks.cli.declare import Command, Flag
-from aac_tasks.cli.flags import AGENTS, NO_CACHE, WORK
+from aac_tasks.cli.flags import AGENTS, NO_CACHE, WORK_ON_MANY
 from aac_tasks.cli.stepping import run_kind
 from aac_tasks.cli.world import Arguments, World
 
@@ -25,7 +25,7 @@ COMMAND = Command(
     description="Locks what is not locked, renders the Dockerfile, builds; what is up to date stays.",
     handle=handle,
     arguments=(AGENTS,),
-    flags=(CHECK, NO_CACHE, *WORK),
+    flags=(CHECK, NO_CACHE, *WORK_ON_MANY),
     examples=(
         "agent build",
         "agent build hello --platform linux/arm64",

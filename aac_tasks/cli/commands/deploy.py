@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import AGENTS, WORK
+from aac_tasks.cli.flags import AGENTS, WORK_ON_MANY
 from aac_tasks.cli.stepping import run_kind
 from aac_tasks.cli.world import Arguments, World
 
@@ -19,7 +19,7 @@ COMMAND = Command(
     description="When the new image does not become well, what ran before still runs.",
     handle=handle,
     arguments=(AGENTS,),
-    flags=WORK,
+    flags=WORK_ON_MANY,
     examples=(
         "agent deploy hello --profile prod",
         "agent deploy --dry-run",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from aac_tasks.cli.declare import Command, Flag
-from aac_tasks.cli.flags import AGENTS, LOCKED, WORK, options
+from aac_tasks.cli.flags import AGENTS, LOCKED, WORK_ON_MANY, options
 from aac_tasks.cli.stepping import run_kind
 from aac_tasks.cli.world import Arguments, World
 
@@ -27,6 +27,6 @@ COMMAND = Command(
     ),
     handle=handle,
     arguments=(AGENTS,),
-    flags=(UPDATE, *(flag for flag in WORK if flag is not LOCKED)),
+    flags=(UPDATE, *(flag for flag in WORK_ON_MANY if flag is not LOCKED)),
     examples=("agent lock", "agent lock hello --builder docker", "agent lock --update"),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aac_tasks.cli.declare import Command, Flag
-from aac_tasks.cli.flags import AGENTS, WORK
+from aac_tasks.cli.flags import AGENTS, WORK_ON_MANY
 from aac_tasks.cli.stepping import run_kind
 from aac_tasks.cli.world import Arguments, World
 
@@ -21,6 +21,6 @@ COMMAND = Command(
     description="Sends only what the registry lacks, and reads the digest back.",
     handle=handle,
     arguments=(AGENTS,),
-    flags=(ALL_TAGS, *WORK),
+    flags=(ALL_TAGS, *WORK_ON_MANY),
     examples=("agent push hello", "agent push hello --all-tags"),
 )
