@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aac_tasks.contracts.spec import AgentSpec
     from aac_tasks.errors import (
         AacError,
+        LostError,
         PlanError,
         PluginError,
         Problem,
@@ -50,6 +51,7 @@ __all__ = [
     "hookimpl",
     # errors
     "AacError",
+    "LostError",
     "PlanError",
     "PluginError",
     "Problem",
@@ -67,7 +69,7 @@ _HOMES = {
     "aac_tasks.session": ("Options", "Session"),
     "aac_tasks.hookspecs": ("hookimpl",),
     "aac_tasks.errors": (
-        "AacError", "PlanError", "PluginError", "Problem", "SpecError", "StepError", "UsageError",
+        "AacError", "LostError", "PlanError", "PluginError", "Problem", "SpecError", "StepError", "UsageError",
     ),
 }  # fmt: skip
 

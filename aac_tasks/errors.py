@@ -8,6 +8,7 @@
      ├── PluginError  exit 3   a plugin is broken, missing or stands twice
      ├── PlanError    exit 3   a cycle, or two agents of one name
      └── StepError    exit 1   something failed while it was being done
+          └── LostError         what an earlier step made is gone, and can be made again
 
 Anything else that escapes is a bug of ours: exit 2.
 Messages are lower case, without a full stop: where, what, what would be accepted, what to do.
@@ -102,3 +103,7 @@ class StepError(AacError):
         if hint:
             parts.append(f"  → {hint}")
         super().__init__("\n".join(parts))
+
+
+class LostError(StepError):
+    """A blob that an earlier step made can be had from nowhere: who may, does that step again."""

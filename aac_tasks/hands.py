@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode, encode
-from aac_tasks.contracts.image import StoredImage
+from aac_tasks.contracts.image import Digest, StoredImage
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Step
 from aac_tasks.contracts.result import Artifact, Event, Result
 from aac_tasks.errors import PluginError, StepError
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from aac_tasks.contracts.actions import RunnerChoice
     from aac_tasks.contracts.engines import EngineBuilder
     from aac_tasks.contracts.roles import Runner
+    from aac_tasks.settings import SharedPlace
+
+PATIENCE = "AAC_SHARED_CACHE_TIMEOUT"
 
 
 class Hands:
@@ -62,6 +65,14 @@ class Hands:
             tell_progress=lambda text, done, total: tell(Event("progress", step_id, text, data={"done": done, "total": total})),
             tell_note=lambda text: tell(Event("note", step_id, text)),
         )
+
+    def cache_tools(self, place: SharedPlace) -> StepTools:
+        """Tools for a shared cache: nobody waits long for what can be made here."""
+        environment = {**self.shop.environment, "AAC_REGISTRY_TIMEOUT": self.shop.environment.get(PATIENCE) or "10"}
+        if place.plain_http:
+            listed = environment.get("AAC_INSECURE_REGISTRIES", "")
+            environment["AAC_INSECURE_REGISTRIES"] = f"{listed},{place.name.partition('/')[0]}"
+        return replace(self.tools("", "-"), shop=replace(self.shop, environment=environment))
 
     def execute(self, case: Case, agent: AgentPlan, previous: Stamp | None) -> Result:
         """Do a step's work. What step lock decided is written by `write_lock`."""
@@ -142,6 +153,8 @@ class Hands:
             report_again(decode(TestAction, case.action), result, self.tools(step.id, step.agent))
         if step.kind != "image":
             return result
+        if not all(self.run.blobs.has(Digest(a.digest)) for a in result.artifacts):
+            return result  # in a shared cache: who runs the image brings it
         builder = self.run.catalog.builders.get(str(result.outputs.get("builder")))
         return with_engine(result, builder, step.agent, self.tools(step.id, step.agent))
 

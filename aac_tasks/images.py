@@ -204,10 +204,18 @@ class Images:
             outputs = self._session.image(agent)
             if outputs is not None:
                 image = image_here(outputs)
-                names = (local_name(self._config(image), agent),) if self._is_here(image) else ()
+                names = (self._local_name(agent, image),) if self._is_here(image) else ()
                 above = ("digest", "content_digest", "platforms", "index", "images") if "index" in outputs else ()
                 several = {name: outputs[name] for name in above}
                 yield Known(image, names, agent, str(outputs.get("builder") or ""), built=True, several=several)
+
+    def _local_name(self, agent: str, image: StoredImage) -> str:
+        """By its configuration; by what it was made from while that is in a shared cache only."""
+        if self._blobs.has(image.config.digest):
+            return local_name(self._config(image), agent)
+        stamp = self._session.last(agent, "image")
+        labels = next((r.get("labels") for r in _list(stamp.action.get("recipes") if stamp else None)), None)
+        return local_name(ImageConfig(labels=cast("Mapping[str, str]", labels or {})), agent)
 
     def _named(self) -> Iterator[Known]:
         for name, image in self._names().items():
@@ -217,11 +225,13 @@ class Images:
         for result in self._session.actions.results():
             if "image" in result.outputs:
                 image = decode(StoredImage, result.outputs["image"])
-                if self._is_here(image) and "dev.agent.name" in self._config(image).labels:
+                here = all(self._blobs.has(digest) for digest in _blobs(image))
+                if here and "dev.agent.name" in self._config(image).labels:
                     yield Known(image, builder=str(result.outputs.get("builder") or ""))
 
     def _is_here(self, image: StoredImage) -> bool:
-        return all(self._blobs.has(digest) for digest in _blobs(image))
+        """Or where the shared cache has it."""
+        return all(self._blobs.has(digest) or self._blobs.lends(digest) for digest in _blobs(image))
 
     def _document(self, image: StoredImage) -> JsonObject:
         with self._blobs.open(image.config.digest) as file:

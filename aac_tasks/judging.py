@@ -91,6 +91,16 @@ class Judging:
         verdict = judge(case, self.stamps(step), self.missing)
         return self._kept(step, verdict) if verdict.fresh else verdict
 
+    def entry(self, case: Case) -> str:
+        """The name of its agent's entry in a shared cache: the image's deep key, "" while that is not known."""
+        image = f"image:{case.step.agent}"
+        if case.step.id == image:
+            return case.key.deep
+        if known := case.deep.get(image):
+            return known
+        step = self.run.agent_of(image).step("image")
+        return self.case(step).key.deep if step is not None and step.action is not None and not step.pending else ""
+
     def _judge_lock(self, step: Step) -> Verdict:
         """The lock file itself says what it answers; no stamp is needed, so a fresh clone is up to date."""
         agent = self.run.agent_of(step.id)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.plan import AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Result
 from aac_tasks.profiles import RegistryProfile, chosen_profile, default_registry, profiles_file
+from aac_tasks.settings import FILE as SETTINGS
 from aac_tasks.settings import Settings, read_settings
 from aac_tasks.state.action_cache import ActionCache
-from aac_tasks.state.blobs import Blobs
+from aac_tasks.state.blobs import Blobs, Lender
 from aac_tasks.state.catalog_cache import CatalogCache, Known
 from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.manifest import Untouched
@@ -66,7 +67,7 @@ class Run:
         self.state = StateFolder(self.root)
         self.state.open()
         self.cache = user_cache(options.environment)
-        self.blobs = Blobs(self.cache)
+        self.blobs = Blobs(self.cache, self._lender)
         self.actions = ActionCache(self.cache)
         self.cancelled = threading.Event()
         self.results: dict[str, Result] = {}
@@ -80,6 +81,10 @@ class Run:
         self._plans: dict[str, AgentPlan] = {}
         self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._guard = threading.RLock()
+
+    def _lender(self) -> Lender | None:
+        """Who has blobs that are not in the store."""
+        return None
 
     @cached_property
     def settings(self) -> Settings:
@@ -135,7 +140,7 @@ class Run:
             members=self.settings.agents,
         )
         made = Workspace(self.state, self.cwd, choices, lambda: self.plugins, self.started_ns, self.untouched)
-        read = observe([profiles_file(self.options.environment), self.root / "pyproject.toml"], self.started_ns)
+        read = observe([profiles_file(self.options.environment), self.root / SETTINGS], self.started_ns)
         made.common.update(read or {})
         if read is None:
             made.unsettled.add("")

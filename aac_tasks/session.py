@@ -17,10 +17,11 @@ from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
-from aac_tasks.errors import AacError, StepError
+from aac_tasks.errors import AacError, LostError, StepError
 from aac_tasks.fast import SAYS_PER_AGENT, UNKNOWN
 from aac_tasks.judging import Judging
 from aac_tasks.run import Options, Run, Tell, with_environment
+from aac_tasks.settings import has_shared_cache
 from aac_tasks.state.judge import Case
 from aac_tasks.state.manifest import recall
 from aac_tasks.state.root import of_the_machine
@@ -28,6 +29,8 @@ from aac_tasks.state.stamps import Stamp, StampFile, exclusively
 
 if TYPE_CHECKING:
     from aac_tasks.hands import Hands
+    from aac_tasks.sharing import Sharing
+    from aac_tasks.state.blobs import Lender
 
 __all__ = ["Options", "Session", "Tell", "with_environment"]
 
@@ -46,6 +49,18 @@ class Session(Run):
     def judging(self) -> Judging:
         """What judges steps of this run."""
         return Judging(self, lambda: self.hands)
+
+    @cached_property
+    def sharing(self) -> Sharing | None:
+        """The shared cache, None where there is none."""
+        if not has_shared_cache(self.settings.cache, self.options.environment):
+            return None
+        from aac_tasks.sharing import Sharing  # lazy: most runs share nothing
+
+        return Sharing(self, lambda: self.hands)
+
+    def _lender(self) -> Lender | None:
+        return self.sharing
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""
@@ -86,7 +101,7 @@ class Session(Run):
             self.tell(Event("start", step_id, verdict.reason))
             try:
                 self.hands.end_left_over(step)
-                return self._restore(step, verdict) or self._do(step, verdict)
+                return self._restore(step, verdict) or self._do_with_blobs(step, verdict)
             except AacError as error:
                 self.finished(Event("failed", step_id, str(error)))
                 raise
@@ -108,13 +123,48 @@ class Session(Run):
         if not step.pure or self.options.no_cache:
             return None
         case = self.judging.case(step)
-        result = self.actions.get(case.key.deep) if case.is_rooted else None
+        if not case.is_rooted:
+            return None
+        result = self.actions.get(case.key.deep)
         if result is None or any(self.judging.missing(a) for a in result.artifacts):
+            result = self._shared(case)
+        elif self.sharing is not None:
+            self._publish(case, result)
+        if result is None:
             return None
         result = self.hands.restored(case, result)
         self.keep(case, result, 0.0)
         self._finish(Event("cached", step.id, verdict.reason, data={"outputs": dict(result.outputs)}))
         return result
+
+    def _shared(self, case: Case) -> Result | None:
+        """What the shared cache knows, unless the user wants the step done."""
+        if self.sharing is None or self.judging.stamps(case.step).anew:
+            return None
+        name = self.judging.entry(case)
+        return self.sharing.result(name, case.key.deep, case.step.kind) if name else None
+
+    def _publish(self, case: Case, result: Result) -> None:
+        if self.sharing is not None and (name := self.judging.entry(case)):
+            self.sharing.publish(name, case.key.deep, case.step.kind, result)
+
+    def _do_with_blobs(self, step: Step, verdict: Verdict) -> Result:
+        """Do it; when blobs that an earlier step promised can't be had, that one is done first, here."""
+        try:
+            return self._do(step, verdict)
+        except LostError as error:
+            if not step.needs:
+                raise
+            self.tell(Event("note", step.id, f"{error.message}; it is made again"))
+            for need in step.needs:
+                self._see_to(need)
+            return self._do(step, verdict)
+
+    def _see_to(self, step_id: str) -> None:
+        for need in self.step(step_id).needs:
+            self._see_to(need)
+        if not self.judge(step_id).fresh:
+            self.run_step(step_id)
 
     def _do(self, step: Step, verdict: Verdict) -> Result:
         case = self._case_to_do(step)
@@ -135,6 +185,8 @@ class Session(Run):
             if step.pure and case.is_rooted:
                 self.actions.put(case.key.deep, result)  # before the stamp: who is killed between them loses neither
             self.keep(case, result, seconds)
+            if step.pure and case.is_rooted:
+                self._publish(case, result)
         if step.kind == "lock":  # after its stamp: who finds the lock finds both
             self.hands.write_lock(self.agent_of(step.id), result)
         for note in result.notes:

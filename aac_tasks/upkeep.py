@@ -16,7 +16,7 @@ def forget(session: Session, step_id: str) -> None:
     if stamp is not None and stamp.deep:
         session.actions.delete(stamp.deep)
     if step.pure:
-        stamps.delete()
+        stamps.forget()
     else:  # what it started still runs
         stamps.put_aside()
 

@@ -109,7 +109,7 @@ def prepare(top: Path, size: Size) -> Lab:
 
 
 def _install(top: Path, env: dict[str, str]) -> None:
-    """The wheel, and nothing beside what it depends on."""
+    """The wheel, and nothing beside what it depends on, signatures included."""
     source = top / "source"
     source.mkdir()
     for name in _SOURCES:
@@ -121,7 +121,7 @@ def _install(top: Path, env: dict[str, str]) -> None:
     _quietly(env, sys.executable, "-m", "venv", str(top / "venv"))
     pip = (str(top / "venv/bin/python"), "-m", "pip", "-q", "--disable-pip-version-check")
     _quietly(env, *pip, "wheel", "--no-deps", "-w", str(top / "dist"), str(source))
-    _quietly(env, *pip, "install", *map(str, (top / "dist").glob("*.whl")))
+    _quietly(env, *pip, "install", *(f"{wheel}[signing]" for wheel in (top / "dist").glob("*.whl")))
 
 
 def _ninja(top: Path, env: dict[str, str]) -> str:

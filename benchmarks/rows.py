@@ -23,7 +23,8 @@ PEAK_MB = 100.0
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. ``beside`` names the row that it is compared with; ``factor`` or ``more`` (ms) is the goal.
+    """One line of the table. ``beside`` names the row that it is compared with; ``factor``, ``more`` (ms) or an absolute
+    ``limit`` (ms) is the goal.
 
     ``most``: do not measure it more often than this. ``cpu``: compare processor time, which others on the machine disturb least.
     """
@@ -33,6 +34,7 @@ class Row:
     beside: str = ""
     factor: float = 0.0
     more: float = 0.0
+    limit: float = 0.0
     most: int = 1000
     cpu: bool = False
     series: Series = field(default_factory=Series)

@@ -106,8 +106,12 @@ class BlobStore(Protocol):
         """Where the blob is (or would be). Never write to it."""
         ...
 
+    def bring(self, blob: Digest | Descriptor) -> Path:
+        """Where the blob is, fetched first when only the shared cache has it; StepError when nobody has. Never write to it."""
+        ...
+
     def open(self, digest: Digest) -> IO[bytes]:
-        """For reading; StepError when it is not there."""
+        """For reading, brought as above; StepError when it is not there."""
         ...
 
     def put(self, data: bytes | Iterable[bytes], *, media_type: str, expect: Digest | None = None) -> Descriptor:

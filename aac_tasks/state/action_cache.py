@@ -45,11 +45,11 @@ class ActionCache:
 
     def put(self, deep: str, result: Result) -> None:
         """Keep a result, unless it promises something that only this checkout has."""
-        result = replace(result, artifacts=tuple(a for a in result.artifacts if a.type != OF_AN_ENGINE))
-        if all(a.type in CACHEABLE_ARTIFACTS for a in result.artifacts):
+        kept = shareable(result)
+        if kept is not None:
             path = self._path(deep)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, seal(encode(result)), self._tmp)
+            write_atomically(path, seal(encode(kept)), self._tmp)
 
     def delete(self, deep: str) -> None:
         """Forget an entry."""
@@ -57,6 +57,12 @@ class ActionCache:
 
     def _path(self, deep: str) -> Path:
         return self._folder / deep[:2] / deep
+
+
+def shareable(result: Result) -> Result | None:
+    """The result as another checkout may take it, None when it promises something that only this one has."""
+    kept = replace(result, artifacts=tuple(a for a in result.artifacts if a.type != OF_AN_ENGINE))
+    return kept if all(a.type in CACHEABLE_ARTIFACTS for a in kept.artifacts) else None
 
 
 def _age(path: Path) -> float:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from aac_tasks.contracts.image import Descriptor, Digest
-from aac_tasks.errors import StepError
+from aac_tasks.errors import LostError, StepError
 from aac_tasks.state.root import of_the_machine
 from aac_tasks.state.temporaries import NAME as TMP
 from aac_tasks.state.temporaries import new_name, remove, sweep
@@ -20,11 +20,27 @@ from aac_tasks.state.temporaries import new_name, remove, sweep
 CHUNK = 1 << 20
 
 
-class Blobs:
-    """A `BlobStore` in a folder: ``blobs/sha256/ab/…``, ``memos/…`` and ``tmp/`` for what is being written."""
+class Lender(Protocol):
+    """Who has blobs that are not here: a shared cache."""
 
-    def __init__(self, folder: Path) -> None:
+    def lends(self, digest: Digest) -> bool:
+        """Whether it is known to have the blob; asks nobody."""
+        ...
+
+    def fetch(self, digest: Digest) -> None:
+        """Bring it into the store, verified; LostError when it can't be had."""
+        ...
+
+
+class Blobs:
+    """A `BlobStore` in a folder: ``blobs/sha256/ab/…``, ``memos/…`` and ``tmp/`` for what is being written.
+
+    ``lender`` is asked for the shared cache when a blob is not here; it answers None where there is none.
+    """
+
+    def __init__(self, folder: Path, lender: Callable[[], Lender | None] = lambda: None) -> None:
         self.folder = folder
+        self._lender = lender
         self._blobs = folder / "blobs" / "sha256"
         self._memos = folder / "memos"
         self._tmp = folder / TMP
@@ -42,10 +58,28 @@ class Blobs:
         """Where the blob is, or would be."""
         return self._blobs / digest.hex[:2] / digest.hex
 
+    def lends(self, digest: Digest) -> bool:
+        """Whether a blob that is not here can be had from the shared cache, as far as is known."""
+        lender = self._lender()
+        return lender is not None and lender.lends(digest)
+
+    def bring(self, blob: Digest | Descriptor) -> Path:
+        """Where the blob is; fetched from the shared cache when that has it and this store has not."""
+        digest = blob if isinstance(blob, Digest) else blob.digest
+        if not self.has(blob):
+            if not self.lends(digest):
+                raise LostError(
+                    f"blob {digest} is not in the store",
+                    hint="it was removed by hand; run the step that makes it again",
+                )
+            if (lender := self._lender()) is not None:
+                lender.fetch(digest)
+        return self.path(digest)
+
     def open(self, digest: Digest) -> IO[bytes]:
-        """For reading; StepError when it is not there."""
+        """For reading, brought as above; StepError when it is not there."""
         try:
-            return self.path(digest).open("rb")
+            return self.bring(digest).open("rb")
         except OSError as error:
             raise StepError(
                 f"blob {digest} is not in the store",

@@ -1,4 +1,4 @@
-"""How large the user's cache is, and making it smaller: what was not used for longest goes first."""
+"""How large the user's cache is, whether it is whole, and making it smaller: what was not used for longest goes first."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from aac_tasks.state.blobs import hash_file
+from aac_tasks.state.stamps import unseal
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 OURS = ("blobs", "memos", "actions")
 """Folders whose files stand alone. Any other is a tool's (uv, npm …), removed whole or not at all."""
+
+VERIFIED = ("blobs", "actions")
+"""Those whose files say themselves whether they are whole."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,14 @@ class Pruned:
     files: int
     freed: int
     left: int
+
+
+@dataclass(frozen=True)
+class Checked:
+    """How many files were read, and what was wrong with some: path below the cache → why. Those are removed."""
+
+    files: int
+    damaged: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -70,6 +84,28 @@ def prune(cache: Path, limit: int) -> Pruned:
             shutil.rmtree(cache / part.name, ignore_errors=True)
             left, freed, removed = left - part.size, freed + part.size, removed + part.files
     return Pruned(removed, freed, left)
+
+
+def verify(cache: Path) -> Checked:
+    """Read every blob and every result; remove what is not what its name or checksum says: it is made again."""
+    damaged: dict[str, str] = {}
+    files = [file.path for name in VERIFIED for file in _files(cache / name)]
+    for path in files:
+        with contextlib.suppress(FileNotFoundError):  # pruned meanwhile
+            if problem := _problem(path, cache):
+                damaged[path.relative_to(cache).as_posix()] = problem
+                path.unlink()
+    return Checked(len(files), damaged)
+
+
+def _problem(path: Path, cache: Path) -> str:
+    if path.is_relative_to(cache / "blobs"):
+        return "" if hash_file(path).hex == path.name else "its bytes hash to something else"
+    try:
+        unseal(path.read_bytes())
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _folders(cache: Path) -> list[Path]:

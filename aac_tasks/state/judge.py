@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.context import Snapshot
@@ -36,7 +37,7 @@ class Case:
         """Whether the deep key is known down to the leaves: not after an upstream step that left no stamp."""
         return all(self.deep.values())
 
-    @property
+    @cached_property
     def key(self) -> Key:
         """Both keys."""
         return make_key(self.step, self.action, self.tree, dict(self.upstream), dict(self.deep))

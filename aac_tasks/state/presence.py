@@ -12,11 +12,11 @@ from aac_tasks.state.blobs import Blobs, hash_file
 def missing_locally(artifact: Artifact, root: Path, blobs: Blobs) -> str | None:
     """What is wrong, "" when it is there, None when the file system can't tell (a tag, an instance)."""
     if artifact.type == "blob":
-        path = blobs.path(Digest(artifact.digest))
+        digest = Digest(artifact.digest)
         try:
-            size = path.stat().st_size
+            size = blobs.path(digest).stat().st_size
         except OSError:
-            return f"blob {artifact.digest[:19]} is gone from the store"
+            return "" if blobs.lends(digest) else f"blob {artifact.digest[:19]} is gone from the store"
         return "" if not artifact.size or size == artifact.size else f"blob {artifact.digest[:19]} is damaged"
     if artifact.type == "file":
         return _file(artifact, root)

@@ -66,6 +66,7 @@ class StampFile:
         self._path = folder / "stamp"
         self._before = folder / "before"
         self._tree = folder / "tree"
+        self._anew = folder / "anew"
 
     def read(self) -> Stamp | None:
         """The stamp, None when there is none or it is torn."""
@@ -87,9 +88,13 @@ class StampFile:
 
     def write(self, stamp: Stamp, files: Mapping[str, str]) -> None:
         """Put it in place; ``files`` (path → content) is kept to name changed files later."""
-        write_atomically(self._tree, seal(dict(files)))
+        if files:
+            write_atomically(self._tree, seal(dict(files)))
+        else:  # most steps read no tree
+            self._tree.unlink(missing_ok=True)
         write_atomically(self._path, seal(encode(stamp)))
         self._before.unlink(missing_ok=True)
+        self._anew.unlink(missing_ok=True)
 
     def files(self) -> Mapping[str, str]:
         """The input tree as it was when the stamp was written, empty when unknown."""
@@ -110,6 +115,16 @@ class StampFile:
             self._path.unlink(missing_ok=True)
             if begun is not None and _read(self._before) is None:
                 write_atomically(self._before, seal(encode(begun)))
+
+    @property
+    def anew(self) -> bool:
+        """Whether the user said that the step is to be done, whatever others know of it."""
+        return self._anew.exists()
+
+    def forget(self) -> None:
+        """Delete it, and have the step really done, once."""
+        self.delete()
+        self._anew.touch()
 
     def delete(self) -> None:
         """Forget it, and what was before it."""

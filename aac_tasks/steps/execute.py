@@ -146,7 +146,7 @@ def _test(job: Job) -> Result:
     from aac_tasks.steps.test import run_tests
 
     action = decode(TestAction, job.action)
-    image, config = stored_image(job)
+    image, config = _image_to_run(job)
     env = resolve(action.instance, job.tools, strict=False)
     result = run_tests(action, image, config, _runner(job), env, job.tools)
     return replace(result, outputs={**result.outputs, "isolation": action.runner.get("isolation", "")})
@@ -185,7 +185,7 @@ def _deploy(job: Job) -> Result:
 
     action = decode(DeployAction, job.action)
     deployer = job.catalog.deployers.get(action.target)
-    image, config = stored_image(job)
+    image, config = stored_image(job) if deployer.pulls else _image_to_run(job)
 
     def well(instance: Instance, log: Path) -> None:
         from aac_tasks.steps.health import Watch, wait_until_well  # lazy: only targets on this machine wait so
@@ -228,6 +228,14 @@ def stored_image(job: Job) -> tuple[StoredImage, ImageConfig]:
     image = image_here((job.upstream or {}).get("image", {}))
     with job.tools.blobs.open(image.config.digest) as file:
         return image, config_from_oci(json.load(file))
+
+
+def _image_to_run(job: Job) -> tuple[StoredImage, ImageConfig]:
+    """The same, with every blob brought: what is missing must not look like a failure of the agent."""
+    image = image_here((job.upstream or {}).get("image", {}))
+    for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers)):
+        job.tools.blobs.bring(blob)
+    return stored_image(job)
 
 
 def _runner(job: Job) -> Runner:

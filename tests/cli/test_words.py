@@ -37,7 +37,7 @@ from cli.scene import Stage, agent_plan
         (("stop",), "agent stop: name what to stop, or say --all; `agent ps` lists what runs"),
         (("stop", "hello", "--all"), "agent stop: name what to stop, or say --all; `agent ps` lists what runs"),
         (("logs", "hello"), "nothing called 'hello' runs; `agent ps` lists what runs"),
-        (("cache", "purge"), "agent cache: 'purge' is nothing it can do; expected stats or prune"),
+        (("cache", "purge"), "agent cache: 'purge' is nothing it can do; expected stats, prune or verify"),
         (("inspect",), "inspect shows one image; name one of hello, greeter"),
         (("run", "*"), "agent run starts one agent; name one of hello, greeter"),
         (("run", "hello", "--json"), "agent run: --json goes with --detach, because a log is no JSON document"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
 from aac_tasks.cli import show
 from aac_tasks.cli.choosing import FILTER, FORMAT, Matches, chosen, fitting, formatted
 from aac_tasks.cli.declare import Command, Flag
@@ -10,7 +14,11 @@ from aac_tasks.cli.naming import resolve
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.errors import LostError
 from aac_tasks.reporter.wording import digest, size
+
+if TYPE_CHECKING:
+    from aac_tasks.images import Images
 
 ALL = Flag(("-a", "--all"), "also older ones, which no name stands for any more")
 QUIET = Flag(("-q", "--quiet"), "digests only")
@@ -38,7 +46,7 @@ def handle(args: Arguments, world: World) -> int:
     with looking(args, world) as session:
         images = world.images(session)
         nameless = args.all or any(key in ("dangling", "digest") for key, _ in args.filter)
-        rows = [images.facts(one) for one in images.all(nameless=nameless)]
+        rows = list(_facts(images, nameless))
         agents = resolve(args.agent, session) if args.agent else ()
         if not rows:
             session.plan()  # a folder without agents is told as what it is
@@ -53,6 +61,13 @@ def handle(args: Arguments, world: World) -> int:
     else:
         show.line(world, "no images yet; `agent build` makes them" if not rows else "no image fits")
     return 0
+
+
+def _facts(images: Images, nameless: bool) -> Iterator[JsonObject]:
+    """Of each image; one whose configuration can't be had from the shared cache any more is none."""
+    for one in images.all(nameless=nameless):
+        with suppress(LostError):
+            yield images.facts(one)
 
 
 def _rows(facts: JsonObject) -> list[tuple[str, ...]]:

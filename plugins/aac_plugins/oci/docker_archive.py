@@ -21,7 +21,6 @@ from aac_plugins.oci.manifests import descriptor_to_json
 from aac_tasks.contracts.canonical import JsonObject, canonical
 from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, ImageRef, StoredImage
 from aac_tasks.contracts.tools import BlobStore
-from aac_tasks.errors import StepError
 
 _PIECE = 1 << 20
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
@@ -43,9 +42,7 @@ def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *,
         parts += [_header(name, len(data)), data, bytes(-len(data) % tarfile.BLOCKSIZE)]
     layers = [layer.blob for layer in image.layers[without:]]
     for blob in {b.digest: b for b in (image.manifest, image.config, *layers)}.values():
-        if not blobs.has(blob):
-            raise StepError(f"blob {blob.digest} of the image is not in the blob store")
-        parts += [_header(_path(blob), blob.size), blobs.path(blob.digest), bytes(-blob.size % tarfile.BLOCKSIZE)]
+        parts += [_header(_path(blob), blob.size), blobs.bring(blob), bytes(-blob.size % tarfile.BLOCKSIZE)]
     return cast("IO[bytes]", io.BufferedReader(_Joined([*parts, bytes(2 * tarfile.BLOCKSIZE)]), _PIECE))
 
 

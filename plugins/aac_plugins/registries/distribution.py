@@ -10,8 +10,10 @@ from aac_plugins.oci.distribution import Client, Document
 from aac_plugins.oci.documents import read_document
 from aac_plugins.oci.endpoint import find_endpoint, is_reference, parse_reference
 from aac_plugins.oci.known import name_problem
+from aac_plugins.oci.shared import SharedRepository
 from aac_plugins.oci.transfer import fetch_image, fetch_manifest, in_parallel
 from aac_plugins.oci.upload import push_blob
+from aac_tasks.contracts.cache import SharedStore
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import Descriptor, Digest, ImageRef, Platform, StoredImage
 from aac_tasks.contracts.login import LoggedIn, Login, Permission
@@ -89,6 +91,13 @@ class DistributionRegistry:
         if manifest is None:
             raise StepError(f"{reference}: there is no such image in the registry", hint="check name and tag")
         return fetch_image(client, manifest, tools)
+
+    def shared(self, place: str, tools: Tools) -> SharedStore:
+        """A shared cache in a repository."""
+        ref = parse_reference(place)
+        endpoint = find_endpoint(ref.registry, tools)
+        reading, writing = (Client(Access(endpoint, ref.repository, a), self._authority, tools) for a in ("pull", "pull,push"))
+        return SharedRepository(reading, writing, tools)
 
     def log_in(self, server: str, login: Login, tools: Tools) -> LoggedIn:
         """Have the server check it, then keep it where Docker would look for it."""

@@ -50,9 +50,8 @@ class LayoutRegistry:
         blobs = {blob.digest: blob for blob in (*every, top)}.values()
         sent, done, total = 0, 0, sum(blob.size for blob in blobs)
         for blob in blobs:
-            if not tools.blobs.has(blob) and not layout.holds(blob):
-                raise StepError(f"blob {blob.digest} of the image is gone", hint="run the image step again")
-            sent += layout.add(blob, tools.blobs.path(blob.digest))
+            there = layout.holds(blob)
+            sent += layout.add(blob, tools.blobs.path(blob.digest) if there else tools.blobs.bring(blob))
             done += blob.size
             tools.progress(f"copied to {layout.label}", done, total)
         layout.tag(name, named, lambda ready: tools.wait_until(ready, timeout=_LOCK_SECONDS))

@@ -96,7 +96,7 @@ def test_an_archive_is_read_in_any_pieces_and_from_any_place(stage: Stage) -> No
 def test_an_archive_of_a_layer_that_is_not_there_is_refused_before_anything_is_sent(stage: Stage) -> None:
     image = image_of(stage, b"one", b"two")
     stage.blobs.path(image.layers[1].blob.digest).unlink()
-    with pytest.raises(StepError, match=f"blob {image.layers[1].blob.digest} of the image is not in the blob store"):
+    with pytest.raises(StepError, match=f"blob {image.layers[1].blob.digest} is not in the store"):
         write_archive(image, ["a:1"], stage.blobs)
     write_archive(image_of(stage, b"one"), ["a:1"], stage.blobs).close()
 
