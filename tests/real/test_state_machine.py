@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -23,12 +24,12 @@ from real.doors import Ended, Moment, Place, cut_off, run, signalled, start
 from aac_tasks.state.digests import RACY_NS
 from aac_tasks.state.stamps import StampFile
 
+pytestmark = pytest.mark.slow
 KINDS = ("parse", "lock", "dockerfile", "image", "test")
 DOORS = (("doit",), ("agent", "test"))
 CI = bool(os.environ.get("CI"))
 FUTURE = 4_000_000_000
-MOMENTS = 200
-"""As many writing operations as a run that does everything has, and a few more."""
+MOMENTS = 200  # the writing operations of a run that does everything, and a few more
 
 
 FILES = st.one_of(st.none(), st.sampled_from(["f0", "f1", "x0", "x1"]), st.sampled_from(["lrun", "lnowhere"]))
