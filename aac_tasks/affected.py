@@ -8,24 +8,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.plan import AgentPlan, TreeRequest
+from aac_tasks.contracts.result import Event
 from aac_tasks.settings import table_of
 from aac_tasks.state.ignore import IgnoreRules
-from aac_tasks.steps.revisions import at_commit, changed_since
+from aac_tasks.steps.revisions import at_commit, changed_since, has_commit
 
 if TYPE_CHECKING:
     from aac_tasks.session import Session
 
 SETTINGS = "pyproject.toml"
 
+NONE = frozenset("0")
+"""A commit's name that is all zeros means "there was none before" to CI services."""
 
-def affected_since(session: Session, ref: str) -> tuple[str, ...]:
-    """Names of the agents that differ from what they were at ``ref``. The others are not planned in this run.
+
+def affected_by_push(session: Session, before: str) -> tuple[str, ...]:
+    """As `affected_since`, but of that very commit; every agent where there was none, or where this clone does not know it.
+
+    Raises:
+        UsageError: git can't tell.
+    """
+    if before and set(before) != NONE:
+        if has_commit(before, session.root, session.hands.tools("", "-")):
+            return affected_since(session, before, itself=True)
+        session.tell(Event("note", text=f"commit {before} is not in this clone, so every agent counts as changed"))
+    return tuple(plan.agent for plan in session.plan().agents)
+
+
+def affected_since(session: Session, ref: str, *, itself: bool = False) -> tuple[str, ...]:
+    """Names of the agents that differ from what they were at ``ref`` (see `changed_since`). The others are not planned in
+    this run.
 
     Raises:
         UsageError: git can't tell.
     """
     tools = session.hands.tools("", "-")
-    commit, changed = changed_since(ref, session.root, tools)
+    commit, changed = changed_since(ref, session.root, tools, itself=itself)
     path = session.root / SETTINGS
     now = path.read_text(encoding="utf-8") if SETTINGS in changed and path.is_file() else ""
     every = SETTINGS in changed and table_of(now) != table_of(at_commit(commit, SETTINGS, session.root, tools))

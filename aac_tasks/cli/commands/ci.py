@@ -51,7 +51,7 @@ def handle(args: Arguments, world: World) -> int:
 
 
 def _jobs(vendor: Vendor, wish: Wish, args: Arguments, world: World) -> int:
-    from aac_tasks.since import agents_since  # lazy: only a pipeline asks, and it needs plans and git
+    from aac_tasks.affected import affected_by_push  # lazy: only a pipeline asks, and it needs plans and git
 
     def tell(event: Event) -> None:
         if event.type == "note":  # standard output is the pipeline's
@@ -59,7 +59,7 @@ def _jobs(vendor: Vendor, wish: Wish, args: Arguments, world: World) -> int:
 
     session = world.open(options(args, world), tell)
     try:
-        names = agents_since(args.since, session)
+        names = affected_by_push(session, args.since)
     finally:
         session.close()
     show.text(world, f"{vendor.jobs(shares(names), wish).rstrip()}\n")
