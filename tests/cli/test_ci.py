@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
-from aac_tasks.testing import Project
+from aac_tasks.testing import Project, need
 
 AGENT = """
     apiVersion: agent.dev/v1
@@ -20,6 +21,7 @@ WHO = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
 @pytest.fixture
 def workspace(project: Project) -> Project:
     """A repository with two agents in a folder, committed."""
+    need(shutil.which("git"), "git is not installed")
     for name in ("one", "two"):
         project.write({f"agents/{name}/agent.yaml": AGENT.format(name=name), f"agents/{name}/main.py": "print()\n"})
     project.write({"agents/pyproject.toml": "[tool.aac]\n", ".gitignore": ".aac\n"})

@@ -9,7 +9,9 @@ import subprocess
 import pytest
 from real.workspaces import SHARING, agent, built
 
-from aac_tasks.testing import Project
+from aac_tasks.testing import Project, need
+
+pytestmark = pytest.mark.real
 
 
 def git(project: Project, *words: str) -> str:
@@ -20,6 +22,7 @@ def git(project: Project, *words: str) -> str:
 
 @pytest.fixture
 def tracked(project: Project) -> Project:
+    need(shutil.which("git"), "git is not installed")
     project.write({**agent("alone"), **agent("one", SHARING), **agent("two", SHARING), "agents/shared/text": "1\n", "notes": "1"})
     git(project, "init", "-q", "-b", "main")
     project.agent("build").ok()
