@@ -163,10 +163,12 @@ def _settle(lab: Lab) -> None:
     raise SystemExit("no manifest was written: nothing would be measured")
 
 
-def stat_paths(lab: Lab) -> list[str]:
-    """Every path that `agent build` looks at when nothing changed."""
-    lines = (lab.still.folder / ".aac/manifest/build").read_text().split("\n")
-    return [line.partition("\0")[0] for line in lines[4:-1]]
+def stat_paths(place: Place) -> list[bytes]:
+    """Every path that is there and that `agent build` looks at when nothing changed."""
+    lines = (place.folder / ".aac/manifest/build").read_bytes().split(b"\n", 8)
+    paths = lines[8][: int(lines[1].split(b" ")[1])].split(b"\n")
+    top = os.fsencode(place.folder)
+    return [path for path in (os.path.join(top, path) for path in paths) if os.path.exists(path)]  # noqa: PTH110, PTH118
 
 
 def _fill(path: Path, megabytes: int) -> None:

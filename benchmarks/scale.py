@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.lab import Lab
+from benchmarks.lab import Lab, stat_paths
 from benchmarks.many import Many, peer_commands, settle_all
 from benchmarks.measure import Place, Sample
-from benchmarks.rows import IMPORT_DOIT, PASS, Row
+from benchmarks.rows import IMPORT_DOIT, PASS, Row, stats_of
 
 NO_OP_MANY = "`agent build`, nothing changed"
 NINJA = "peer: `ninja`, the same graph, nothing changed"
@@ -61,7 +61,7 @@ def scale_rows(made: Many) -> list[Row]:
         Row(NO_OP_MANY, lambda: place.timed(agent, "build"), NINJA, factor=1.5, cpu=True),
         Row(limit, lambda: place.timed(python, "-c", _STATS, str(listed)), PASS, cpu=True),
         Row(f"{NO_OP_MANY}, beside the stat limit", lambda: place.timed(agent, "build"), limit, factor=1.3, cpu=True),
-        Row(f"a loop of `os.stat` over the {len(sources)} files and folders of the agents", lambda: _stats(sources), NO_OP_MANY),
+        Row(f"a loop of `os.stat` over {len(sources)} files and folders of the agents", lambda: stats_of(sources), NO_OP_MANY),
         Row(IMPORT_DOIT, lambda: place.timed(python, "-c", "import doit")),
         Row("`doit`, nothing changed", lambda: place.timed(doit), IMPORT_DOIT, factor=2.5, cpu=True),
         Row(f"`doit {middle}`, nothing changed", lambda: place.timed(doit, middle), IMPORT_DOIT, factor=2.0, cpu=True),
@@ -77,21 +77,6 @@ def scale_rows(made: Many) -> list[Row]:
 
 def middle_of(made: Many) -> str:
     return made.names[len(made.names) // 2]
-
-
-def stat_paths(place: Place) -> list[bytes]:
-    """Every path that is there and that `agent build` looks at when nothing changed."""
-    lines = (place.folder / ".aac/manifest/build").read_bytes().split(b"\n", 8)
-    paths = lines[8][: int(lines[1].split(b" ")[1])].split(b"\n")
-    top = os.fsencode(place.folder)
-    return [path for path in (os.path.join(top, path) for path in paths) if os.path.exists(path)]  # noqa: PTH110, PTH118
-
-
-def _stats(paths: list[bytes]) -> Sample:
-    started, cpu = time.perf_counter(), time.process_time()
-    for path in paths:
-        os.stat(path)  # noqa: PTH116  # the limit itself
-    return Sample(1000 * (time.perf_counter() - started), 1000 * (time.process_time() - cpu))
 
 
 def edits_of(made: Many) -> Iterator[Sample]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from aac_tasks.contracts.plan import AgentPlan
+from aac_tasks.errors import StepError
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import seal, unseal
 
@@ -43,6 +45,7 @@ class Index:
         kept = {name: place for name, place in self.places.items() if place.folder not in there}
         places = {**kept, **found}
         if places != self.places:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._path, seal({name: [p.folder, list(p.roots)] for name, p in places.items()}))
+            with contextlib.suppress(OSError, StepError):  # what can't be kept is looked for again; steps tell of the disk
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._path, seal({name: [p.folder, list(p.roots)] for name, p in places.items()}))
             self.__dict__["places"] = places

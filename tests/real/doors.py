@@ -155,6 +155,7 @@ def _settle(place: Place, words: Sequence[str], pipe: int) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     for target, source in ((0, null), (1, pipe), (2, pipe)):
         os.dup2(source, target)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a run that is begun from within another one does not hold the other's locks
     sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8", buffering=1, closefd=False)
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(place.plugins))

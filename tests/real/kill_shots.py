@@ -116,10 +116,12 @@ class Ground:
         }
 
     def _files(self, top: Path) -> Iterator[str]:
-        """Without what has other names each time: instances, slots, earlier logs and uv's own cache."""
+        """Without what has other names each time: instances, slots, earlier logs, uv's own cache, and lists of the code that
+        a run had loaded when it kept a plan.
+        """
         for path in top.rglob("*"):
             name = path.relative_to(top).as_posix()
-            if not re.search(r"/process/[ab]/|/logs/|^uv/|\.lock$", name) and not path.is_dir():
+            if not re.search(r"/process/[ab]/|/logs/|/plans/code-|^uv/|\.lock$", name) and not path.is_dir():
                 yield name
 
     def torn(self) -> list[str]:

@@ -28,8 +28,9 @@ def user(project: Project, containerd_engine: Engine) -> Project:
     return replace(project, env={**project.env, **containerd_engine.env})
 
 
-def images(engine: Engine) -> str:
-    return engine.docker("images", "--all", "--quiet").ok().stdout
+def images(engine: Engine) -> set[str]:
+    """Ids; the engine promises no order."""
+    return set(engine.docker("images", "--all", "--quiet").ok().stdout.split())
 
 
 def test_buildkit_reads_an_own_dockerfile_and_says_the_line(user: Project, containerd_engine: Engine) -> None:

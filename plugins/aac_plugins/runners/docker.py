@@ -23,7 +23,7 @@ from aac_plugins.oci.docker_api import Engine, MissingError, engine_at, engine_o
 from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
-from aac_plugins.runners.docker_config import LABEL, container_json, is_restarted, local_name, usage_of
+from aac_plugins.runners.docker_config import LABEL, comes_back, container_json, is_restarted, local_name, usage_of
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_tasks.contracts.canonical import Json, JsonObject
@@ -36,6 +36,9 @@ NOTES = ("storage",)
 NOTHING: dict[str, Json] = {}
 ATTACHED: dict[str, Json] = {"attached": True}
 """In the handle of an instance whose words go to the user's own streams and to no log."""
+
+PAUSE = 1.0
+"""Seconds in which a container that is to be started again is: podman says that it has exited meanwhile."""
 
 LINES = "10000"
 """Lines of a container's log that are copied where no follower runs."""
@@ -136,8 +139,12 @@ class DockerRunner:
 
     def status(self, instance: Instance, tools: Tools) -> Status:
         """What the engine says of that container."""
+        engine, container = self.engine_of(instance, tools), text_of(instance, "container")
         try:
-            state = self.engine_of(instance, tools).inspect(tools, text_of(instance, "container"))
+            state = engine.inspect(tools, container)
+            if comes_back(state):
+                tools.wait_until(lambda: not comes_back(engine.inspect(tools, container)), timeout=PAUSE)
+                state = engine.inspect(tools, container)
         except MissingError:
             return Status("gone")
         table, follower = _table(state.get("State")), spawned_of(instance.handle)

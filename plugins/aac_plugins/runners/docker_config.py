@@ -90,6 +90,15 @@ def is_restarted(state: JsonObject) -> bool:
     return policy.get("Name") not in (None, "", "no")
 
 
+def comes_back(state: JsonObject) -> bool:
+    """Whether it has failed and is to be tried again, of the same answer."""
+    now, policy = _table(state.get("State")), _table(_table(state.get("HostConfig")).get("RestartPolicy"))
+    if now.get("Running") or policy.get("Name") != "on-failure" or not now.get("ExitCode"):
+        return False
+    most = _number(policy.get("MaximumRetryCount"))
+    return not most or _number(state.get("RestartCount")) < most
+
+
 def usage_of(stats: JsonObject) -> Usage | None:
     """The engine's answer to ContainerStats; None when the container does not run."""
     cpu, memory = _table(_table(stats.get("cpu_stats")).get("cpu_usage")), _table(stats.get("memory_stats"))
