@@ -158,6 +158,8 @@ def _settle(place: Place, words: Sequence[str], pipe: int) -> None:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # a run that is begun from within another one does not hold the other's locks
     sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8", buffering=1, closefd=False)
     sys.dont_write_bytecode = True
+    # A user has no pytest: its import hook parses what a dodo.py imports, and Python 3.11 is at times too deep in calls for that.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "_pytest.assertion.rewrite"]
     sys.path.insert(0, str(place.plugins))
     sys.modules.pop("dodo", None)
     sys.argv = list(words)
