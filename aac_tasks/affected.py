@@ -7,8 +7,9 @@ from collections.abc import Iterable, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.plan import AgentPlan, TreeRequest
+from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.contracts.result import Event
+from aac_tasks.plan.affected import below, holds_any
 from aac_tasks.settings import table_of
 from aac_tasks.state.ignore import IgnoreRules
 from aac_tasks.steps.revisions import at_commit, changed_since, has_commit
@@ -59,7 +60,8 @@ def _candidates(session: Session, changed: Set[str], every: bool) -> Iterable[Pa
     for folder in session.workspace.folders():
         name = os.path.relpath(folder, session.root)
         place = places.get("" if name == "." else name)
-        if every or place is None or any(_below(path, top) for top in (place.folder, *place.roots) for path in changed):
+        tops = (place.folder, *place.roots) if place else ()
+        if every or place is None or any(below(top, file) is not None for top in tops for file in changed):
             yield folder
 
 
@@ -68,17 +70,4 @@ def _concerns(session: Session, plan: AgentPlan, changed: Set[str]) -> bool:
     read = session.workspace.seen.get(plan.agent, {})
     if any(str(session.root / path) in read for path in changed):
         return True
-    return any(_goes_in(path, step.tree) for step in plan.steps if step.tree for path in changed)
-
-
-def _goes_in(path: str, tree: TreeRequest) -> bool:
-    if not _below(path, tree.root):
-        return False
-    inside = path[len(tree.root) + 1 :] if tree.root else path
-    if tree.only and not any(_below(inside, only) for only in tree.only):
-        return False
-    return not IgnoreRules(tree.ignore).ignores(inside)
-
-
-def _below(path: str, top: str) -> bool:
-    return not top or path == top or path.startswith(f"{top}/")
+    return any(holds_any(step.tree, changed, lambda patterns: IgnoreRules(patterns).ignores) for step in plan.steps if step.tree)

@@ -30,18 +30,19 @@ def _reads_any(agent: AgentPlan, files: tuple[str, ...], ignores: Ignores) -> bo
     if any(_join(place, name) in files for place in places for name in DESCRIBE):
         return True
     if not trees:  # it waits for its lock: what will be read is not known yet
-        return any(_below(agent.folder, file) is not None for file in files)
-    return any(_holds_any(tree, files, ignores) for tree in trees)
+        return any(below(agent.folder, file) is not None for file in files)
+    return any(holds_any(tree, files, ignores) for tree in trees)
 
 
-def _holds_any(tree: TreeRequest, files: tuple[str, ...], ignores: Ignores) -> bool:
+def holds_any(tree: TreeRequest, files: Iterable[str], ignores: Ignores) -> bool:
+    """Whether one of the files (paths from the state root) goes into the tree."""
     ignored = ignores(tree.ignore)
-    inside = [path for file in files if (path := _below(tree.root, file)) is not None]
-    wanted = [p for p in inside if not tree.only or any(_below(only, p) is not None for only in tree.only)]
+    inside = [path for file in files if (path := below(tree.root, file)) is not None]
+    wanted = [p for p in inside if not tree.only or any(below(only, p) is not None for only in tree.only)]
     return any(not ignored(path) for path in wanted)
 
 
-def _below(folder: str, path: str) -> str | None:
+def below(folder: str, path: str) -> str | None:
     """``path`` as seen from ``folder`` ("" for itself), None when it lies elsewhere."""
     if folder in ("", "."):
         return path
