@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from aac_tasks.errors import PluginError
 
 if TYPE_CHECKING:  # a tenth of the time of an edit → image run
+    from aac_tasks.contracts.orders import Executor
     from aac_tasks.contracts.roles import Base, Builder, Deployer, Registry, Runner, Runtime
     from aac_tasks.contracts.template import Template
 
@@ -57,6 +58,7 @@ class Catalog:
     registries: Table[Registry]
     deployers: Table[Deployer]
     templates: Table[Template]
+    executors: Table[Executor] = field(default_factory=lambda: Table("executor"))
     fingerprint: str = ""
     broken: Mapping[str, str] = field(default_factory=dict)
 
@@ -100,6 +102,7 @@ HOOKS = {
     "registry": "aac_register_registries",
     "deployer": "aac_register_deployers",
     "template": "aac_register_templates",
+    "executor": "aac_register_executors",
 }
 """Role → the hook that registers its plugins."""
 
@@ -119,6 +122,7 @@ def recalled(origins: Mapping[str, Mapping[str, str]], fingerprint: str) -> Cata
         registries=table("registry"),
         deployers=table("deployer"),
         templates=table("template"),
+        executors=table("executor"),
         fingerprint=fingerprint,
     )
 

@@ -13,6 +13,7 @@ from aac_tasks.contracts.image import Digest, StoredImage
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Step
 from aac_tasks.contracts.result import Artifact, Event, Result
 from aac_tasks.errors import PluginError, StepError
+from aac_tasks.failing import placed
 from aac_tasks.run import Run
 from aac_tasks.state.judge import Case
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
@@ -75,6 +76,13 @@ class Hands:
         return replace(self.tools("", "-"), shop=replace(self.shop, environment=environment))
 
     def execute(self, case: Case, agent: AgentPlan, previous: Stamp | None) -> Result:
+        """Do a step's work, and say of a failure where in agent.yaml it comes from."""
+        try:
+            return self.do(case, agent, previous)
+        except StepError as error:
+            raise placed(self.run, error, agent) from error
+
+    def do(self, case: Case, agent: AgentPlan, previous: Stamp | None) -> Result:
         """Do a step's work. What step lock decided is written by `write_lock`."""
         run = self.run
         folder = run.folder(agent)
@@ -100,22 +108,7 @@ class Hands:
             allow_host=self.allow_host,
             no_cache=run.options.no_cache,
         )
-        try:
-            return execute(job)
-        except StepError as error:
-            raise self._placed(error, agent) from error
-
-    def _placed(self, error: StepError, agent: AgentPlan) -> StepError:
-        """With its place in agent.yaml, when a command of the author's failed."""
-        if not error.command:
-            return error
-        from aac_tasks.spec.commands import place_of  # lazy: only after a failure
-
-        place = place_of(error.command, self.run.workspace.read(self.run.folder(agent)), agent.file)
-        if not place:
-            return error
-        places = {place.rpartition(" ")[2]: error.message}
-        return StepError(f"{place}: {error.message}", tail=error.tail, hint=error.hint, places=places)
+        return execute(job)
 
     def write_lock(self, agent: AgentPlan, result: Result) -> None:
         """Put the lock that step lock decided into agent.lock."""

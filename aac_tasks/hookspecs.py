@@ -13,6 +13,7 @@ import pluggy
 
 if TYPE_CHECKING:  # every plugin imports this module, and few of them all these nouns
     from aac_tasks.contracts.canonical import Json
+    from aac_tasks.contracts.orders import Executor
     from aac_tasks.contracts.plan import AgentPlan, Step
     from aac_tasks.contracts.result import Event, Result
     from aac_tasks.contracts.roles import Base, Builder, Deployer, Registry, Runner, Runtime
@@ -65,6 +66,12 @@ def aac_register_deployers() -> Sequence[Deployer]:
 @hookspec
 def aac_register_templates() -> Sequence[Template]:
     """Projects that ``agent init`` can start from. Called when the catalog is made."""
+    return ()
+
+
+@hookspec
+def aac_register_executors() -> Sequence[Executor]:
+    """Clusters that do steps. Called when the catalog is made."""
     return ()
 
 

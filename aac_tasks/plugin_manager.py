@@ -48,6 +48,7 @@ BUILT_INS = (
     "aac_plugins.registries.archive",
     "aac_plugins.registries.distribution",
     "aac_plugins.deployers.process",
+    "aac_plugins.executors.dask",
     "aac_plugins.templates.python",
     "aac_plugins.templates.nodejs",
     "aac_plugins.templates.compiled",
@@ -166,6 +167,7 @@ def _catalog(manager: pluggy.PluginManager, versions: Mapping[str, str], broken:
         registries=_table(manager, "registry"),
         deployers=_table(manager, "deployer"),
         templates=_table(manager, "template"),
+        executors=_table(manager, "executor"),
         fingerprint=fingerprint(dict(versions)),
         broken=dict(broken),
     )

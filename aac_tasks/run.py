@@ -33,9 +33,13 @@ Tell = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class Options:
-    """What a command line, a dodo.py or a test asks for. ``cwd`` is where it was called."""
+    """What a command line, a dodo.py or a test asks for. ``cwd`` is where it was called; ``root`` the state root, where it
+    is not to be looked for. ``executor`` is the address of machines that do steps.
+    """
 
     cwd: Path
+    root: Path | None = None
+    executor: str = ""
     profile: str = ""
     platforms: tuple[str, ...] = ()
     offline: bool = False
@@ -51,8 +55,10 @@ class Options:
 
 
 def with_environment(options: Options, environment: Mapping[str, str]) -> Options:
-    """Defaults that the environment sets: CI=true locks."""
-    return replace(options, environment=dict(environment), locked=options.locked or environment.get("CI") == "true")
+    """Defaults that the environment sets: CI=true locks, AAC_EXECUTOR names machines."""
+    locked = options.locked or environment.get("CI") == "true"
+    executor = options.executor or environment.get("AAC_EXECUTOR", "")
+    return replace(options, environment=dict(environment), locked=locked, executor=executor)
 
 
 class Run:
@@ -63,7 +69,7 @@ class Run:
         self.options = options
         self.tell = tell
         self.cwd = options.cwd.resolve()
-        self.root = find_root(self.cwd)
+        self.root = options.root or find_root(self.cwd)
         self.state = StateFolder(self.root)
         self.state.open()
         self.cache = user_cache(options.environment)

@@ -4,7 +4,6 @@ then judge and do, step by step. The decisions are in the rooms below.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
@@ -28,6 +27,7 @@ from aac_tasks.state.root import of_the_machine
 from aac_tasks.state.stamps import Stamp, StampFile, exclusively
 
 if TYPE_CHECKING:
+    from aac_tasks.elsewhere import Elsewhere
     from aac_tasks.hands import Hands
     from aac_tasks.sharing import Sharing
     from aac_tasks.state.blobs import Lender
@@ -58,6 +58,15 @@ class Session(Run):
         from aac_tasks.sharing import Sharing  # lazy: most runs share nothing
 
         return Sharing(self, lambda: self.hands)
+
+    @cached_property
+    def elsewhere(self) -> Elsewhere | None:
+        """Machines that do steps of this run, None where there are none."""
+        if not (self.options.executor or self.settings.executor):
+            return None
+        from aac_tasks.elsewhere import Elsewhere  # lazy: most runs do everything here
+
+        return Elsewhere(self, lambda: self.hands, self.sharing)
 
     def _lender(self) -> Lender | None:
         return self.sharing
@@ -175,7 +184,7 @@ class Session(Run):
         else:  # who is killed now may leave effects: what there was, or is about to be, must be known
             stamps.put_aside(Stamp(step.id, "", "", case.action, Result()))
         started = time.monotonic()
-        result = self.hands.execute(case, self.agent_of(step.id), previous)
+        result = self._work(case, previous)
         seconds = time.monotonic() - started
         self.results[step.id] = result
         if self._changed_meanwhile(case):
@@ -193,6 +202,14 @@ class Session(Run):
             self.tell(Event("note", step.id, note))
         self._finish(Event("done", step.id, verdict.reason, seconds, {"outputs": dict(result.outputs)}))
         return result
+
+    def _work(self, case: Case, previous: Stamp | None) -> Result:
+        agent, elsewhere = self.agent_of(case.step.id), self.elsewhere
+        if elsewhere is not None and elsewhere.takes(case.step):
+            result = elsewhere.do(case, agent, previous.tree if previous else "")
+            if result is not None:
+                return result
+        return self.hands.execute(case, agent, previous)
 
     def _finish(self, event: Event) -> None:
         self.tell(event)
@@ -242,23 +259,10 @@ class Session(Run):
         """Save what was learned; end what still runs."""
         if "digests" in self.__dict__:
             self.digests.save()
+        if "elsewhere" in self.__dict__ and self.elsewhere is not None:
+            self.elsewhere.close()
         if "hands" in self.__dict__:
             self.hands.close()
-
-    def failure(self, step_id: str, error: StepError) -> Event:
-        """What is told of a failed step: ``data`` has ``hint``, ``file`` and ``problems``, with lines where they are known."""
-        agent = self.agent_of(step_id)
-        found: dict[str, tuple[int, int]] = {}
-        if error.places:
-            with contextlib.suppress(AacError, OSError):  # agent.yaml was edited meanwhile
-                found = dict(self.workspace.read(self.folder(agent)).positions)
-        problems: list[Json] = [
-            {"line": line, "column": column, "path": path, "message": message}
-            for path, message in error.places.items()
-            for line, column in [found.get(path, (0, 0))]
-        ]
-        data: JsonObject = {"hint": error.hint, "file": str(self.root / agent.file), "problems": problems}
-        return Event("failed", step_id, str(error), data=data)
 
     # -- look ---------------------------------------------------------------------------------------------------
 

@@ -40,12 +40,18 @@ class SharedPlace:
     protected: bool = False
     own: bool = False
 
+    @property
+    def address(self) -> str:
+        """As ``AAC_SHARED_CACHE`` has it."""
+        return f"http://{self.name}" if self.plain_http else self.name
+
 
 @dataclass(frozen=True)
 class Settings:
     """``agents``: globs of agent folders (default: every agent.yaml below the current folder). ``builder``, ``runner``:
     names instead of the first that works. ``allow_host``: tests may run without isolation. ``jobs``: steps at once.
-    ``pools``: how many steps of a kind may be done at once, whatever ``jobs`` says. ``cache``: the shared cache.
+    ``pools``: how many steps of a kind may be done at once, whatever ``jobs`` says. ``executor``: the address of machines
+    that do steps. ``cache``: the shared cache.
     """
 
     agents: tuple[str, ...] = ()
@@ -54,6 +60,7 @@ class Settings:
     allow_host: bool = False
     jobs: int = 0
     pools: Mapping[str, int] = field(default_factory=dict)
+    executor: str = ""
     cache: CacheSettings = CacheSettings()
 
 

@@ -53,7 +53,7 @@ class Sharing:
         """What the agent's entry ``name`` tells of a step, if it can be believed and its blobs can be had."""
         for place in self.places.values():
             found, problem = self._entry(place, name).result(deep, kind, self.trust(place))
-            if found is not None and self._can_be_had(place, found):
+            if found is not None and self.can_be_had(place, found):
                 return found
             if problem:
                 self._note(f"the shared cache {place.name} has a result of {kind}, but {problem}; it is made here")
@@ -161,7 +161,7 @@ class Sharing:
                 hint="run the step again: what the cache does not give is made here",
             ) from error
 
-    def _can_be_had(self, place: SharedPlace, result: Result) -> bool:
+    def can_be_had(self, place: SharedPlace, result: Result) -> bool:
         """Whether every blob of a result is here or there; the latter are remembered."""
         blobs = [(Digest(a.digest), a.size) for a in result.artifacts]
         absent = [(digest, size) for digest, size in blobs if not self._run.blobs.has(digest)]

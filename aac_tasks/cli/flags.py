@@ -53,6 +53,9 @@ BUILDER = Flag(("--builder",), "build with this builder, where agent.lock names 
 RUNNER = Flag(("--runner",), "test and run with this runner instead of the first that works", "NAME", default="")
 ALLOW_HOST = Flag(("--allow-host",), "accept the runner `host`: a process with limits, not a container")
 JOBS = Flag(("-n", "--jobs"), "run up to N steps at once, auto: one a processor ([tool.aac] jobs, else 1)", "N", job_count)
+EXECUTOR = Flag(
+    ("--executor",), "have the machines of a cluster build and test (dask://HOST:PORT; [tool.aac] executor)", "URL", default="",
+)  # fmt: skip
 SINCE = Flag(
     ("--since",), "only agents that a change since this git commit concerns, committed or not", "REF", default="",
 )  # fmt: skip
@@ -71,7 +74,7 @@ LOOK = (JSON, PLATFORM, OFFLINE, *PLACE)
 """Flags of commands that only look."""
 
 WORK = (
-    DRY_RUN, KEEP_GOING, JOBS, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
+    DRY_RUN, KEEP_GOING, JOBS, EXECUTOR, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
 )  # fmt: skip
 """Flags of commands that run steps."""
 
@@ -103,5 +106,6 @@ def options(args: Arguments, world: World) -> Options:
         all_tags=getattr(args, "all_tags", False),
         allow_host=getattr(args, "allow_host", False),
         no_cache=getattr(args, "no_cache", False),
+        executor=getattr(args, "executor", ""),
     )
     return with_environment(chosen, world.environment)

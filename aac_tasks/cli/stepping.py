@@ -71,8 +71,11 @@ def looking(args: Arguments, world: World) -> Iterator[Session]:
 
 
 def jobs(args: Arguments, session: Session) -> int:
-    """-n, else the workspace's setting, else one step at a time, as doit does."""
-    return args.jobs or session.settings.jobs or 1
+    """-n, else the workspace's setting, else one step at a time, as doit does; with a cluster as many as keep it busy."""
+    known = args.jobs or session.settings.jobs
+    if known or session.elsewhere is None:
+        return known or 1
+    return 2 * session.elsewhere.crew.slots() or 1  # while one is done, the next is on its way
 
 
 def reporter_for(args: Arguments, world: World) -> Reporter:

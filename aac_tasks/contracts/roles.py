@@ -168,6 +168,14 @@ class Base(Protocol):
         ...
 
 
+class LocalBase(Base, Protocol):
+    """A base that lies on this machine alone: for an image that another one builds, its blobs travel."""
+
+    def holdings(self, locked: LockedBase, tools: Tools) -> Sequence[Descriptor]:
+        """Every blob of the image, brought into the store: manifest, configuration, layers."""
+        ...
+
+
 class Pinning(Base, Protocol):
     """A base whose names may stand in an own Dockerfile."""
 

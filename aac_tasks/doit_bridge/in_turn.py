@@ -28,7 +28,9 @@ def run_in_turn(session: Session, plan: Plan, chosen: Sequence[str]) -> int:
     except StepError as error:
         if session.cancelled.is_set():  # no failure of the step: the door says what happened
             return 1
-        session.tell(session.failure(step, error))
+        from aac_tasks.failing import failure  # lazy: only after one
+
+        session.tell(failure(session, step, error))
         return 1
     finally:
         session.close()

@@ -12,6 +12,7 @@ from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan
 from aac_tasks.contracts.result import Event
 from aac_tasks.doit_bridge.reporter import OTHER_PROCESS
 from aac_tasks.errors import AacError, StepError
+from aac_tasks.failing import failure
 from aac_tasks.session import Session
 from aac_tasks.upkeep import clean
 
@@ -71,7 +72,7 @@ class StepAction:
         except StepError as error:
             if self._session.cancelled.is_set():  # no failure of the step: the door says what happened
                 return TaskFailed(str(error), report=False)
-            self._session.tell(self._session.failure(self._step_id, error))
+            self._session.tell(failure(self._session, self._step_id, error))
             return TaskFailed(str(error), report=False)
         except Exception as error:  # doit would make one text of ours, of bugs and of tracebacks
             self._session.broken.append(error)

@@ -51,7 +51,7 @@ def kept_sources(agent: str, files: Sequence[ContextFile], tools: Tools) -> Path
         _remove(sources / path)
     for file in files:
         if before.get(file.path) != file.content or not (sources / file.path).exists():
-            _copy(file, sources / file.path)
+            place(file, sources / file.path)
     (folder / LISTED).write_text(json.dumps(now), encoding="utf-8")
     return sources
 
@@ -64,7 +64,12 @@ def _listed(folder: Path) -> Mapping[str, str]:
     return listed if isinstance(listed, dict) else {}
 
 
-def _copy(file: ContextFile, target: Path) -> None:
+def place(file: ContextFile, target: Path) -> None:
+    """Put one entry of a tree at a path, in place of what is there.
+
+    Raises:
+        StepError: its bytes are no longer those that were hashed.
+    """
     _remove(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     if file.type == "dir":

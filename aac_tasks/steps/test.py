@@ -25,6 +25,10 @@ from aac_tasks.steps.redaction import redact_keys
 FOLDER = "test"
 RECORD = "running.json"
 REPORT = "junit.xml"
+LOG = "agent.log"
+REPORTS = (f"{FOLDER}/{REPORT}", f"{FOLDER}/{LOG}")
+"""What a test leaves for people, below the agent's state folder."""
+
 GRACE = 2.0
 """Seconds that an agent gets to end after its test: nobody waits for what it would still save."""
 
@@ -46,7 +50,7 @@ class Bench:
     @property
     def log(self) -> Path:
         """What the agent wrote."""
-        return self.folder / "agent.log"
+        return self.folder / LOG
 
     @property
     def report(self) -> Path:

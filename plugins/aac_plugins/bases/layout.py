@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from aac_plugins.oci.documents import is_whole, read_config
 from aac_plugins.oci.languages import check_language, find_language
 from aac_plugins.oci.layout import Layout
-from aac_tasks.contracts.image import MEDIA_MANIFEST, Descriptor, Digest, Layer, Platform
+from aac_tasks.contracts.image import MEDIA_MANIFEST, Descriptor, Digest, Layer, Platform, StoredImage
 from aac_tasks.contracts.lock import BaseRequest, LockedBase
 from aac_tasks.contracts.roles import Base, BaseImage
 from aac_tasks.contracts.tools import Tools
@@ -55,6 +55,16 @@ class LayoutBase:
 
     def fetch(self, locked: LockedBase, tools: Tools) -> BaseImage:
         """Bring the layers into the store, verified; the folder is not looked at when they are all there."""
+        image = self._image(locked, tools)
+        layers = tuple(Layer(layer.blob, layer.diff_id, "base") for layer in image.layers)
+        return BaseImage(layers, read_config(image.config, tools.blobs))
+
+    def holdings(self, locked: LockedBase, tools: Tools) -> Sequence[Descriptor]:
+        """No other machine has the folder."""
+        image = self._image(locked, tools)
+        return (image.manifest, image.config, *(layer.blob for layer in image.layers))
+
+    def _image(self, locked: LockedBase, tools: Tools) -> StoredImage:
         layout, _ = _split(locked.reference, tools)
         digest = Digest(locked.digest)
         source = tools.blobs.path(digest) if is_whole(digest, tools.blobs) else layout.path(digest)
@@ -65,9 +75,7 @@ class LayoutBase:
                 f"{locked.reference} no longer holds {digest}, which agent.lock names",
                 hint="put that image back, or run `agent lock` to take what is there now",
             ) from error
-        image = layout.bring(Descriptor(MEDIA_MANIFEST, digest, size), tools.blobs)
-        layers = tuple(Layer(layer.blob, layer.diff_id, "base") for layer in image.layers)
-        return BaseImage(layers, read_config(image.config, tools.blobs))
+        return layout.bring(Descriptor(MEDIA_MANIFEST, digest, size), tools.blobs)
 
     def dockerfile_from(self, locked: LockedBase) -> str:
         """The name of a build context, see ``BUILD_CONTEXT``."""
