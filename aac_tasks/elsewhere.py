@@ -58,12 +58,14 @@ class Elsewhere:
         Raises:
             UsageError: that is no address of a cluster. PluginError, StepError: it can't be reached.
         """
-        with self._guard:
-            return self._crew
+        if "_crew" not in self.__dict__:
+            with self._guard:  # one connection, whoever is first
+                return self._crew
+        return self._crew
 
     @cached_property
     def _crew(self) -> Crew:
-        address = self._run.options.executor or self._run.settings.executor
+        address = self._run.executor
         scheme, mark, _ = address.partition("://")
         if not mark:
             raise UsageError(f"executor {address!r} is no address; expected SCHEME://HOST:PORT, as in dask://scheduler:8786")
@@ -111,7 +113,7 @@ class Elsewhere:
 
     def _order(self, case: Case, agent: AgentPlan, last_tree: str) -> Order:
         run, step = self._run, case.step
-        done = {s.kind: run.results[s.id] for s in agent.steps if s.id in run.results and s.id != step.id}
+        done = {s.kind: run.results[s.id] for s in agent.before(step) if s.id in run.results}
         artifacts = [artifact for result in done.values() for artifact in result.artifacts]
         parcels = [self._sources(case.snapshot, last_tree)] if case.snapshot else []
         if made := {a.digest: a.size for a in artifacts if a.type == "blob"} or self._of_this_machine(case):

@@ -91,7 +91,7 @@ class Hands:
         if step.kind == "lock" and not run.options.update:
             lock = read_lock(folder / LOCK_NAME)
         tools = self.tools(step.id, step.agent)
-        upstream = {s.kind: run.results[s.id].outputs for s in agent.steps if s.id in run.results}
+        upstream = {s.kind: run.results[s.id].outputs for s in agent.before(step) if s.id in run.results}
         if step.kind not in STEP_KINDS:
             return run.plugins.run_step(replace(step, action=case.action), upstream, tools)
         job = Job(

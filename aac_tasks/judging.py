@@ -28,6 +28,7 @@ class Judging:
     def __init__(self, run: Run, hands: Callable[[], Hands]) -> None:
         self.run = run
         self._hands = hands
+        self._stale: dict[str, tuple[str, Verdict | None]] = {}
         self._snapshots: dict[str, tuple[Snapshot, dict[str, str]]] = {}
         self._guard = threading.RLock()
 
@@ -77,6 +78,21 @@ class Judging:
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""
+        identity = self.stamps(self.run.step(step_id)).identity()
+        verdict = self._judge(step_id)
+        if not verdict.fresh:
+            self._stale[step_id] = identity, verdict
+        return verdict
+
+    def judge_again(self, step_id: str) -> Verdict:
+        """The same by who holds the step now; what was stale is so still, unless another run has written its stamp since."""
+        identity, verdict = self._stale.pop(step_id, ("", None))
+        step = self.run.step(step_id)
+        if verdict is None or step.kind == "lock" or self.stamps(step).identity() != identity:
+            return self.judge(step_id)
+        return verdict
+
+    def _judge(self, step_id: str) -> Verdict:
         step = self.run.step(step_id)
         if step.kind == "lock":
             return self._judge_lock(step)

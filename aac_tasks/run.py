@@ -97,6 +97,11 @@ class Run:
         """``[tool.aac]``."""
         return read_settings(self.root)
 
+    @property
+    def executor(self) -> str:
+        """The address of machines that do steps, "" for this one."""
+        return self.options.executor or self.settings.executor
+
     @cached_property
     def registry_profile(self) -> RegistryProfile | None:
         """What the user chose for all workspaces, None when they chose nothing."""

@@ -62,7 +62,7 @@ class Session(Run):
     @cached_property
     def elsewhere(self) -> Elsewhere | None:
         """Machines that do steps of this run, None where there are none."""
-        if not (self.options.executor or self.settings.executor):
+        if not self.executor:
             return None
         from aac_tasks.elsewhere import Elsewhere  # lazy: most runs do everything here
 
@@ -103,7 +103,7 @@ class Session(Run):
         """
         step = self.step(step_id)
         with self._pool(step.kind), exclusively(self.state.step(step.agent, step.kind)):
-            verdict = self.judge(step_id)
+            verdict = self.judging.judge_again(step_id)
             if verdict.fresh:  # another run did it while this one waited
                 self.tell(Event("fresh", step_id, verdict.reason))
                 return self.results.get(step_id, Result())

@@ -75,7 +75,7 @@ class Sharing:
         entry = known.adding(deep, kind, result, signer)
         if entry.result(deep, kind, trust)[0] is None:
             why = f"signed by a key that {KEYS} does not list" if signer is not None else f"without {KEY}"
-            if not place.own:
+            if not place.own and not self._run.executor:  # a cluster needs the place for blobs, whoever is believed
                 self._note(f"no result of {kind} goes to the shared cache {place.name}: {why} nobody would believe it")
             return
         try:

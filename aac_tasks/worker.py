@@ -105,6 +105,7 @@ class Errand(Run):
         self._check_runner()
         before = tuple(Step(f"{kind}:{step.agent}", kind, step.agent, None) for kind in order.upstream)
         self.results.update({s.id: Result(outputs=order.upstream[s.kind]) for s in before})
+        step = replace(step, needs=tuple(s.id for s in before))
         case = Case(step, step.action or {}, Snapshot(order.tree, files) if step.tree else None)
         result = shareable(self.hands.do(case, AgentPlan(step.agent, order.folder, "", (*before, step)), None))
         blobs = {artifact.digest: artifact.size for artifact in result.artifacts} if result else {}

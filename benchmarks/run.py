@@ -6,6 +6,7 @@ python -m benchmarks --packagers  beside ko, jib and bentoml: about fifteen minu
 python -m benchmarks --engine   beside `docker build`, in an engine that is started for it (root): about ten minutes
 python -m benchmarks --scale    a workspace of a thousand agents, built for real: about ten minutes
 python -m benchmarks --growth   how cost grows from 1 to 10,000 agents: about an hour
+python -m benchmarks --dask     2,000 short steps on four Dask workers of this machine: about five minutes
 python -m benchmarks --cache    a fresh clone of 100 agents with a warm cache in a registry: about five minutes
 """
 
@@ -32,7 +33,7 @@ from benchmarks.scale import COMPILE_MB, COMPILE_SECONDS, cold_lines, compile_co
 
 PAGE = ROOT / "docs" / "performance.md"
 TABLE, ENGINE_TABLE, PACKAGERS_TABLE = "table", "engine table", "packagers table"
-SCALE_TABLE, GROWTH_TABLE, CACHE_TABLE = "scale table", "growth table", "cache table"
+SCALE_TABLE, GROWTH_TABLE, CACHE_TABLE, DASK_TABLE = "scale table", "growth table", "cache table", "dask table"
 AGENTS = {True: 5, False: 100}
 """How many a fresh clone has, by whether it is to be quick."""
 
@@ -40,7 +41,7 @@ AGENTS = {True: 5, False: 100}
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every goal was met or ``--quick`` was asked, 1 when one was not."""
     args = _arguments(argv)
-    light = args.quick or args.scale or args.growth or args.cache  # their own workspaces are what is large
+    light = args.quick or args.scale or args.growth or args.cache or args.dask  # their own workspaces are what is large
     size = replace(QUICK if light else Size(), runs=args.runs or (QUICK.runs if args.quick else 9 if light else Size().runs))
     with tempfile.TemporaryDirectory(prefix="aac-benchmarks-") as top:
         print("preparing: wheel, venv, projects …", file=sys.stderr)
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return at_scale(Path(top), lab, args.agents or 1000, args.write)
         if args.growth:
             return growing(Path(top), lab, args.agents or 10_000, args.write)
+        if args.dask:
+            return on_a_cluster(Path(top), lab, args.write)
         if args.cache:
             return fresh_clones(Path(top), lab, AGENTS[args.quick], args.write)
         return one_agent(lab, args)
@@ -67,6 +70,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--engine", action="store_true", help="beside `docker build` in an engine")
     parser.add_argument("--packagers", action="store_true", help="beside ko, jib and bentoml")
     parser.add_argument("--cache", action="store_true", help="a fresh clone with a warm cache in a registry")
+    parser.add_argument("--dask", action="store_true", help="many short steps on a Dask cluster")
     parser.add_argument("--scale", action="store_true", help="many agents in one workspace")
     parser.add_argument("--growth", action="store_true", help="how cost grows with the number of agents")
     parser.add_argument("--agents", type=int, default=0, help="how many (default 1000), or up to how many (default 10000)")
@@ -169,6 +173,21 @@ def fresh_clones(top: Path, lab: Lab, agents: int, written: bool) -> int:
     if written:
         write(lines, CACHE_TABLE)
     return 0 if counted.met and all(one is not False for one in _verdicts(measured)) else 1
+
+
+def on_a_cluster(top: Path, lab: Lab, written: bool) -> int:
+    """0 when enough of the ideal was left."""
+    from benchmarks.cluster import naps  # lazy: needs pytest
+
+    with naps(top, lab) as made:
+        measured = made.rows()
+        measure(measured, lab.size.runs)
+        told, met = made.said(measured)
+    lines = [*table(measured), "", *told, "", _where(lab, "scheduler, workers and doit share the CPUs")]
+    print("\n".join(lines))
+    if written:
+        write(lines, DASK_TABLE)
+    return 0 if met else 1
 
 
 def measure(measured: Sequence[Row], runs: int) -> None:

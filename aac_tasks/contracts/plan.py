@@ -93,6 +93,16 @@ class AgentPlan:
         """The step of that kind, or None."""
         return next((s for s in self.steps if s.kind == kind), None)
 
+    def before(self, step: Step) -> tuple[Step, ...]:
+        """Every step of the agent that ``step`` needs, directly or not, in the plan's order."""
+        found, left = set[str](), list(step.needs)
+        while left:
+            need = left.pop()
+            if need not in found:
+                found.add(need)
+                left += [n for s in self.steps if s.id == need for n in s.needs]
+        return tuple(s for s in self.steps if s.id in found)
+
 
 @dataclass(frozen=True)
 class Plan:

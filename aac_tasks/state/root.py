@@ -59,15 +59,11 @@ class StateFolder:
 
     def agent(self, name: str) -> Path:
         """One agent's folder; made when asked for."""
-        folder = self.path / "agents" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return _made(self.path / "agents" / name)
 
     def step(self, agent: str, kind: str) -> Path:
         """One step's folder: its stamp, and the lock is held on the folder itself."""
-        folder = self.agent(agent) / "steps" / kind
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return _made(self.path / "agents" / agent / "steps" / kind)
 
     def open(self) -> None:
         """Make it, or check that it is ours to read.
@@ -104,6 +100,13 @@ class StateFolder:
                 hint=other if error.errno == errno.EEXIST else _MACHINE.get(error.errno or 0, _LEAVE),
             ) from error
         return str(VERSION)
+
+
+def _made(folder: Path) -> Path:
+    """The folder, made where it is not there; one stat where it is, for a step asks many times."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 _SPACE = "free some space (`agent cache prune` removes downloads and images that nothing needs)"

@@ -15,7 +15,8 @@ NAME = "tmp"
 
 def new_name(folder: Path) -> Path:
     """A name that nobody has, in ``folder``, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
     return folder / f"{os.getpid()}-{os.urandom(8).hex()}"
 
 

@@ -46,6 +46,7 @@ class StageSession:
     fresh: tuple[str, ...] = ("lock:hello",)
     cancelled: threading.Event = field(default_factory=threading.Event)
     settings: Any = field(default_factory=lambda: SimpleNamespace(jobs=0))
+    elsewhere: Any = None
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         return Plan(tuple(a for a in self.agents if not names or a.agent in names))

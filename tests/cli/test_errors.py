@@ -195,7 +195,7 @@ from aac_tasks.cli import main
 from aac_tasks.cli.world import World
 
 session = SimpleNamespace(cancelled=threading.Event(), settings=SimpleNamespace(jobs=0), kill=lambda: None,
-                          leave_untouched=lambda words: None)
+                          leave_untouched=lambda words: None, elsewhere=None)
 
 def drive(session, selection, **how):
     try:

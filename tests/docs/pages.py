@@ -12,6 +12,7 @@ stands in comments of their own line::
 
     <!-- needs: skopeo, curl -->          programs without which the page is not run
     <!-- with: registry -->               registry.example.org is a real server that asks for a password
+    <!-- with: cluster -->                scheduler.example.org:8786 is a real Dask scheduler with one worker
     <!-- run: COMMAND -->                 run here, unseen
 """
 

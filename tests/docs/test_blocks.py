@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from docs.pages import Command, Note, Refused, Write, differs, pieces
+from real.dask_cluster import cluster
 from real_registry import registry_server
 
 from aac_tasks.testing import Project, Ran, need
@@ -23,6 +24,7 @@ RUN_BY_CI = {"README.md"}
 """Its ``sh`` blocks are what .ci/run runs, as a person who has just arrived (tests/house holds the two together)."""
 
 HOST = "registry.example.org"
+SCHEDULER = "scheduler.example.org:8786"
 ADDRESS = "http://127.0.0.1:8080"
 """What stands in the documents; where the port is taken the agent gets another one."""
 
@@ -59,6 +61,9 @@ class Reader:
                 need(shutil.which(word), f"{word} is not installed")
             elif word == "registry":
                 self._registry()
+            elif word == "cluster":
+                made = self._stack.enter_context(cluster(self._top.parent / "cluster", ("worker",), {"PATH": self._env["PATH"]}))
+                self._words[SCHEDULER] = f"127.0.0.1:{made.port}"
             elif word == "venv":
                 self._virtual_environment()
             else:

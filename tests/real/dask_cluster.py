@@ -48,11 +48,18 @@ class Cluster:
     top: Path
     port: int
     env: Mapping[str, str]
+    python: str
+    scheduler: subprocess.Popen[bytes]
     workers: dict[str, Worker] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
         return f"dask://127.0.0.1:{self.port}"
+
+    def scheduler_seconds(self) -> float:
+        """Processor time of the scheduler so far (proc(5), fields 14 and 15 of stat)."""
+        user, system = Path(f"/proc/{self.scheduler.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def add(self, name: str, **env: str) -> Worker:
         """Start one more and wait until the scheduler knows it."""
@@ -62,21 +69,24 @@ class Cluster:
         # without a nanny a worker is one process; a dead one stays dead
         argv = ("dask_worker", f"tcp://127.0.0.1:{self.port}", "--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name)
         environment = {**clean_environment(top / "home", top / "cache"), **self.env, **env}
-        worker = Worker(name, top, _start((*argv, "--local-directory", str(top / "dask")), top / "log", environment))
+        process = _start((self.python, *argv, "--local-directory", str(top / "dask")), top / "log", environment)
+        worker = Worker(name, top, process)
         self.workers[name] = worker
         _wait(worker.process, top / "log", "Registered to")
         return worker
 
 
 @contextlib.contextmanager
-def cluster(top: Path, names: tuple[str, ...], env: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """A scheduler and a worker of each name; ``env`` is what workers have in their environment."""
+def cluster(
+    top: Path, names: tuple[str, ...], env: Mapping[str, str] | None = None, python: str = sys.executable
+) -> Iterator[Cluster]:
+    """A scheduler and a worker of each name; ``env`` is what workers have in their environment, ``python`` what runs them."""
     need(importlib.util.find_spec("distributed"), "distributed is not installed (the extra dask)")
     top.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    argv = ("dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    argv = (python, "dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     scheduler = _start(argv, top / "scheduler.log", clean_environment(top, top))
-    made = Cluster(top, port, env or {})
+    made = Cluster(top, port, env or {}, python, scheduler)
     try:
         _wait(scheduler, top / "scheduler.log", "Scheduler at")
         for name in names:
@@ -90,7 +100,7 @@ def cluster(top: Path, names: tuple[str, ...], env: Mapping[str, str] | None = N
 
 
 def _start(argv: tuple[str, ...], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command = (sys.executable, "-m", f"distributed.cli.{argv[0]}", *argv[1:])
+    command = (argv[0], "-m", f"distributed.cli.{argv[1]}", *argv[2:])
     with log.open("ab") as file:
         return subprocess.Popen(command, env=dict(env), stdout=file, stderr=file, cwd=log.parent, start_new_session=True)
 

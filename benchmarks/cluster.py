@@ -1,0 +1,143 @@
+"""Many short steps on a Dask cluster of this machine: how much of the ideal is left, beside the same naps by Dask alone.
+
+The steps are a plugin's, and pure sleep: what they take beyond that is ours, Dask's, and the machine's. Nothing of a shared cache
+is in it, for naps have no sources and make no blobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import statistics
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.lab import AGENT, ROOT, Lab
+from benchmarks.measure import Place, Sample
+from benchmarks.rows import Row
+
+sys.path.append(str(ROOT / "tests"))  # the cluster that tests start
+
+from real.dask_cluster import Cluster, cluster
+
+WORKERS, STEPS, AGENTS = 4, 100, 20
+NAP = 0.01
+"""Seconds."""
+SHARE = 0.8
+JOBS = 4 * WORKERS
+
+PLUGIN = f'''\
+import time
+
+from aac_tasks.contracts.plan import Step
+from aac_tasks.contracts.result import Result
+from aac_tasks.hookspecs import hookimpl
+
+
+@hookimpl
+def aac_add_steps(spec, plan):
+    action = {{"round": spec.config["round"]}}
+    return [Step(f"nap{{n:03d}}:{{plan.agent}}", f"nap{{n:03d}}", plan.agent, action) for n in range({STEPS})]
+
+
+@hookimpl
+def aac_run_step(step, upstream, tools):
+    if step.kind.startswith("nap"):
+        time.sleep({NAP})
+        return Result(outputs=step.action)
+'''
+
+ALONE = f"""
+import sys, time
+from distributed import Client
+def nap(n):
+    time.sleep({NAP})
+if __name__ == "__main__":
+    client = Client(sys.argv[1])
+    client.gather(client.map(nap, range(int(sys.argv[2])), pure=False))
+"""
+
+NOTHING, OURS = "`doit` of all naps, nothing changed", f"`doit -n {JOBS}` of all naps on the cluster, all of them changed"
+CONNECT, PEER = "Dask alone: connect", "peer: Dask alone: connect, `client.map` and `gather` of as many naps"
+
+
+@dataclass(frozen=True)
+class Naps:
+    """A workspace of agents with naps, and a cluster."""
+
+    place: Place
+    lab: Lab
+    made: Cluster
+    rounds: Iterator[int]
+    scheduler_ms: list[float]
+
+    @property
+    def count(self) -> int:
+        """How many steps."""
+        return AGENTS * STEPS
+
+    def change(self) -> None:
+        """Every nap is to be taken again."""
+        turn = next(self.rounds)
+        for number in range(AGENTS):
+            folder = self.place.folder / f"a{number:02d}"
+            folder.mkdir(exist_ok=True)
+            text = AGENT.format(name=folder.name, dependencies="[]")
+            (folder / "agent.yaml").write_text(f"{text}  config: {{round: {turn}}}\n")
+
+    def changed(self) -> Sample:
+        """All of them on the cluster."""
+        self.change()
+        before = self.made.scheduler_seconds()
+        sample = self.place.timed(self.lab.command("doit"), "-n", str(JOBS), "nap*:*")
+        self.scheduler_ms.append(1000 * (self.made.scheduler_seconds() - before))
+        return sample
+
+    def rows(self) -> list[Row]:
+        """What is measured in turn."""
+        script = self.place.folder / "alone.py"
+        script.write_text(ALONE)
+        alone = (self.lab.python, str(script), self.made.address.replace("dask", "tcp"))
+        return [
+            Row(OURS, self.changed),
+            Row(NOTHING, lambda: self.place.timed(self.lab.command("doit"), "-n", str(JOBS), "nap*:*")),
+            Row(PEER, lambda: self.place.timed(*alone, str(self.count))),
+            Row(CONNECT, lambda: self.place.timed(*alone, "0")),
+        ]
+
+    def said(self, rows: list[Row]) -> tuple[list[str], bool]:
+        """What follows from the rows, and whether the goal was met."""
+        by_name = {row.name: row.series.median for row in rows}
+        ideal = 1000 * NAP * self.count / WORKERS
+        ours, peer = by_name[OURS] - by_name[NOTHING], by_name[PEER] - by_name[CONNECT]
+        each = 1000 * NAP
+        lines = [
+            f"* the ideal: {self.count} naps of {each:.0f} ms by {WORKERS} workers take {ideal:.0f} ms",
+            f"* ours, without what a run with nothing to do takes: {ours:.0f} ms, {100 * ideal / ours:.0f} % of the ideal "
+            f"(goal: {100 * SHARE:.0f} %); a worker spends {ours * WORKERS / self.count - each:.2f} ms a step on anything else",
+            f"* Dask alone, without connecting: {peer:.0f} ms, {100 * ideal / peer:.0f} % of the ideal",
+            f"* processor time of the scheduler: {statistics.median(self.scheduler_ms) / self.count:.2f} ms a step",
+        ]
+        return lines, ideal / ours >= SHARE
+
+
+@contextlib.contextmanager
+def naps(top: Path, lab: Lab) -> Iterator[Naps]:
+    """Install the extra and the plugin, start the cluster, and write the workspace."""
+    plugins = top / "plugins"
+    (plugins / "aac_naps-1.dist-info").mkdir(parents=True)
+    (plugins / "aac_naps.py").write_text(PLUGIN)
+    (plugins / "aac_naps-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: aac-naps\nVersion: 1\n")
+    (plugins / "aac_naps-1.dist-info/entry_points.txt").write_text("[aac_tasks]\nnaps = aac_naps\n")
+    lab.still.said(lab.python, "-m", "pip", "install", "-q", "distributed")
+    with cluster(top / "cluster", (), {"PYTHONPATH": str(plugins)}, lab.python) as made:
+        for number in range(WORKERS):
+            made.add(str(number))
+        env = {**lab.still.env, "PYTHONPATH": str(plugins), "AAC_EXECUTOR": made.address}
+        place = Place(top / "naps", env)
+        (place.folder / ".git").mkdir(parents=True)
+        (place.folder / "dodo.py").write_text("from aac_tasks.dodo import *\n")
+        yield Naps(place, lab, made, itertools.count(os.getpid()), [])
