@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import IO
 
 from aac_tasks.contracts.actions import DeployAction, InstanceSpec, TestAction
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import JsonObject, table
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
@@ -280,8 +280,4 @@ def _local(stamp: Stamp) -> Instance | None:
 
 
 def _target(stamp: Stamp) -> tuple[str, JsonObject]:
-    return str(stamp.action.get("target")), _object(stamp.result.outputs.get("data"))
-
-
-def _object(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, Mapping) else {}
+    return str(stamp.action.get("target")), table(stamp.result.outputs.get("data"))

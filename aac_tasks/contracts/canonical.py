@@ -19,3 +19,8 @@ def canonical(value: Json) -> bytes:
 def fingerprint(value: Json) -> str:
     """SHA-256 of the canonical form: 64 hexadecimal digits."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def table(value: Json) -> JsonObject:
+    """The same where it is an object; an empty one for anything else, of an answer that may have another shape."""
+    return value if isinstance(value, Mapping) else {}

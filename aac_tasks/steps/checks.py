@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aac_tasks.contracts.actions import Check
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.quantities import seconds
 from aac_tasks.contracts.roles import Instance, Runner
@@ -63,9 +63,9 @@ def run_check(check: Check, subject: Subject, tools: Tools) -> Outcome:
 
 
 def _http(settings: JsonObject, subject: Subject, tools: Tools) -> Iterator[str]:
-    request, expect = _table(settings.get("request")), _table(settings.get("expect"))
+    request, expect = table(settings.get("request")), table(settings.get("expect"))
     instance = _instance(subject)
-    headers = {str(name): str(value) for name, value in _table(request.get("headers")).items()}
+    headers = {str(name): str(value) for name, value in table(request.get("headers")).items()}
     body = str(request["body"]).encode() if "body" in request else None
     if "json" in request:
         body = json.dumps(request["json"]).encode()
@@ -82,7 +82,7 @@ def _compare(what: str, expect: JsonObject, response: HttpResponse) -> Iterator[
     status = expect.get("status", 200)
     if response.status != status:
         yield f"{what}: expected status {status}, got {response.status}: {_excerpt(text)}"
-    for name, value in _table(expect.get("headers")).items():
+    for name, value in table(expect.get("headers")).items():
         got = response.headers.get(name.lower())
         if got is None or (got != value and not re.fullmatch(str(value), got)):
             yield f"{what}: expected header {name}: {value}, got {'none' if got is None else got}"
@@ -123,7 +123,7 @@ def differences(expected: Json, got: Json, at: str = "$") -> Iterator[str]:
 
 
 def _command(settings: JsonObject, subject: Subject, tools: Tools) -> Iterator[str]:
-    expect = _table(settings.get("expect"))
+    expect = table(settings.get("expect"))
     given = settings.get("command")
     argv = tuple(shlex.split(given)) if isinstance(given, str) else tuple(str(word) for word in _list(given))
     if not argv:
@@ -172,10 +172,6 @@ def _port(request: JsonObject, instance: Instance) -> int:
 
 def _timeout(settings: JsonObject) -> float:
     return seconds(str(settings["timeout"])) if settings.get("timeout") else TIMEOUT
-
-
-def _table(value: Json) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: Json) -> Sequence[Json]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote, urlsplit
 
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.tools import HttpRequest, HttpResponse, Tools
 from aac_tasks.errors import StepError
 
@@ -58,8 +58,7 @@ class Engine:
 
     def table(self, tools: Tools, method: str, path: str, body: JsonObject | None = None, **query: str) -> JsonObject:
         """As `call`, for answers that are objects."""
-        value = self.call(tools, method, path, body, **query)
-        return value if isinstance(value, Mapping) else {}
+        return table(self.call(tools, method, path, body, **query))
 
     def inspect(self, tools: Tools, container: str) -> JsonObject:
         """The state of one container; raises as `call` does.
@@ -181,12 +180,11 @@ def _context_host(tools: Tools) -> str:
     return host
 
 
-def _read(file: Path) -> Mapping[str, Json]:
+def _read(file: Path) -> JsonObject:
     try:
-        value = json.loads(file.read_text())
+        return table(json.loads(file.read_text()))
     except (OSError, ValueError):
         return {}
-    return value if isinstance(value, Mapping) else {}
 
 
 def frames(data: bytes) -> bytes:

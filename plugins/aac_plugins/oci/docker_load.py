@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -12,7 +12,7 @@ from aac_plugins.oci.docker_api import Engine, MissingError
 from aac_plugins.oci.docker_archive import write_archive
 from aac_plugins.oci.documents import About, History, read_document, write_image
 from aac_plugins.oci.manifests import parse_manifest
-from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.canonical import JsonObject, table
 from aac_tasks.contracts.image import MEDIA_MANIFEST, Descriptor, Digest, Platform, StoredImage
 from aac_tasks.contracts.roles import BaseImage
 from aac_tasks.contracts.tools import BlobStore, Tools
@@ -73,8 +73,8 @@ def shared(known: JsonObject, image: StoredImage, blobs: BlobStore) -> int:
     keeps blobs too and takes an archive without complaint although it lacks one: the image runs, but what is saved
     or pushed of it is torn (seen with Docker 26). So there only an image counts whose manifest is ours, by its blobs.
     """
-    if _table(known, "GraphDriver").get("Name") == "overlay2":
-        there = _table(known, "RootFS").get("Layers")
+    if table(known.get("GraphDriver")).get("Name") == "overlay2":
+        there = table(known.get("RootFS")).get("Layers")
         return _common(there if isinstance(there, (list, tuple)) else (), [layer.diff_id for layer in image.layers])
     try:
         manifest = Descriptor(MEDIA_MANIFEST, Digest(str(known.get("Id"))), 0)
@@ -86,11 +86,6 @@ def shared(known: JsonObject, image: StoredImage, blobs: BlobStore) -> int:
 
 def _common(there: Sequence[object], here: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(there, here, strict=False)))
-
-
-def _table(known: JsonObject, name: str) -> JsonObject:
-    value = known.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _is(known: JsonObject, image: StoredImage) -> bool:

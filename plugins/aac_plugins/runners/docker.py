@@ -14,7 +14,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +23,11 @@ from aac_plugins.oci.docker_api import Engine, MissingError, engine_at, engine_o
 from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
+from aac_plugins.runners.bytecode import Bytecode
 from aac_plugins.runners.docker_config import LABEL, comes_back, container_json, is_restarted, local_name, usage_of
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
 from aac_tasks.contracts.tools import HttpRequest, Process, Tools
 from aac_tasks.errors import StepError
@@ -96,6 +97,9 @@ class DockerRunner:
         names = (local_name(request.config, request.instance.name),)
         image = load_image(engine, request.image, names, tools)
         body = container_json(request, image.id, engine.address, tools)
+        bytecode = Bytecode.of(request)
+        if bytecode is not None and bytecode.ready(engine, request, names[0], tools):
+            body = bytecode.into(body)
         name = f"{request.instance.name}-{secrets.token_hex(4)}"
         made = engine.table(tools, "POST", "/containers/create", body, name=name)
         container = str(made["Id"])
@@ -147,14 +151,14 @@ class DockerRunner:
                 state = engine.inspect(tools, container)
         except MissingError:
             return Status("gone")
-        table, follower = _table(state.get("State")), spawned_of(instance.handle)
+        now, follower = table(state.get("State")), spawned_of(instance.handle)
         ended = follower is None or (is_restarted(state) and not tools.alive(follower))  # it ends with each container's end
         if ended and not instance.handle.get("attached"):
             self._copy_log(instance, tools)
-        started = str(table.get("StartedAt") or "")
-        if table.get("Running"):
+        started = str(now.get("StartedAt") or "")
+        if now.get("Running"):
             return Status("running", None, started)
-        code = table.get("ExitCode")
+        code = now.get("ExitCode")
         return Status("exited", code if isinstance(code, int) else None, started)
 
     def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
@@ -217,7 +221,7 @@ class DockerRunner:
 
     def _end(self, engine: Engine, container: str, instance: Instance, grace: float, tools: Tools) -> None:
         with contextlib.suppress(MissingError):
-            pid = _table(engine.inspect(tools, container).get("State")).get("Pid")
+            pid = table(engine.inspect(tools, container).get("State")).get("Pid")
             local = engine.socket and isinstance(pid, int) and pid > 0
             seconds = grace if not local or simple.heeds(int(str(pid)), signal.SIGTERM) else 0
             limit = str(seconds + 20)
@@ -257,7 +261,7 @@ class DockerRunner:
         wanted = f'{{"label":["{LABEL}={state}"]}}'
         found = engine.call(tools, "GET", "/containers/json", all="1", filters=wanted)
         for container in found if isinstance(found, (list, tuple)) else ():
-            self._remove(engine, str(_table(container).get("Id")), tools)
+            self._remove(engine, str(table(container).get("Id")), tools)
 
     def _remove(self, engine: Engine, container: str, tools: Tools) -> None:
         """Also when the run was cancelled: then our own requests are refused, and the engine's library asks."""
@@ -276,7 +280,7 @@ class DockerRunner:
 
 def _ports(state: JsonObject, request: RunRequest) -> dict[str, int]:
     """What was published, read back; with the host's network the container's own ports."""
-    published = _table(_table(state.get("NetworkSettings")).get("Ports"))
+    published = table(table(state.get("NetworkSettings")).get("Ports"))
     ports: dict[str, int] = {}
     for mapping in request.instance.ports:
         name = f"{mapping.container}/{mapping.protocol}"
@@ -284,12 +288,8 @@ def _ports(state: JsonObject, request: RunRequest) -> dict[str, int]:
         if request.instance.isolation.network == "host":
             ports[name] = mapping.container
         elif isinstance(bindings, (list, tuple)) and bindings:
-            ports[name] = int(str(_table(bindings[0]).get("HostPort")))
+            ports[name] = int(str(table(bindings[0]).get("HostPort")))
     return ports
-
-
-def _table(value: Json) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
 
 
 @hookimpl

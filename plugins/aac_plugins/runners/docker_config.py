@@ -5,11 +5,9 @@ Source: https://docs.docker.com/reference/api/engine/, ContainerCreate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from aac_plugins.runners.mounts import places
 from aac_tasks.contracts.actions import InstanceSpec, Mount, PortMapping
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.image import local_name as local_name
 from aac_tasks.contracts.running import RunRequest, Usage
 from aac_tasks.contracts.tools import Tools
@@ -86,13 +84,13 @@ def _mounts(mount: Mount, instance: InstanceSpec, tools: Tools) -> list[Json]:
 
 def is_restarted(state: JsonObject) -> bool:
     """Whether the engine starts it again when it ends, of its answer to ContainerInspect."""
-    policy = _table(_table(state.get("HostConfig")).get("RestartPolicy"))
+    policy = table(table(state.get("HostConfig")).get("RestartPolicy"))
     return policy.get("Name") not in (None, "", "no")
 
 
 def comes_back(state: JsonObject) -> bool:
     """Whether it has failed and is to be tried again, of the same answer."""
-    now, policy = _table(state.get("State")), _table(_table(state.get("HostConfig")).get("RestartPolicy"))
+    now, policy = table(state.get("State")), table(table(state.get("HostConfig")).get("RestartPolicy"))
     if now.get("Running") or policy.get("Name") != "on-failure" or not now.get("ExitCode"):
         return False
     most = _number(policy.get("MaximumRetryCount"))
@@ -101,18 +99,14 @@ def comes_back(state: JsonObject) -> bool:
 
 def usage_of(stats: JsonObject) -> Usage | None:
     """The engine's answer to ContainerStats; None when the container does not run."""
-    cpu, memory = _table(_table(stats.get("cpu_stats")).get("cpu_usage")), _table(stats.get("memory_stats"))
+    cpu, memory = table(table(stats.get("cpu_stats")).get("cpu_usage")), table(stats.get("memory_stats"))
     if not memory.get("usage"):
         return None
-    details = _table(memory.get("stats"))
+    details = table(memory.get("stats"))
     cached = _number(details.get("inactive_file")) or _number(details.get("total_inactive_file"))
-    count = _number(_table(stats.get("pids_stats")).get("current"))
+    count = _number(table(stats.get("pids_stats")).get("current"))
     return Usage(_number(cpu.get("total_usage")) / 1e9, _number(memory["usage"]) - cached, count)
 
 
 def _number(value: Json) -> int:
     return value if isinstance(value, int) else 0
-
-
-def _table(value: Json) -> JsonObject:
-    return value if isinstance(value, Mapping) else {}
