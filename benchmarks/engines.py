@@ -30,6 +30,7 @@ DOCKER_NO_OP = "peer: `docker build`, nothing changed"
 OURS_NO_OP = "`agent build` with builder docker, nothing changed"
 INSPECT = "one inspect of an image by `docker image inspect`"
 DOCKER_EDIT = "peer: `docker build` and `docker run`, one line edited, until it is healthy"
+COMPILED_EDIT = f"{DOCKER_EDIT}; uv with `--compile-bytecode`"
 RUN = "the limit: `docker run` of an image that is there, until it is healthy"
 OURS_EDIT = "`agent run -d` with builder and runner docker, one line edited, until it is healthy"
 DOCKER_COLD = "peer: `docker build --no-cache`, uv with a warm cache mount"
@@ -61,7 +62,7 @@ USER 0:0
 COPY uv ca.crt requirements.txt /build/
 ENV SSL_CERT_FILE=/build/ca.crt
 RUN --mount=type=cache,target=/cache ["/build/uv", "pip", "install", "--quiet", "--cache-dir", "/cache", "--python", \
-"/usr/bin/python3", "--target", "/opt/agent", "--link-mode", "copy", "-r", "/build/requirements.txt"]
+"/usr/bin/python3", "--target", "/opt/agent", "--link-mode", "copy", {more}"-r", "/build/requirements.txt"]
 FROM {base}
 ENV PYTHONPATH=/opt/agent PYTHONDONTWRITEBYTECODE=1
 COPY --from=dependencies /opt/agent /opt/agent
@@ -77,13 +78,16 @@ BAKE = 'target "default" {\n  tags = ["peer:bake"]\n  attest = []\n}\n'
 
 @dataclass(frozen=True)
 class Yard:
-    """``ours`` is an agent, ``still`` the same, never edited, ``peer`` a folder with a Dockerfile, of a user of ``engine``."""
+    """``ours`` is an agent, ``still`` the same, never edited, ``peer`` a folder with a Dockerfile, of a user of ``engine``;
+    ``compiled`` another, whose image holds the bytecode of its packages.
+    """
 
     lab: Lab
     engine: Engine
     ours: Place
     still: Place
     peer: Place
+    compiled: Place
 
     @property
     def docker(self) -> str:
@@ -102,12 +106,12 @@ def yard(top: Path, lab: Lab) -> Iterator[Yard]:
     (top / "engine").mkdir()
     with networked_engine(unpacked_engine(), top / "engine") as engine:
         env = {**lab.still.env, **engine.env, "PATH": f"{lab.bin}:{engine.env['PATH']}"}
-        ours, bare, peer = (Place(top / name, env) for name in ("ours", "bare", "peer"))
+        ours, bare, peer, compiled = (Place(top / name, env) for name in ("ours", "bare", "peer", "compiled"))
         kept = Place(top / "kept", {**env, "XDG_CACHE_HOME": str(top / "kept-cache")})  # where nobody writes a layer anew
-        for place in (ours, kept, bare, peer):
+        for place in (ours, kept, bare, peer, compiled):
             place.folder.mkdir()
             (place.folder / "main.py").write_text(MAIN)
-        made = Yard(lab, engine, ours, kept, peer)
+        made = Yard(lab, engine, ours, kept, peer, compiled)
         for place, name, dependencies in (
             (ours, "benched", DEPENDENCIES),
             (kept, "kept", DEPENDENCIES),
@@ -118,24 +122,29 @@ def yard(top: Path, lab: Lab) -> Iterator[Yard]:
             (place.folder / "agent.yaml").write_text(text + HEALTH)
             place.said(made.agent, "lock", "--builder", "docker")
             place.said(made.agent, "build")
-        _peer(made)
+        _peer(made, peer)
+        _peer(made, compiled, '"--compile-bytecode", ')
         yield made
 
 
-def _peer(made: Yard) -> None:
+def _peer(made: Yard, place: Place, more: str = "") -> None:
     """The same agent as its author would write it for Docker."""
-    folder = made.peer.folder
+    folder = place.folder
     shutil.copy(made.lab.bin / "uv", folder / "uv")
     shutil.copy(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"), folder / "ca.crt")
     (folder / "requirements.txt").write_text("\n".join(DEPENDENCIES) + "\n")
-    (folder / "Dockerfile").write_text(DOCKERFILE.format(base="bare:1.0"))
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(base="bare:1.0", more=more))
     (folder / "docker-bake.hcl").write_text(BAKE)
-    made.peer.said(*build(made))
+    place.said(*build(made, name=_name(place)))
 
 
-def build(made: Yard, *more: str) -> tuple[str, ...]:
+def _name(peer: Place) -> str:
+    return f"{peer.folder.name}:1"
+
+
+def build(made: Yard, *more: str, name: str = "peer:1") -> tuple[str, ...]:
     """`docker build` as it is fastest: no attestation, which would make every image another one."""
-    return (made.docker, "build", "--provenance=false", "-q", "-t", "peer:1", *more, ".")
+    return (made.docker, "build", "--provenance=false", "-q", "-t", name, *more, ".")
 
 
 def engine_rows(made: Yard) -> list[Row]:
@@ -145,7 +154,7 @@ def engine_rows(made: Yard) -> list[Row]:
     for _ in range(3):  # until stats and one question answer
         still.said(*built)
         time.sleep(0.1)
-    edits, peer_edits = _edits(made, _ours_again), _edits(made, _peer_again)
+    edits, peer_edits, compiled_edits = _edits(made, _ours_again), _edits(made, _peer_again), _edits(made, _compiled_again)
     runs = _edits(made, _peer_runs, _peer_builds)
     return [
         Row(INSPECT, lambda: ours.timed(docker, "image", "inspect", "kept:1.0")),
@@ -154,6 +163,7 @@ def engine_rows(made: Yard) -> list[Row]:
         Row(OURS_NO_OP, lambda: still.timed(*built), DOCKER_NO_OP, factor=1.0),
         Row(f"{OURS_NO_OP}, beside an interpreter", lambda: still.timed(*built), PASS),
         Row(DOCKER_EDIT, lambda: next(peer_edits), NO_OP),
+        Row(COMPILED_EDIT, lambda: next(compiled_edits), DOCKER_EDIT),
         Row(RUN, lambda: next(runs), DOCKER_EDIT),
         Row(OURS_EDIT, lambda: next(edits), DOCKER_EDIT, factor=0.5),
         Row(DOCKER_COLD, lambda: peer.timed(*build(made, "--no-cache")), PASS),
@@ -166,7 +176,7 @@ def _edits(made: Yard, again: Callable[[Yard], str], before: Callable[[Yard], ob
     """Each time another line in both sources; the agent must answer with it. What is done ``before`` is not measured."""
     while True:
         expected = str(time.time_ns())
-        for place in (made.ours, made.peer):
+        for place in (made.ours, made.peer, made.compiled):
             (place.folder / "main.py").write_text(MAIN.replace('"ok"', f'"{expected}"'))
         time.sleep(0.05)  # no editor is faster
         before(made)
@@ -182,18 +192,24 @@ def _ours_again(made: Yard) -> str:
     return str(json.loads(said)["url"])
 
 
-def _peer_builds(made: Yard) -> None:
-    made.peer.said(*build(made))
+def _peer_builds(made: Yard, peer: Place | None = None) -> None:
+    peer = peer or made.peer
+    peer.said(*build(made, name=_name(peer)))
 
 
-def _peer_again(made: Yard) -> str:
-    _peer_builds(made)
-    return _peer_runs(made)
+def _peer_again(made: Yard, peer: Place | None = None) -> str:
+    _peer_builds(made, peer)
+    return _peer_runs(made, peer)
 
 
-def _peer_runs(made: Yard) -> str:
-    container = made.peer.said(made.docker, "run", "-d", "-p", "127.0.0.1::8080", "peer:1").strip()
-    return f"http://{made.peer.said(made.docker, 'port', container, '8080/tcp').strip()}"
+def _compiled_again(made: Yard) -> str:
+    return _peer_again(made, made.compiled)
+
+
+def _peer_runs(made: Yard, peer: Place | None = None) -> str:
+    peer = peer or made.peer
+    container = peer.said(made.docker, "run", "-d", "-p", "127.0.0.1::8080", _name(peer)).strip()
+    return f"http://{peer.said(made.docker, 'port', container, '8080/tcp').strip()}"
 
 
 def _wait(url: str, expected: str) -> None:
@@ -218,7 +234,8 @@ def _stop(made: Yard) -> None:
 
 def sizes(made: Yard) -> list[tuple[str, float]]:
     """Image → MB of its layers as the engine has them, unpacked."""
-    names = {"ours, builder docker": "benched:1.0", "peer, by its Dockerfile": "peer:1"}
+    peers = {"peer, by its Dockerfile": "peer:1", "peer with `--compile-bytecode`": "compiled:1"}
+    names = {"ours, builder docker": "benched:1.0", **peers}
     format_ = "{{.Size}}"
     return [
         (what, int(made.engine.docker("image", "inspect", "-f", format_, name).ok().stdout) / 1e6) for what, name in names.items()

@@ -82,8 +82,9 @@ class Bytecode:
         """
         if self._is_there(engine, tools):
             return True
-        if tools.blobs.memo(self.volume) is None:
-            tools.blobs.remember(self.volume, engine.host)
+        seen = fingerprint(["bytecode", engine.host, self.key])
+        if tools.blobs.memo(seen) is None:
+            tools.blobs.remember(seen, "")
             return False
         try:
             _tidy(engine, tools)
