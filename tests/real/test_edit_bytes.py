@@ -1,4 +1,5 @@
-"""One line edited, for every runtime: what an engine is sent is the changed layer, and no package is fetched or installed again.
+"""One line edited, for every runtime: what an engine is sent is the changed layer, and no package is fetched, installed or
+compiled again.
 
 Where the engine compiles, BuildKit's own conversation comes on top: 40 to 65 KB were seen. And the certificate authorities that
 the user's environment names, if any, are lent to each command anew, because a secret is kept nowhere.
@@ -37,6 +38,9 @@ SOURCES = {
     "java": "src/main/java/example/Hello.java",
     "custom": "main.py",
 }
+COMPILING = re.compile(r"\bCompiling (\S+) v")
+"""What cargo says of each crate."""
+
 FETCHING = re.compile(r"\b(?:downloading|downloaded|installing dependencies)\b", re.IGNORECASE)
 """What go, cargo and we say when packages are fetched or installed; cargo installs the agent's own program."""
 
@@ -92,3 +96,4 @@ def test_an_edit_sends_the_changed_layer_and_fetches_nothing(
     assert 0 < proxy.sent - sent <= changed[0] + room
     said = f"{built.output}\n{(heard / 'said').read_text()}"
     assert FETCHING.findall(said) == []
+    assert set(COMPILING.findall(said)) == ({"hello-rust"} if example == "rust" else set())

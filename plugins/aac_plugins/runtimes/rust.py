@@ -41,6 +41,9 @@ MINIMAL = BaseRequest("debian", DEBIAN, packages=("libgcc-s1",))
 MADE = "/made"
 """Where cargo installs in a build stage; it wants a folder ``bin`` there."""
 
+CRATES = "/crates"
+"""Where a build stage has the package without its sources."""
+
 
 class RustRuntime:
     """See the module."""
@@ -77,7 +80,7 @@ class RustRuntime:
         version, tools = locked.dependencies.tools.get("rustc", ""), LockedDependencies(tools=locked.dependencies.tools)
         agent = CompiledLayer(
             self.name, version, locked.dependencies, (program,),
-            _stage("build", locked, (Context(SOURCES), *_written(written)), chosen, program),
+            _stage("build", locked, (*_crates(locked, chosen), Context(SOURCES), *_written(written)), chosen, program),
             {"bin": chosen},
         )  # fmt: skip
         probe = CompiledLayer(
@@ -122,13 +125,28 @@ def _written(texts: Mapping[str, str]) -> tuple[Write, ...]:
     return tuple(Write(f"{SOURCES}/{name}", text) for name, text in texts.items())
 
 
-def _stage(name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str) -> Stage:
-    """``cargo install`` builds and puts the program in place in one command: nobody can touch the cache in between."""
+def _crates(locked: LockedPlatform, chosen: str) -> tuple[Instruction, ...]:
+    """What the agent depends on is compiled in a layer of its own, which lasts until Cargo.toml or Cargo.lock change.
+
+    No cache of compiled things is shared: cargo compares dates of files, and would take another agent's program of the same
+    name for this one's. In another folder it is another package, so nothing of it passes for the agent's own.
+    """
+    files = rust_crates.without_sources(locked.dependencies.texts)
+    written = tuple(Write(f"{CRATES}/{name}", text) for name, text in files.items())
+    return (*written, _install(locked, CRATES, chosen, CRATES)) if files else ()
+
+
+def _install(locked: LockedPlatform, package: str, chosen: str, made: str) -> Run:
+    """``cargo install`` compiles, and puts the program into ``made``/bin."""
     triple = rust_build.triple_of(locked.platform)
     env = {"CARGO_HOME": "/cargo", "CARGO_TARGET_DIR": "/target", "RUSTFLAGS": " ".join(rust_build.FLAGS), **rust_build.SETTINGS}
-    words = ("cargo", "install", "--path", SOURCES, "--locked", "--no-track", "--bin", chosen, "--target", triple, "--root", MADE)
-    build = Run(("env", *(f"{k}={v}" for k, v in env.items()), *words), cache=("/cargo", f"/target/{name}"))
+    words = ("cargo", "install", "--path", package, "--locked", "--no-track", "--bin", chosen, "--target", triple, "--root", made)
+    return Run(("env", *(f"{k}={v}" for k, v in env.items()), *words), cache=("/cargo",))
+
+
+def _stage(name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str) -> Stage:
     image = TOOLCHAIN.official(locked.dependencies.tools.get("rustc", ""))
+    build = _install(locked, SOURCES, chosen, MADE)
     return Stage(name, (*first, build), image, locked.toolchain, {program: f"{MADE}/bin/{chosen}"})
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from aac_plugins.runtimes.compiled import Problems, asked_version
 from aac_plugins.runtimes.rust_build import Rust, linker_version
 from aac_plugins.runtimes.rust_refusals import refused
-from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.canonical import JsonObject, table
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import DependencyRequest, LockedDependencies
 from aac_tasks.contracts.tools import Tools
@@ -51,9 +51,9 @@ def _line(text: str) -> str:
     named = _CRATE.fullmatch(text)
     if named:
         return f"{named[1]} = {json.dumps(named[2] or '*')}"
-    table = parsed(text) if "\n" not in text else {}
-    values = list(table.values())
-    if len(values) != 1 or not _CRATE.fullmatch(next(iter(table))):
+    line = parsed(text) if "\n" not in text else {}
+    values = list(line.values())
+    if len(values) != 1 or not _CRATE.fullmatch(next(iter(line))):
         return ""
     local = isinstance(values[0], Mapping) and any(key in values[0] for key in _LOCAL)
     return text if isinstance(values[0], str | Mapping) and not local else ""
@@ -73,9 +73,8 @@ def parsed(text: str) -> JsonObject:
 
 def program_in(text: str) -> str:
     """The program of a package that is meant when none is named."""
-    table = parsed(text)
-    package, programs = table.get("package"), table.get("bin")
-    about = package if isinstance(package, Mapping) else {}
+    document = parsed(text)
+    about, programs = table(document.get("package")), document.get("bin")
     named = [p.get("name") for p in programs if isinstance(p, Mapping)] if isinstance(programs, list) else []
     return str(about.get("default-run") or (named[0] if len(named) == 1 else "") or about.get("name") or "")
 
@@ -96,7 +95,7 @@ def resolve(request: DependencyRequest, platform: Platform, tools: Tools) -> Loc
             hint="install Rust (https://rustup.rs), or commit a Cargo.lock made with `cargo generate-lockfile`",
         )
     with tools.scratch() as folder:
-        for name, text in (*request.files.items(), *((path, "") for path in _targets(request.files[MANIFEST]))):
+        for name, text in (*request.files.items(), *((path, "") for path in _targets(parsed(request.files[MANIFEST])))):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         rust = Rust.found(tools, folder, asked)
@@ -109,19 +108,41 @@ def resolve(request: DependencyRequest, platform: Platform, tools: Tools) -> Loc
     return LockedDependencies(texts=pinned, tools={"rustc": rust.version, "cc": linker_version(rust, platform, tools)})
 
 
-def _targets(text: str) -> Iterator[str]:
+def _targets(text: JsonObject) -> Iterator[str]:
     """Files that cargo wants to see before it resolves anything. Sources are not at hand here, so they are left empty."""
-    table = parsed(text)
+    about, library = table(text.get("package")), text.get("lib")
     yield MAINS[0]
-    library = table.get("lib")
     yield from _paths([library] if isinstance(library, Mapping) else [], "src/lib.rs")
     for kind, place in (("bin", "src/bin"), ("example", "examples"), ("test", "tests"), ("bench", "benches")):
-        targets = table.get(kind)
-        for target in targets if isinstance(targets, list) else []:
-            yield from _paths([target], f"{place}/{target.get('name')}.rs" if isinstance(target, Mapping) else "")
+        targets = text.get(kind)
+        for target in map(table, targets if isinstance(targets, list) else []):
+            main = kind == "bin" and target.get("name") == about.get("name")  # cargo finds it there, and must not find two
+            yield from _paths([target], MAINS[0] if main else f"{place}/{target.get('name')}.rs")
 
 
-def _paths(targets: list[Mapping[str, object]] | list[JsonObject], default: str) -> Iterator[str]:
+def without_sources(texts: Mapping[str, str]) -> dict[str, str]:
+    """Files of a package that depends on the same crates and does nothing: compiled first, it lasts until these change.
+
+    Empty where there is nothing to gain, or where a part of it is a package of the author's own, whose sources it would need.
+    """
+    packages = parsed(texts.get(LOCK, "")).get("package")
+    own = [one for one in map(table, packages) if "source" not in one] if isinstance(packages, list) else []
+    document = parsed(texts.get(MANIFEST, ""))
+    about = table(document.get("package"))
+    if not isinstance(packages, list) or len(packages) == 1 or len(own) != 1 or "workspace" in about:
+        return {}
+    sources = dict.fromkeys((*_targets(document), *_script(about, texts[MANIFEST])), "fn main() {}\n")
+    return {MANIFEST: texts[MANIFEST], LOCK: texts[LOCK], **sources}
+
+
+def _script(about: JsonObject, text: str) -> Iterator[str]:
+    """The build script, without which cargo neither compiles what that depends on nor takes a package that ``links``."""
+    script = about.get("build")
+    if script is not False and (script or "links" in about or "build-dependencies" in text):
+        yield from _paths([{"path": script if isinstance(script, str) else ""}], "build.rs")
+
+
+def _paths(targets: Sequence[JsonObject], default: str) -> Iterator[str]:
     for target in targets:
         path = Path(str(target.get("path") or default))
         if not path.is_absolute() and ".." not in path.parts:

@@ -8,11 +8,11 @@ import pytest
 
 from aac_plugins.runtimes.compiled import PROBE
 from aac_plugins.runtimes.rust import RustRuntime
-from aac_plugins.runtimes.rust_crates import manifest, parsed, program_in
+from aac_plugins.runtimes.rust_crates import manifest, parsed, program_in, without_sources
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.plan import Facts
-from aac_tasks.contracts.recipe import CompiledLayer, Recipe
+from aac_tasks.contracts.recipe import CompiledLayer, Context, Recipe, Run, Write
 from aac_tasks.contracts.roles import RuntimePlan
 from aac_tasks.contracts.spec import AgentSpec, Build, Metadata, Port
 from aac_tasks.plan.dockerfile import render
@@ -120,3 +120,45 @@ def test_cargo_files_that_the_context_has_are_not_written_over_it() -> None:
     assert isinstance(agent, CompiledLayer) and isinstance(generated, CompiledLayer)
     assert [i.kind for i in agent.stage.instructions] == ["context", "run"]
     assert [i.kind for i in generated.stage.instructions] == ["context", "write", "write", "run"]
+
+
+CRATE = '[[package]]\nname = "serde"\nversion = "1.0.0"\nsource = "registry+https://github.com/rust-lang/crates.io-index"\n'
+MINE = '[[package]]\nname = "mine"\nversion = "1.0.0"\n'
+PATH = '[[package]]\nname = "part"\nversion = "1.0.0"\n'
+
+
+def lent(manifest: str, lock: str = f"{MINE}{CRATE}") -> set[str]:
+    return without_sources({"Cargo.toml": manifest, "Cargo.lock": lock}).keys() - {"Cargo.toml", "Cargo.lock"}
+
+
+def test_crates_are_compiled_before_any_source_is_there_and_in_another_folder() -> None:
+    texts = {"Cargo.toml": OWN, "Cargo.lock": f"{MINE}{CRATE}"}
+    locked = LockedPlatform(Platform(), BASE, LockedDependencies(texts=texts, tools={"rustc": "1.95.0", "cc": "12"}))
+    agent = RUNTIME.recipe(spec(), facts(texts=texts), locked).layers[-1]
+    assert isinstance(agent, CompiledLayer)
+    *written, crates, context, build = agent.stage.instructions
+    assert {one.target: one.text for one in written if isinstance(one, Write)} == {
+        "/crates/Cargo.toml": OWN, "/crates/Cargo.lock": texts["Cargo.lock"], "/crates/src/main.rs": "fn main() {}\n",
+    }  # fmt: skip
+    assert isinstance(context, Context)
+    assert isinstance(crates, Run)
+    assert isinstance(build, Run)
+    assert (crates.cache, build.cache) == (("/cargo",), ("/cargo",))
+    assert [("/crates" if word in ("/src", "/made") else word) for word in build.argv] == list(crates.argv)
+
+
+def test_nothing_is_compiled_before_for_a_package_without_crates_or_with_parts_of_the_author_s_own() -> None:
+    assert without_sources({}) == {}
+    assert without_sources({"Cargo.toml": OWN}) == {}
+    assert without_sources({"Cargo.toml": OWN, "Cargo.lock": MINE}) == {}
+    assert without_sources({"Cargo.toml": OWN, "Cargo.lock": f"{MINE}{PATH}{CRATE}"}) == {}
+    assert without_sources({"Cargo.toml": f'{OWN}workspace = ".."\n', "Cargo.lock": f"{MINE}{CRATE}"}) == {}
+
+
+def test_every_target_that_a_manifest_names_is_there_and_a_build_script_where_crates_depend_on_it() -> None:
+    assert lent(OWN) == {"src/main.rs"}
+    assert lent(f'{OWN}[[bin]]\nname = "mine"\n[[bin]]\nname = "more"\n') == {"src/main.rs", "src/bin/more.rs"}
+    assert lent(f'{OWN}[lib]\n[[bin]]\nname = "x"\npath = "x.rs"\n') == {"src/main.rs", "src/lib.rs", "x.rs"}
+    assert lent(f'{OWN}[build-dependencies]\ncc = "1"\n') == {"src/main.rs", "build.rs"}
+    assert lent(f'{OWN}links = "z"\nbuild = "make.rs"\n') == {"src/main.rs", "make.rs"}
+    assert lent(f'{OWN}build = false\n[build-dependencies]\ncc = "1"\n') == {"src/main.rs"}
