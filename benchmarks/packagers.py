@@ -159,7 +159,11 @@ class Packagers:
 
 
 def _stored(path: Path) -> int:
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
+    """Bytes of the layers of the youngest image in a layout (ko adds one with each build), or of an archive."""
+    if not path.is_dir():
+        return path.stat().st_size
+    manifest = json.loads(_blob(path, json.loads((path / "index.json").read_text())["manifests"][-1]).read_text())
+    return sum(layer["size"] for layer in manifest["layers"])
 
 
 @contextlib.contextmanager

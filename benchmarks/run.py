@@ -98,15 +98,17 @@ def one_agent(lab: Lab, args: argparse.Namespace) -> int:
 
 def beside_an_engine(top: Path, lab: Lab, written: bool) -> int:
     """0 when every goal beside the engine was met."""
-    from benchmarks.engines import DEPENDENCIES, engine_rows, sizes, yard  # lazy: needs pytest and root
+    from benchmarks.engine_peers import LANGGRAPH, engine_peers
+    from benchmarks.engines import DEPENDENCIES, engine_rows, sizes, yard  # lazy: both need pytest and root
 
-    with yard(top, lab) as made:
+    with yard(top, lab) as made, engine_peers(made, top) as peers:
         common = [row for row in rows(lab) if row.name in (PASS, NO_OP)]
-        measured = [*common, *engine_rows(made)]
+        measured = [*common, *engine_rows(made), *peers.rows()]
         measure(measured, lab.size.runs)
         told = [f"* {what}: {megabytes:.1f} MB" for what, megabytes in sizes(made)]
         version = made.engine.docker("version", "-f", "{{.Server.Version}}").ok().stdout.strip()
-    note = _where(lab, f"Docker {version}, overlay2; dependencies {' '.join(DEPENDENCIES)}")
+    peer = f"{peers.version}, {LANGGRAPH}"
+    note = _where(lab, f"Docker {version}, overlay2, {peer}; dependencies {' '.join(DEPENDENCIES)}")
     lines = [*table(measured), "", "Sizes in the engine, unpacked:", "", *told, "", note]
     print("\n".join(lines))
     if written:

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-pytest_plugins = ("aac_tasks.testing", "real.dockerd", "real.podman", "real.warm_cache")
+pytest_plugins = ("aac_tasks.testing", "real.dockerd", "real.podman", "real.shelf", "real.warm_cache")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -27,6 +27,14 @@ def _entry(node: Node) -> Entry:
     return Entry(node.path, "file", node.mode, data=node.data)
 
 
+def stage_of(folder: Path, cache: Path) -> Stage:
+    """One whose store is that of the user with ``cache``."""
+    folder.mkdir()
+    (cache / "aac").mkdir(exist_ok=True)
+    (folder / "store").symlink_to(cache / "aac")
+    return Stage(folder)
+
+
 def left_behind(stage: Stage) -> list[str]:
     """Processes and mounts that know the stage's folder."""
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(stage.folder) in line]

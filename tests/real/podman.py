@@ -7,6 +7,7 @@ machine's iptables chains with a dockerd's, hence the same xdist group.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -63,6 +64,13 @@ class Podman:
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
     """A podman that has nothing yet."""
+    with own_podman() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def own_podman() -> Iterator[Podman]:
+    """The same, for who is no test."""
     need(os.geteuid() == 0, "a podman of our own needs root")
     need(shutil.which("podman"), "podman is not installed")
     need(shutil.which("runc"), "runc is not installed")

@@ -17,7 +17,8 @@ from uuid import uuid4
 import pytest
 from real.counting_proxy import Counting, counted
 from real.dockerd import Engine
-from real.test_engine_builders import copied, image_of, lent_python, stage_of
+from real.test_engine_builders import copied, image_of, lent_python
+from runner_stage import stage_of
 
 from aac_tasks.testing import Project, Ran
 

@@ -20,7 +20,7 @@ import pytest
 from real.dockerd import TREE, Engine, _mounts_below, _running
 from real.image_trees import configuration
 from real_registry import registry_server
-from runner_stage import Stage
+from runner_stage import Stage, stage_of
 
 from aac_plugins.bases.debian import DebianBase
 from aac_plugins.oci.docker_api import Engine as Api
@@ -60,13 +60,6 @@ def leftovers(engine: Engine) -> set[str]:
     named = engine.docker("images", "--quiet", "localhost/aac/work").ok().stdout.split()
     agents = engine.docker("images", "--quiet", "--filter", "dangling=true", "--filter", "label=dev.agent.runtime").ok().stdout
     return {*containers, *dangling, *named} - set(agents.split())
-
-
-def stage_of(folder: Path, cache: Path) -> Stage:
-    folder.mkdir()
-    (cache / "aac").mkdir(exist_ok=True)
-    (folder / "store").symlink_to(cache / "aac")
-    return Stage(folder)
 
 
 def test_docker_builds_the_very_layers_of_the_embedded_builder_and_its_tests_hold(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from real.dockerd import Engine
 from real.test_edit_table import FILES, Bench, Outcome, Row, nothing, replaced, spec, written
-from real.test_engine_builders import lent_python, stage_of
+from real.test_engine_builders import lent_python
+from runner_stage import stage_of
 
 from aac_tasks.testing import Project, clean_environment
 

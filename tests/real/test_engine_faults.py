@@ -13,9 +13,8 @@ from uuid import uuid4
 import pytest
 from real.dockerd import Engine, _running
 from real.podman import Podman
-from real.test_engine_builders import leftovers, stage_of
-from real.test_engine_registries import AGENT, Shelf
-from real_registry import registry_server
+from real.shelf import AGENT, Shelf
+from real.test_engine_builders import leftovers
 from runner_stage import MACHINE, shell
 
 from aac_plugins.oci.docker_api import Engine as Api
@@ -23,11 +22,6 @@ from aac_plugins.oci.docker_load import load_image
 from aac_tasks.testing import Project, Ran, need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docker")]
-
-@pytest.fixture
-def shelf(tmp_path: Path, aac_cache: Path) -> Iterator[Shelf]:
-    with registry_server(tmp_path / "registry") as address:
-        yield Shelf(address, stage_of(tmp_path / "stage", aac_cache))
 
 
 @pytest.fixture

@@ -5,52 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from real.dockerd import Engine, _running
-from real.test_engine_builders import image_of, stage_of
-from real_registry import registry_server
-from runner_stage import Stage, shell
+from real.shelf import AGENT, Shelf
+from real.test_engine_builders import image_of
 
-from aac_plugins.registries.distribution import DistributionRegistry
-from aac_tasks.contracts.image import Digest
 from aac_tasks.testing import Project
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docker")]
-
-AGENT = """
-apiVersion: agent.dev/v1
-kind: Agent
-metadata: {{name: own, version: 0.1.0}}
-spec:
-  runtime: custom
-  model: {{provider: openai, name: m}}
-  entrypoint: [/bin/cat, /edition]
-  build: {build}
-"""
-
-
-@dataclass(frozen=True)
-class Shelf:
-    """A registry with one base, ``base:1``."""
-
-    address: str
-    stage: Stage
-
-    def put(self, edition: str) -> Digest:
-        """Let the tag name another image."""
-        image = self.stage.image(shell("true"), files={"edition": edition.encode()})
-        return DistributionRegistry().push(image, f"{self.address}/team/base:1", self.stage.tools).digest
-
-
-@pytest.fixture
-def shelf(tmp_path: Path, aac_cache: Path) -> Iterator[Shelf]:
-    with registry_server(tmp_path / "registry") as address:
-        yield Shelf(address, stage_of(tmp_path / "stage", aac_cache))
-
 
 @pytest.fixture
 def user(project: Project, containerd_engine: Engine) -> Project:

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 from real.podman import Podman
-from real.test_engine_builders import copied, image_of, stage_of
-from runner_stage import shell
+from real.test_engine_builders import copied, image_of
+from runner_stage import shell, stage_of
 
 from aac_plugins.builders.podman import PodmanBuilder
 from aac_tasks.testing import Project

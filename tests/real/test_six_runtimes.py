@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from real.dockerd import Engine
-from real.test_engine_builders import copied, lent_python, stage_of
+from real.test_engine_builders import copied, lent_python
 from real_registry import registry_server
+from runner_stage import stage_of
 
 from aac_tasks.testing import Project
 
