@@ -15,11 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from real.podman import own_podman  # the tests' own; benchmarks.engines has put them on the path
-
 from benchmarks.engines import DEPENDENCIES, MAIN, Yard, build
+from benchmarks.lab import ROOT
 from benchmarks.measure import Place, Sample
 from benchmarks.rows import Row
+
+sys.path.append(str(ROOT / "tests"))  # the podman that tests use
+
+from real.podman import own_podman
 
 LANGGRAPH = "langgraph-cli==0.4.40"
 PODMAN = shutil.which("podman") or "podman"

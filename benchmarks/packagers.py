@@ -1,4 +1,5 @@
-"""The same agents beside the packagers of their languages: ko for Go, jib for Java, bentoml for Python. No engine runs.
+"""The same agents beside the packagers of their languages: ko for Go, jib for Java, bentoml for Python; and go-task. No engine
+runs.
 
 Each side has its own warm caches of downloads. ko takes its base from a registry on the loopback, jib from an archive; both
 bases are ours, pushed and saved by `agent`, so the layers that are compared hold the same.
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.lab import ROOT, Lab
+from benchmarks.lab import ROOT, STEPS, Lab
 from benchmarks.measure import Place, Sample
 from benchmarks.rows import Row
 
@@ -26,6 +27,7 @@ sys.path.append(str(ROOT / "tests"))  # the registry that tests start
 from real_registry import registry_server
 
 KO = "github.com/google/ko@v0.18.1"
+TASK = "github.com/go-task/task/v3/cmd/task@v3.54.0"
 JIB = "3.4.6"
 BENTOML = "bentoml==1.4.40"
 COLD_RUNS = 3
@@ -67,9 +69,10 @@ PLUGIN = """\
   </plugin></plugins></build>
 </project>
 """
+TASKS = 'version: "3"\ntasks:\n'
+TASK_LINE = "  {}: {{deps: [{}], sources: [agent.yaml, main.py, agent.lock], generates: [{}], cmds: [touch {}]}}\n"
 SERVICE = """\
 import bentoml
-
 
 @bentoml.service
 class Hello:
@@ -77,7 +80,6 @@ class Hello:
     def health(self) -> str:
         return "ok"
 """
-
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,17 @@ class Packagers:
 
     pairs: tuple[Pair, ...]
     agent: str
+    task: tuple[Place, str]
 
     @property
     def versions(self) -> str:
         """Of the peers."""
-        return f"{KO.rpartition('/')[2]}, jib-maven-plugin {JIB}, {BENTOML}"
+        return f"{KO.rpartition('/')[2]}, task@{TASK.rpartition('@')[2]}, jib-maven-plugin {JIB}, {BENTOML}"
+
+    def task_row(self) -> Row:
+        """Five steps in a row over the same three files, by checksums."""
+        place, program = self.task
+        return Row("peer: `task`, five steps, nothing changed", lambda: place.timed(program, "test"))
 
     def sizes(self) -> Iterator[tuple[str, float]]:
         """What is built → MB."""
@@ -172,7 +180,7 @@ def packagers(top: Path, lab: Lab) -> Iterator[Packagers]:
     env = {**lab.still.env, "PATH": f"{lab.bin}:{lab.still.env['PATH']}"}
     yard = _Yard(top, env, lab)
     with registry_server(top / "registry") as host:
-        yield Packagers((yard.go(host), yard.java(), yard.python()), yard.agent)
+        yield Packagers((yard.go(host), yard.java(), yard.python()), yard.agent, yard.task())
 
 
 @dataclass(frozen=True)
@@ -199,6 +207,19 @@ class _Yard:
         peer.said(*argv)
         mine = Path(self.env["XDG_CACHE_HOME"]) / "aac/go/build"
         return Pair("a Go agent", "`ko build`", ours, peer, argv, "main.go", "//", (mine, built))
+
+    def task(self) -> tuple[Place, str]:
+        """go-task with the graph that make and ninja have."""
+        place = Place(self.top / "task", {**self.env, "GOBIN": str(self.top / "bin"), "GOTOOLCHAIN": "local"})
+        place.folder.mkdir()
+        for name in ("agent.yaml", "main.py", "agent.lock"):
+            shutil.copy(self.lab.still.folder / name, place.folder / name)
+        lines = (TASK_LINE.format(name, after, name, name) for name, after in zip(STEPS, ("", *STEPS), strict=False))
+        (place.folder / "Taskfile.yml").write_text("".join((TASKS, *lines)))
+        place.said("go", "install", TASK)
+        program = str(self.top / "bin/task")
+        place.said(program, "test")
+        return place, program
 
     def java(self) -> Pair:
         """jib as its authors recommend it, offline, into an archive."""

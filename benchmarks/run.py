@@ -2,8 +2,8 @@
 
 python -m benchmarks            about three minutes
 python -m benchmarks --quick    a small set of everything, to see that it works
-python -m benchmarks --packagers  beside ko, jib and bentoml: about fifteen minutes, the most of it compiling
-python -m benchmarks --engine   beside `docker build`, in an engine that is started for it (root): about ten minutes
+python -m benchmarks --packagers  beside ko, jib, bentoml and go-task: about fifteen minutes, the most of it compiling
+python -m benchmarks --engine   beside `docker build`, podman and langgraph, in an engine of its own (root): about ten minutes
 python -m benchmarks --scale    a workspace of a thousand agents, built for real: about ten minutes
 python -m benchmarks --growth   how cost grows from 1 to 10,000 agents: about an hour
 python -m benchmarks --dask     2,000 short steps on four Dask workers of this machine: about five minutes
@@ -68,7 +68,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, two runs of each")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--engine", action="store_true", help="beside `docker build` in an engine")
-    parser.add_argument("--packagers", action="store_true", help="beside ko, jib and bentoml")
+    parser.add_argument("--packagers", action="store_true", help="beside ko, jib, bentoml and go-task")
     parser.add_argument("--cache", action="store_true", help="a fresh clone with a warm cache in a registry")
     parser.add_argument("--dask", action="store_true", help="many short steps on a Dask cluster")
     parser.add_argument("--scale", action="store_true", help="many agents in one workspace")
@@ -121,7 +121,8 @@ def beside_packagers(top: Path, lab: Lab, written: bool) -> int:
     from benchmarks.packagers import COLD_RUNS, packagers  # lazy: needs pytest, skopeo, docker-registry, go and mvn
 
     with packagers(top, lab) as made:
-        measured = [row for pair in made.pairs for row in pair.rows(made.agent)]
+        known = [row for row in rows(lab) if row.name in (PASS, NO_OP)]
+        measured = [*known, made.task_row(), *(row for pair in made.pairs for row in pair.rows(made.agent))]
         cold = [row for pair in made.pairs for row in pair.cold_rows(made.agent)]
         measure(measured, lab.size.runs)
         measure(cold, min(COLD_RUNS, lab.size.runs))
