@@ -38,8 +38,8 @@ RUN ["/bin/busybox", "--install", "-s", "/bin"]
 COPY uv /usr/bin/
 COPY ca.crt /ca.crt
 COPY api /api
-ENV SSL_CERT_FILE=/ca.crt UV_BREAK_SYSTEM_PACKAGES=1
-RUN touch /usr/bin/uvx && ln -s python3 /usr/bin/python && uv pip install --system --quiet pip setuptools wheel
+ENV SSL_CERT_FILE=/ca.crt UV_BREAK_SYSTEM_PACKAGES=1 PIP_BREAK_SYSTEM_PACKAGES=1
+RUN touch /usr/bin/uvx && uv pip install --system --quiet pip setuptools wheel
 """
 API = '[project]\nname = "langgraph-api"\nversion = "0.1"\n[tool.setuptools]\npackages = []\n'
 

@@ -1,8 +1,9 @@
 """The images that an author's own Dockerfile names by tag, and the same text with digests in their place.
 
-Read as BuildKit reads it (https://docs.docker.com/reference/dockerfile/): escape directive, lines that go on, comments,
-here-documents, arguments before the first FROM. Left as they are: ``scratch``, stages, what has a digest, and
-``localhost/NAME``, which is no registry's image but one that the author put into the engine.
+Read as BuildKit reads it (https://docs.docker.com/reference/dockerfile/): directives (``# syntax`` names an image too, the
+program that reads all the rest), lines that go on, comments, here-documents, arguments before the first FROM. Left as they are:
+``scratch``, stages, what has a digest, and ``localhost/NAME``, which is no registry's image but one that the author put into the
+engine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from aac_tasks.contracts.image import ImageRef
 
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z]+)\s*=\s*(\S+)\s*")
+_DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z]+)\s*=\s*(\S+)\s*")
 _HEREDOC = re.compile(r"(?:(?<=\s)|^)\d*<<(-?)([\"']?)([A-Za-z_][\w.]*)\2(?=\s|$)")
 _FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 _ARGUMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
@@ -49,6 +50,9 @@ class OwnDockerfile:
 
     def __post_init__(self) -> None:
         begun = False
+        for line, found in _directives(self.text.splitlines(keepends=True)):
+            if found[1].lower() == "syntax":
+                self._take(line, found[2], found.span(2))
         for line in _instructions(self.text):
             word = line.text.split(None, 1)[0].upper()
             if word == "FROM":
@@ -58,8 +62,8 @@ class OwnDockerfile:
                 self._argument(line)
             elif word in ("COPY", "ADD", "RUN"):
                 flags = _FLAGS.match(line.text)
-                for found in _OTHER.finditer(line.text, 0, flags.end() if flags else 0):
-                    self._other(line, found)
+                for other in _OTHER.finditer(line.text, 0, flags.end() if flags else 0):
+                    self._other(line, other)
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -86,7 +90,7 @@ class OwnDockerfile:
             return
         name = self._expanded(found[1].strip("\"'"))
         if isinstance(name, str):
-            self._take(line, name, found)
+            self._take(line, name, found.span(1))
         elif not (PLATFORM_ARGUMENTS.issuperset(name) and self._may_be_stage(found[1])):
             self.problems.append((line.number, f"FROM {found[1]}: {_unknown(name)}"))
         if found[2]:
@@ -94,17 +98,17 @@ class OwnDockerfile:
 
     def _other(self, line: _Line, found: re.Match[str]) -> None:
         if "$" not in found[1] and not found[1].isdigit():
-            self._take(line, found[1].strip("\"'"), found)
+            self._take(line, found[1].strip("\"'"), found.span(1))
 
-    def _take(self, line: _Line, name: str, found: re.Match[str]) -> None:
+    def _take(self, line: _Line, name: str, written: tuple[int, int]) -> None:
         if name == "scratch" or name.lower() in self._stages or "@" in name or name.startswith("localhost/"):
             return
         try:
             reference = str(ImageRef.parse(name))
         except ValueError as error:
-            self.problems.append((line.number, f"{found[1]}: {error}; expected as in python:3.13-slim"))
+            self.problems.append((line.number, f"{line.text[slice(*written)]}: {error}; expected as in python:3.13-slim"))
             return
-        self.images.append(Named(reference, *line.span(found.start(1), found.end(1))))
+        self.images.append(Named(reference, *line.span(*written)))
 
     def _expanded(self, text: str) -> str | list[str]:
         """The text with its arguments' values, or the names of those that have none."""
@@ -176,14 +180,19 @@ def _instructions(text: str) -> Iterator[_Line]:
             number += skipped
 
 
-def _escape(lines: Sequence[str]) -> str:
-    for line in lines:
-        found = _DIRECTIVE.fullmatch(line.strip())
+def _directives(lines: Sequence[str]) -> Iterator[tuple[_Line, re.Match[str]]]:
+    """What the first lines tell the reader: ``# syntax=docker/dockerfile:1``."""
+    offset = 0
+    for number, line in enumerate(lines, 1):
+        found = _DIRECTIVE.fullmatch(line)
         if not found:
-            break
-        if found[1].lower() == "escape":
-            return found[2]
-    return "\\"
+            return
+        yield _Line(line, number, range(offset, offset + len(line))), found
+        offset += len(line)
+
+
+def _escape(lines: Sequence[str]) -> str:
+    return next((found[2] for _, found in _directives(lines) if found[1].lower() == "escape"), "\\")
 
 
 def _heredocs(instruction: str, following: Sequence[str]) -> int:

@@ -28,6 +28,7 @@ def found(text: str, **args: str) -> tuple[str, ...]:
         ("ARG SLIM=yes\nFROM python:3${SLIM:+-slim}\n", (f"{HUB}/python:3-slim",)),
         ("FROM \\\n  # which\n  python:3 \\\n  AS a\n", (f"{HUB}/python:3",)),
         ("# escape=`\nFROM `\npython:3\n", (f"{HUB}/python:3",)),
+        ("# escape=`\n#syntax = docker/dockerfile:1\nFROM python\n", ("docker.io/docker/dockerfile:1", f"{HUB}/python")),
         ("FROM scratch\nCOPY --chown=1:1 --from=golang:1 /x /\nCOPY --from=0 / /\n", (f"{HUB}/golang:1",)),
         ("FROM scratch AS s\nRUN --mount=type=bind,from=node:20,target=/n --mount=from=s,target=/s x\n", (f"{HUB}/node:20",)),
     ],
@@ -46,6 +47,8 @@ def test_names_are_found_as_buildkit_reads_them(text: str, references: tuple[str
         "FROM scratch\nCOPY <<-'A' <<B /\n\tFROM python\n\tA\nFROM python\nB\n",
         "FROM scratch\nRUN echo --mount=from=python\n",
         "# FROM python\nFROM scratch\nRUN x \\\nFROM python\n",
+        "# a comment ends directives\n# syntax=docker/dockerfile:1\nFROM scratch\n",
+        f"# syntax=docker/dockerfile@sha256:{'0' * 64}\nFROM scratch\n",
         "FROM scratch AS base-amd64\nFROM base-${TARGETARCH}\n",
     ],
 )
@@ -81,9 +84,14 @@ def test_a_name_that_can_not_be_known_is_told_with_its_line(line: str, message: 
 
 
 def test_only_the_names_change_in_the_text() -> None:
-    text = "ARG BASE=python:3\nFROM $BASE AS a  \nRUN x\nFROM --platform=linux/amd64 \\\n python:3\nCOPY --from=node /n /\n"
-    pins = {f"{HUB}/python:3": "P@sha256:1", f"{HUB}/node": "N@sha256:2"}
-    expected = text.replace("$BASE", "P@sha256:1").replace(" python:3\n", " P@sha256:1\n").replace("=node ", "=N@sha256:2 ")
+    text = (
+        "# check=skip=all\n# Syntax=docker/dockerfile:1 \nARG BASE=python:3\nFROM $BASE AS a  \nRUN x\n"
+        "FROM --platform=linux/amd64 \\\n python:3\nCOPY --from=node /n /\n"
+    )
+    expected = (
+        "# check=skip=all\n# Syntax=S@sha256:3 \nARG BASE=python:3\nFROM P@sha256:1 AS a  \nRUN x\n"
+        "FROM --platform=linux/amd64 \\\n P@sha256:1\nCOPY --from=N@sha256:2 /n /\n"
+    )
+    pins = {f"{HUB}/python:3": "P@sha256:1", f"{HUB}/node": "N@sha256:2", "docker.io/docker/dockerfile:1": "S@sha256:3"}
     assert OwnDockerfile(text, {}).pinned(pins) == expected
-    windows = text.replace("\n", "\r\n")
-    assert OwnDockerfile(windows, {}).pinned(pins) == expected.replace("\n", "\r\n")
+    assert OwnDockerfile(text.replace("\n", "\r\n"), {}).pinned(pins) == expected.replace("\n", "\r\n")
