@@ -64,16 +64,12 @@ class Warm:
             time.sleep(0.1)
 
 
-@pytest.fixture(params=["docker", "podman"])
+@pytest.fixture(params=["docker_engine", "containerd_engine", "podman"])
 def warm(request: pytest.FixtureRequest, project: Project) -> Iterator[Warm]:
-    if request.param == "docker":
-        engine: Engine = request.getfixturevalue("docker_engine")
-        env, run = engine.env, engine.docker
-    else:
-        podman: Podman = request.getfixturevalue("podman")
-        env, run = podman.env, podman.run
+    engine: Engine | Podman = request.getfixturevalue(request.param)
+    env, run, runner = (engine.env, engine.docker, "docker") if isinstance(engine, Engine) else (engine.env, engine.run, "podman")
     user = replace(project, env={**project.env, **env}).write({"agent.yaml": AGENT, "main.py": MAIN})
-    made = Warm(user, request.param, run)
+    made = Warm(user, runner, run)
     yield made
     made.filled()
     user.agent("stop", "warm-run")
