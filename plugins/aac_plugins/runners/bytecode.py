@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from aac_plugins.oci.docker_api import Engine, MissingError
 from aac_plugins.oci.docker_load import base_image, load_image
-from aac_tasks.contracts.canonical import Json, fingerprint, table
+from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint, table
 from aac_tasks.contracts.image import ImageConfig
 from aac_tasks.contracts.roles import BaseImage
 from aac_tasks.contracts.running import RunRequest
@@ -44,6 +44,7 @@ MOST = 8
 
 _COMPILE = """\
 import compileall, os, py_compile, re, sys
+os.nice(19)
 sys.pycache_prefix = sys.argv[1]
 unused = re.compile(r"/(tests?|idlelib|turtledemo|ensurepip|lib2to3|pip)/")
 for folder in (sys.argv[2], os.path.dirname(os.__file__)):
@@ -80,13 +81,13 @@ class Bytecode:
         """Whether the volume is there. The first start only leaves a note, the second makes it, in the background: who starts
         once, as CI does, has nothing from it. ``image`` is the name under which the engine has the agent's.
         """
-        if self._is_there(engine, tools):
-            return True
         seen = fingerprint(["bytecode", engine.host, self.key])
-        if tools.blobs.memo(seen) is None:
-            tools.blobs.remember(seen, "")
-            return False
         try:
+            if self._is_there(engine, tools):
+                return True
+            if tools.blobs.memo(seen) is None:
+                tools.blobs.remember(seen, "")
+                return False
             _tidy(engine, tools)
             self._fill(engine, self._image(engine, request, image, tools), tools)
         except StepError as error:
@@ -115,7 +116,11 @@ class Bytecode:
         return load_image(engine, base_image(base, name, request.image.platform, tools.blobs), (name,), tools, like=(like,)).id
 
     def _fill(self, engine: Engine, image: str, tools: Tools) -> None:
-        """Start what compiles, behind everything else that the machine does. It sees no network and is gone when it is done."""
+        """Start what compiles, behind everything else that the machine does. It sees no network and is gone when it is done.
+
+        Podman without root may have no say over shares of a CPU, and then refuses.
+        """
+        last: JsonObject = {"CpuShares": 2} if engine.name == "docker" else {}
         body: dict[str, Json] = {
             "Image": image,
             "User": "0:0",
@@ -128,8 +133,8 @@ class Bytecode:
                 "ReadonlyRootfs": True,
                 "CapDrop": ["ALL"],
                 "SecurityOpt": ["no-new-privileges:true"],
-                "CpuShares": 2,
                 "Mounts": [self._mount(read_only=False)],
+                **last,
             },
         }
         engine.call(tools, "POST", "/volumes/create", {"Name": self.volume, "Labels": {LABEL: self.key}})
