@@ -128,20 +128,27 @@ def _written(texts: Mapping[str, str]) -> tuple[Write, ...]:
 def _crates(locked: LockedPlatform, chosen: str) -> tuple[Instruction, ...]:
     """What the agent depends on is compiled in a layer of its own, which lasts until Cargo.toml or Cargo.lock change.
 
-    No cache of compiled things is shared: cargo compares dates of files, and would take another agent's program of the same
-    name for this one's. In another folder it is another package, so nothing of it passes for the agent's own.
+    Then the package itself is taken out again: cargo compares dates of files, and would take an empty program for the agent,
+    whose sources may be older. For the same reason no cache of compiled things is shared: it would hold other agents' programs.
     """
     files = rust_crates.without_sources(locked.dependencies.texts)
+    if not files:
+        return ()
     written = tuple(Write(f"{CRATES}/{name}", text) for name, text in files.items())
-    return (*written, _install(locked, CRATES, chosen, CRATES)) if files else ()
+    package = rust_crates.package_in(files[rust_crates.MANIFEST])
+    clean = ("clean", "--release", "--locked", "--manifest-path", f"{CRATES}/{rust_crates.MANIFEST}", "--package", package)
+    return (*written, _install(locked, CRATES, chosen, CRATES), _cargo(locked, *clean))
 
 
 def _install(locked: LockedPlatform, package: str, chosen: str, made: str) -> Run:
-    """``cargo install`` compiles, and puts the program into ``made``/bin."""
+    """Compiles, and puts the program into ``made``/bin."""
+    return _cargo(locked, "install", "--path", package, "--locked", "--no-track", "--bin", chosen, "--root", made)
+
+
+def _cargo(locked: LockedPlatform, *words: str) -> Run:
     triple = rust_build.triple_of(locked.platform)
     env = {"CARGO_HOME": "/cargo", "CARGO_TARGET_DIR": "/target", "RUSTFLAGS": " ".join(rust_build.FLAGS), **rust_build.SETTINGS}
-    words = ("cargo", "install", "--path", package, "--locked", "--no-track", "--bin", chosen, "--target", triple, "--root", made)
-    return Run(("env", *(f"{k}={v}" for k, v in env.items()), *words), cache=("/cargo",))
+    return Run(("env", *(f"{k}={v}" for k, v in env.items()), "cargo", *words, "--target", triple), cache=("/cargo",))
 
 
 def _stage(name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str) -> Stage:

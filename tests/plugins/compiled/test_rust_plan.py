@@ -136,14 +136,16 @@ def test_crates_are_compiled_before_any_source_is_there_and_in_another_folder() 
     locked = LockedPlatform(Platform(), BASE, LockedDependencies(texts=texts, tools={"rustc": "1.95.0", "cc": "12"}))
     agent = RUNTIME.recipe(spec(), facts(texts=texts), locked).layers[-1]
     assert isinstance(agent, CompiledLayer)
-    *written, crates, context, build = agent.stage.instructions
+    *written, crates, clean, context, build = agent.stage.instructions
     assert {one.target: one.text for one in written if isinstance(one, Write)} == {
         "/crates/Cargo.toml": OWN, "/crates/Cargo.lock": texts["Cargo.lock"], "/crates/src/main.rs": "fn main() {}\n",
     }  # fmt: skip
     assert isinstance(context, Context)
     assert isinstance(crates, Run)
+    assert isinstance(clean, Run)
     assert isinstance(build, Run)
-    assert (crates.cache, build.cache) == (("/cargo",), ("/cargo",))
+    assert {crates.cache, clean.cache, build.cache} == {("/cargo",)}
+    assert clean.argv[clean.argv.index("--package") + 1] == "mine"
     assert [("/crates" if word in ("/src", "/made") else word) for word in build.argv] == list(crates.argv)
 
 
