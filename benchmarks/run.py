@@ -107,7 +107,7 @@ def beside_an_engine(top: Path, lab: Lab, written: bool) -> int:
         measure(measured, lab.size.runs)
         told = [f"* {what}: {megabytes:.1f} MB" for what, megabytes in sizes(made)]
         version = made.engine.docker("version", "-f", "{{.Server.Version}}").ok().stdout.strip()
-    peer = f"{peers.version}, {LANGGRAPH}"
+        peer = f"{peers.version}, {LANGGRAPH}"
     note = _where(lab, f"Docker {version}, overlay2, {peer}; dependencies {' '.join(DEPENDENCIES)}")
     lines = [*table(measured), "", "Sizes in the engine, unpacked:", "", *told, "", note]
     print("\n".join(lines))
