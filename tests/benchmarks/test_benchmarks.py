@@ -54,6 +54,18 @@ def test_the_page_holds_a_table_with_every_work() -> None:
     assert missing == []
 
 
+BESIDE = {"engine table": ("docker", "podman", "langgraph"), "packagers table": ("task", "ko", "mvn", "bentoml")}
+
+
+@pytest.mark.parametrize(("name", "peers"), BESIDE.items())
+def test_the_page_holds_a_table_beside_every_peer(name: str, peers: tuple[str, ...]) -> None:
+    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    assert page.count(begin) == page.count(end) == 1
+    names = [row[0] for row in rows_of(page[page.index(begin) : page.index(end)])]
+    assert [peer for peer in peers if not any(one.startswith(f"peer: `{peer}") for one in names)] == []
+
+
 SCALE_WORKS = (
     "peer: `ninja`, the same graph, nothing changed",
     "`agent build`, nothing changed",
