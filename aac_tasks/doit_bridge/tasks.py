@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,6 +58,8 @@ class StepAction:
 
     What is not a StepError is also kept in ``session.broken``, for the door to end with its exit code.
     """
+
+    __signature__ = inspect.Signature()  # doit asks `inspect` for it before every step, which would work it out each time
 
     def __init__(self, session: Session, step_id: str) -> None:
         self._session = session

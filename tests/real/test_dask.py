@@ -198,6 +198,20 @@ def test_nobody_at_the_address_is_one_message(lab: Lab) -> None:
     assert "Traceback" not in said.output
 
 
+def test_doctor_says_whether_the_cluster_answers(lab: Lab) -> None:
+    project = lab.member().project
+
+    def found(address: str) -> dict[str, str]:
+        said = json.loads(project.agent("doctor", "--json", env={"AAC_EXECUTOR": address}).stdout)
+        return next(one for one in said["findings"] if one["area"] == "executor")
+
+    alive = [worker for worker in lab.cluster.workers.values() if worker.process.poll() is None]
+    assert found(lab.cluster.address)["text"] == f"{len(alive)} steps at once"
+    nobody = found(f"dask://127.0.0.1:{free_port()}")
+    assert nobody["state"] == "blocked"
+    assert "no Dask scheduler answers" in nobody["text"]
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [

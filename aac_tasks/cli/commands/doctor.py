@@ -45,9 +45,22 @@ def _plugins(args: Arguments, world: World) -> list[Finding]:
             broken = [Finding("plugin", name, "warning", text) for name, text in catalog.broken.items()]
             hands = session.hands
             tools = hands.tools("", "-")
-            return [*broken, *survey(catalog, tools, allow_host=hands.allow_host), *_agents(session, tools)]
+            found = survey(catalog, tools, allow_host=hands.allow_host)
+            return [*broken, *found, *_executor(session), *_agents(session, tools)]
     except AacError as error:
         return [Finding("session", type(error).__name__, "blocked", str(error))]
+
+
+def _executor(session: Session) -> list[Finding]:
+    """Whether the machines that are to do steps can be reached; nothing where there are none."""
+    if session.elsewhere is None:
+        return []
+    try:
+        slots = session.elsewhere.crew.slots()
+    except AacError as error:
+        return [Finding("executor", session.executor, "blocked", str(error))]
+    state = "ok" if slots else "warning"
+    return [Finding("executor", session.executor, state, f"{slots} step{'' if slots == 1 else 's'} at once")]
 
 
 def _agents(session: Session, tools: Tools) -> list[Finding]:

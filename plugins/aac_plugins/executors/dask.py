@@ -9,6 +9,7 @@ through a registry instead, is none of its business. https://distributed.dask.or
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +30,9 @@ PATIENCE = "10s"
 
 LOOKS = 0.5
 """Seconds after which who waits looks whether anybody is still at work."""
+
+LINGER = 0.004
+"""Seconds in which more comes together for one conversation with the scheduler."""
 
 _PROTOCOLS = {"dask": "tcp", "dask+tls": "tls"}
 
@@ -98,6 +102,7 @@ class DaskCrew:
         """Until it is told to end."""
         while True:
             items = [self._inbox.get()]
+            time.sleep(LINGER)
             while not self._inbox.empty():
                 items.append(self._inbox.get())
             if None in items:
