@@ -1,19 +1,23 @@
 """One agent while somebody works on it: what was built last takes over once it is well, and what served until then ends.
 
-Each of its tcp ports is a `Front` that stays where it is, so that instances come and go behind it. Where a runner has no
-network of its own and the agent does not look at ``PORT``, nothing can run beside it: it is then replaced in place, and
+Where only files changed, and the runner can, the instance that serves gets them and its agent starts anew in it. Otherwise it
+is replaced. Each of its tcp ports is a `Front` that stays where it is, so that instances come and go behind it. Where a runner
+has no network of its own and the agent does not look at ``PORT``, nothing can run beside it: it is then replaced in place, and
 started again when the new one does not become well.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NoReturn
 
 from aac_tasks.contracts.actions import InstanceSpec, PortMapping
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
+from aac_tasks.contracts.running import Changes, Reloading
 from aac_tasks.errors import AacError, StepError
 from aac_tasks.plan.overrides import Overrides, overridden
 from aac_tasks.running import Instances, url_of
@@ -21,23 +25,40 @@ from aac_tasks.session import Session
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.environment import resolve, secrets_of
 from aac_tasks.steps.health import Watch, wait_until_well
-from aac_tasks.steps.http.front import Front
-from aac_tasks.steps.instances import Running, Start, kept, start, status, stop
+from aac_tasks.steps.http.fronts import Fronts
+from aac_tasks.steps.instances import Running, Start, kept, reload, start, status, stop
+from aac_tasks.steps.reloading import NotFilesError, changes_between, refuse_others
 
 GRACE = 2.0
 """Seconds that an instance gets to end: somebody waits for the next one."""
 
-LOOPBACK = "127.0.0.1"
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to serve, and the run whose tools know it. ``values`` hold secrets: never shown."""
+
+    session: Session
+    image: StoredImage
+    asked: InstanceSpec
+    values: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How it came that another image serves: ``files`` changed in the instance, or it is another one, and ``why``."""
+
+    files: int = 0
+    seconds: float = 0.0
+    why: str = ""
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What serves, what it was started from, and the run whose tools know it. ``secrets`` are never shown."""
+    """What serves, and what it was started from. ``secrets`` are never shown."""
 
     running: Running
-    asked: InstanceSpec
-    session: Session
-    secrets: tuple[str, ...]
+    wanted: Wanted
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 class MovedError(StepError):
@@ -57,7 +78,7 @@ class Development:
         self._names = (f"{agent}-dev", f"{agent}-dev-2")
         self._said = said
         self._tell = tell
-        self._fronts: dict[PortMapping, Front] = {}
+        self._fronts = Fronts(tell)
         self._in_place = False
 
     def clear(self) -> None:
@@ -66,8 +87,8 @@ class Development:
             if running.instance.name in self._names:
                 self._stop(running)
 
-    def replace(self, session: Session) -> bool:
-        """Let what was built last serve; False when that is what serves already.
+    def renew(self, session: Session) -> Turn | None:
+        """Let what was built last serve; None when that is what serves already.
 
         Raises:
             StepError: it can't be started, or is not well: what served before still does, or does again.
@@ -75,41 +96,91 @@ class Development:
         outputs = session.image(self.agent)
         if outputs is None:
             raise StepError(f"{self.agent} has no image", hint=f"`agent build {self.agent}` says why")
-        image = image_here(outputs)
         asked = overridden(Instances(session).instance_spec(self.agent), self._said)
+        tools = session.hands.tools("", self.agent)
+        wanted = Wanted(session, image_here(outputs), asked, resolve(asked, tools, strict=True))
         old = self.serving
-        if old is not None and (old.running.image, old.asked) == (image, asked) and not self.ended():
-            return False
-        if not self._may_stand_behind(asked, session):
-            self._replace_in_place(session, image, asked)
-            return True
-        self._listen(asked)
+        if old is None:
+            self._replace(wanted)
+            return Turn()
+        ended = self.ended()
+        if not ended and (old.wanted.image, old.wanted.asked) == (wanted.image, asked):
+            return None
+        runner = session.hands.runner
+        if not isinstance(runner, Reloading) or runner.name != old.running.instance.runner:
+            self._replace(wanted)
+            return Turn()
         try:
-            new = self._start(session, image, asked, _anywhere(asked))
+            if ended:
+                raise NotFilesError("it had ended")
+            with tools.scratch() as folder:
+                return self._reload(old, wanted, self._changes(old.wanted, wanted, folder / "changes.tar"), runner)
+        except NotFilesError as why:
+            self._replace(wanted)
+            return Turn(why=str(why))
+
+    def _changes(self, was: Wanted, now: Wanted, archive: Path) -> Changes:
+        """What leads from the one to the other; NotFilesError where it has to be replaced."""
+        refuse_others(was.asked, now.asked)
+        if was.values != now.values:
+            raise NotFilesError("values of its environment changed")
+        blobs = now.session.hands.tools("", self.agent).blobs
+        try:
+            return changes_between(was.image, now.image, blobs, archive, [mount.target for mount in now.asked.mounts])
+        except (StepError, OSError) as error:
+            raise NotFilesError(f"they can't be compared: {error}".partition("\n")[0]) from error
+
+    def _reload(self, old: Serving, wanted: Wanted, changes: Changes, runner: Reloading) -> Turn:
+        tools = wanted.session.hands.tools("", self.agent)
+        began = tools.now()
+        self._fronts.lead_nowhere()  # who asks now waits until it is there again
+        try:
+            request = self._request(wanted, old.running.spec)
+            running = reload(old.running, request, changes, runner, tools)
+        except StepError as error:
+            if wanted.session.cancelled.is_set():
+                raise
+            self._replace_in_place(wanted)
+            return Turn(why=f"reloading failed: {error.message}")
+        self.serving = Serving(running, wanted, old.secrets)
+        try:
+            self._wait(running, old.secrets, wanted)
+        except StepError as error:
+            self._end_serving()
+            self._bring_back(old, wanted, error)
+        self._fronts.lead_to(running.instance)
+        return Turn(len(changes.changed) + len(changes.gone), tools.now() - began)
+
+    def _replace(self, wanted: Wanted) -> None:
+        old = self.serving
+        if not self._may_stand_behind(wanted):
+            self._replace_in_place(wanted)
+            return
+        self._fronts.listen(wanted.asked.ports)
+        try:
+            new = self._start(wanted)
         except MovedError:
             if old is not None:  # it looks at PORT, as it served so until now
                 raise
             self.close()
-            self._replace_in_place(session, image, asked)
+            self._replace_in_place(wanted)
             self._in_place = True
             self._tell(f"{self.agent} does not take another port (PORT), so it is stopped before the next one starts")
-            return True
-        self._lead_to(new.running)
+            return
+        self._fronts.lead_to(new.running.instance)
         self._end_serving()
         self.serving = new
-        return True
 
     @property
     def url(self) -> str:
         """Where it answers, "" where it has no port."""
-        fronts = [f"http://{front.address}:{front.port}" for front in self._fronts.values()]
-        return fronts[0] if fronts else url_of(self.serving.running.instance) if self.serving else ""
+        return self._fronts.url or (url_of(self.serving.running.instance) if self.serving else "")
 
     def ended(self) -> str:
         """How what should serve ended by itself, "" while it runs, or while nobody can tell."""
         if self.serving is None:
             return ""
-        running, session = self.serving.running, self.serving.session
+        running, session = self.serving.running, self.serving.wanted.session
         try:
             now = status(running, session.catalog.runners, session.hands.tools("", self.agent))
         except AacError:
@@ -122,48 +193,67 @@ class Development:
         try:
             self._end_serving()
         finally:
-            for front in self._fronts.values():
-                front.close()
-            self._fronts.clear()
+            self._fronts.close()
 
     # -- in place, or beside it ---------------------------------------------------------------------------------
 
-    def _may_stand_behind(self, asked: InstanceSpec, session: Session) -> bool:
+    def _may_stand_behind(self, wanted: Wanted) -> bool:
         """Whether every port can be a front: with the host's network only one port moves."""
-        moves = session.hands.runner_choice.isolation == "engine" or len(asked.ports) < 2
-        return moves and not self._in_place and all(port.protocol == "tcp" for port in asked.ports)
+        ports = wanted.asked.ports
+        moves = wanted.session.hands.runner_choice.isolation == "engine" or len(ports) < 2
+        return moves and not self._in_place and all(port.protocol == "tcp" for port in ports)
 
-    def _replace_in_place(self, session: Session, image: StoredImage, asked: InstanceSpec) -> None:
+    def _replace_in_place(self, wanted: Wanted) -> None:
         old = self.serving
         self._end_serving()
         try:
-            self.serving = self._start(session, image, asked, asked)
+            self.serving = self._start(wanted)
         except StepError as error:
-            if old is None or session.cancelled.is_set():
+            if old is None:
                 raise
-            self.serving = self._start(session, old.running.image, old.asked, old.asked)
-            raise StepError(f"{error.message}; what ran before runs again", tail=error.tail, hint=error.hint) from error
+            self._bring_back(old, wanted, error)
+        self._fronts.lead_to(self.serving.running.instance)
 
-    def _start(self, session: Session, image: StoredImage, asked: InstanceSpec, spec: InstanceSpec) -> Serving:
+    def _bring_back(self, old: Serving, wanted: Wanted, error: StepError) -> NoReturn:
+        """Start what served before, and say what was wrong with what was to take over."""
+        if wanted.session.cancelled.is_set():
+            raise error
+        self.serving = self._start(replace(old.wanted, session=wanted.session))
+        self._fronts.lead_to(self.serving.running.instance)
+        raise StepError(f"{error.message}; what ran before runs again", tail=error.tail, hint=error.hint) from error
+
+    def _start(self, wanted: Wanted) -> Serving:
         """Start and wait until it is well; nothing of it is left when that fails."""
         taken = self.serving.running.instance.name if self.serving else ""
+        spec = _anywhere(wanted.asked) if self._fronts.url else wanted.asked
         spec = replace(spec, name=next(name for name in self._names if name != taken))
+        session = wanted.session
         tools = session.hands.tools("", self.agent)
-        values = resolve(spec, tools, strict=True)
-        with tools.blobs.open(image.config.digest) as file:
-            config = config_from_oci(json.load(file))
-        runner, runners = session.hands.runner, session.catalog.runners
-        running = start(Start(self.agent, image, config, spec, values), runner, runners, tools)
-        secrets = secrets_of(spec, values)
+        running = start(self._request(wanted, spec), session.hands.runner, session.catalog.runners, tools)
+        secrets = secrets_of(spec, wanted.values)
         try:
-            wait_until_well(Watch(runner, running.instance, spec.probe, running.log, secrets), tools)
+            self._wait(running, secrets, wanted)
         except BaseException as error:
             self._stop(running)
-            if not isinstance(error, StepError):
-                raise
-            kind = MovedError if running.instance.handle.get("moved") else StepError
-            raise kind(error.message, tail=error.tail, hint=error.hint.partition("; log: ")[0]) from error  # its log is gone
-        return Serving(running, asked, session, secrets)
+            if isinstance(error, StepError) and running.instance.handle.get("moved"):
+                raise MovedError(error.message, tail=error.tail, hint=error.hint) from error
+            raise
+        return Serving(running, wanted, secrets)
+
+    def _request(self, wanted: Wanted, spec: InstanceSpec) -> Start:
+        tools = wanted.session.hands.tools("", self.agent)
+        with tools.blobs.open(wanted.image.config.digest) as file:
+            config = config_from_oci(json.load(file))
+        return Start(self.agent, wanted.image, config, spec, wanted.values)
+
+    def _wait(self, running: Running, secrets: tuple[str, ...], wanted: Wanted) -> None:
+        """Until it is well; who is not loses its log, so that nothing points there."""
+        hands = wanted.session.hands
+        try:
+            watch = Watch(hands.runner, running.instance, running.spec.probe, running.log, secrets)
+            wait_until_well(watch, hands.tools("", self.agent))
+        except StepError as error:
+            raise StepError(error.message, tail=error.tail, hint=error.hint.partition("; log: ")[0]) from error
 
     def _end_serving(self) -> None:
         old, self.serving = self.serving, None
@@ -172,31 +262,6 @@ class Development:
 
     def _stop(self, running: Running) -> None:
         stop(running, self._keeper.catalog.runners, self._keeper.hands.tools("", self.agent), grace=GRACE)
-
-    # -- fronts -------------------------------------------------------------------------------------------------
-
-    def _listen(self, asked: InstanceSpec) -> None:
-        """A front for each port, those that there are already kept."""
-        for gone in [port for port in self._fronts if port not in asked.ports]:
-            self._fronts.pop(gone).close()
-        for port in asked.ports:
-            if port not in self._fronts:
-                self._fronts[port] = self._front(port)
-
-    def _front(self, port: PortMapping) -> Front:
-        address = port.address or LOOPBACK
-        try:
-            return Front(address, port.host or port.container)
-        except StepError as error:
-            if port.host:
-                raise StepError(error.message, hint=f"give it another one with -p HOST:{port.container}") from error
-            front = Front(address, 0)
-            self._tell(f"{error.message}; {front.port} is taken instead")
-            return front
-
-    def _lead_to(self, running: Running) -> None:
-        for port, front in self._fronts.items():
-            front.lead_to(running.instance.address, running.instance.ports[f"{port.container}/tcp"])
 
 
 def _anywhere(asked: InstanceSpec) -> InstanceSpec:

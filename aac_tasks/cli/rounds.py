@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,7 @@ from aac_tasks.cli.errors import TERMINATED, told
 from aac_tasks.cli.world import World
 from aac_tasks.contracts.plan import AgentPlan, Plan
 from aac_tasks.contracts.result import Event
-from aac_tasks.developing import Development, Serving
+from aac_tasks.developing import Development, Serving, Turn
 from aac_tasks.errors import AacError
 from aac_tasks.plan.affected import affected
 from aac_tasks.reporter import Reporter, make
@@ -117,8 +118,8 @@ class Rounds:
             if code:
                 self._goes_on()
             elif not self._came:
-                if self._work.replace(session):
-                    self._serves(session, time.monotonic() - began)
+                if turn := self._work.renew(session):
+                    self._serves(session, time.monotonic() - began, turn)
                 elif self._failed:
                     self._say(f"{self._agent} is as it was")
                 self._failed = False
@@ -134,9 +135,12 @@ class Rounds:
             return last.plan((self._agent,)).agents[0] if last else None
         return None
 
-    def _serves(self, session: Session, seconds: float) -> None:
+    def _serves(self, session: Session, seconds: float, turn: Turn) -> None:
         where = f" at {self._work.url}" if self._work.url else ""
-        self._say(f"{self._agent} serves{where} after {duration(seconds)} (runner {session.hands.runner_choice.name})")
+        how = f": replaced, because {turn.why}" if turn.why else ""
+        if turn.files:
+            how = f": reloaded {turn.files} file{'s' * (turn.files > 1)} in {duration(turn.seconds)}"
+        self._say(f"{self._agent} serves{where} after {duration(seconds)} (runner {session.hands.runner_choice.name}){how}")
 
     def _goes_on(self) -> None:
         self._failed = True
@@ -177,6 +181,9 @@ class Log:
         """Say what is new. Where another one serves now, first what the last one still wrote (its file may be gone)."""
         self._read()
         if serving is self._of:
+            return
+        if serving and self._file and os.path.samestat(os.fstat(self._file.fileno()), serving.running.log.stat()):
+            self._of = serving  # the same instance with other files: its log goes on
             return
         if self._file is not None:
             self._file.close()

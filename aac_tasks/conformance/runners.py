@@ -25,6 +25,7 @@ from dataclasses import replace
 import pytest
 
 from aac_tasks.conformance.runner_basis import CAN_LACK as CAN_LACK
+from aac_tasks.conformance.runner_reload import RunnerReload
 from aac_tasks.conformance.runner_rights import RunnerRights
 from aac_tasks.conformance.stage import WEB, Stage, shell, web
 from aac_tasks.contracts.actions import InstanceSpec, Isolation, PortMapping
@@ -38,7 +39,7 @@ OPEN = shell('exec httpd -f -p "0.0.0.0:${PORT:-8080}" -h "$WWW"')
 """Reached from outside of a container too."""
 
 
-class RunnerConformance(RunnerRights):
+class RunnerConformance(RunnerRights, RunnerReload):
     """Inherit from it; see the module."""
 
     def test_an_agent_answers_on_its_port_and_is_gone_when_it_is_stopped(self, runner: Runner, stage: Stage) -> None:

@@ -142,6 +142,33 @@ class Measuring(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Changes:
+    """What leads from the files of one image to those of another. Paths are relative to the root.
+
+    ``archive`` is a tar of what is new or another, folders before what lies in them: each member takes the place of whatever
+    is there. ``gone`` is what is there no longer, a folder with all that it holds.
+    """
+
+    archive: Path
+    changed: tuple[str, ...]
+    gone: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Reloading(Protocol):
+    """A runner that gives a running instance the files of another image in less time than it starts one."""
+
+    def reload(self, instance: Instance, request: RunRequest, changes: Changes, tools: Tools, *, grace: float) -> Instance:
+        """End the agent, change the files while nothing runs, and start the agent again in the same instance.
+
+        ``request`` is as for `Runner.start`, with the new image, and the folder and the log that the instance has. Its name,
+        its ports, its volumes and what the agent wrote stay. StepError: it is neither the old one nor the new one, and good
+        for nothing but `Runner.stop`.
+        """
+        ...
+
+
 Runners = Callable[[str], Runner]
 """The runner of that name; PluginError when it is not installed any more."""
 

@@ -73,9 +73,9 @@ class ImageFiles:
     def text(self, file: ImageFile) -> str:
         """A file's text (of a hard link, what it names); empty for what is no file."""
         name = file.target if file.type == "file" and file.target else file.path
-        with self._open(file.layer) as tar:
+        with opened(self._layers[file.layer], self._blobs) as tar:
             for member in tar:
-                if _name(member.name) == name and member.isreg():
+                if name_of(member.name) == name and member.isreg():
                     source = tar.extractfile(member)
                     return source.read(LARGEST).decode("utf-8", "replace") if source else ""
         return ""
@@ -83,9 +83,9 @@ class ImageFiles:
     def _index(self, number: int) -> None:
         fresh: dict[str, ImageFile] = {}
         gone: list[str] = []
-        with self._open(number) as tar:
+        with opened(self._layers[number], self._blobs) as tar:
             for member in tar:
-                path = _name(member.name)
+                path = name_of(member.name)
                 name = path.rpartition("/")[2]
                 if name == OPAQUE:
                     gone.append(path.rpartition("/")[0] + "/")
@@ -93,7 +93,7 @@ class ImageFiles:
                     hidden = path[: -len(name)] + name[len(WHITEOUT) :]
                     gone += [hidden, f"{hidden}/"]
                 elif path:
-                    target = _name(member.linkname) if member.islnk() else member.linkname
+                    target = name_of(member.linkname) if member.islnk() else member.linkname
                     fresh[path] = ImageFile(path, _type(member), member.mode & 0o7777, target, number)
         for hidden in gone:
             self._hide(hidden)
@@ -104,22 +104,24 @@ class ImageFiles:
         for path in [p for p in self._entries if p == hidden or (hidden.endswith("/") and p.startswith(hidden))]:
             del self._entries[path]
 
-    @contextmanager
-    def _open(self, number: int) -> Iterator[tarfile.TarFile]:
-        layer = self._layers[number]
-        try:
-            with self._blobs.open(layer.blob.digest) as file:
-                # tarfile's own gzip stops after the first member of a file, and a layer may have many.
-                packed = file.read(2) == GZIP
-                file.seek(0)
-                plain = gzip.GzipFile(fileobj=file) if packed else file
-                with tarfile.open(fileobj=plain, mode="r|") as tar:
-                    yield tar
-        except _BROKEN as error:
-            raise StepError(f"layer {layer.name or layer.blob.digest} can't be read: {error}") from error
+
+@contextmanager
+def opened(layer: Layer, blobs: BlobStore) -> Iterator[tarfile.TarFile]:
+    """A layer's members, once and in order; StepError when it is broken."""
+    try:
+        with blobs.open(layer.blob.digest) as file:
+            # tarfile's own gzip stops after the first member of a file, and a layer may have many.
+            packed = file.read(2) == GZIP
+            file.seek(0)
+            plain = gzip.GzipFile(fileobj=file) if packed else file
+            with tarfile.open(fileobj=plain, mode="r|") as tar:
+                yield tar
+    except _BROKEN as error:
+        raise StepError(f"layer {layer.name or layer.blob.digest} can't be read: {error}") from error
 
 
-def _name(path: str) -> str:
+def name_of(path: str) -> str:
+    """A member's path as everything here has it: relative, without ``.``."""
     return "/".join(part for part in path.split("/") if part not in ("", "."))
 
 

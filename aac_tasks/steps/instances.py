@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_tasks.catalog import Table
@@ -15,12 +15,15 @@ from aac_tasks.contracts.actions import InstanceSpec
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import ImageConfig, StoredImage
-from aac_tasks.contracts.running import Instance, Runner, RunRequest, Status
+from aac_tasks.contracts.running import Changes, Instance, Reloading, Runner, RunRequest, Status
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
 FOLDER = "run"
 RECORD = "instance.json"
+
+RELOAD_GRACE = 0.5
+"""Seconds that an agent gets to end before its files change: somebody waits, and nothing serves meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,19 @@ def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) 
         shutil.rmtree(folder, ignore_errors=True)
         raise
     running = Running(request.agent, instance, now, request.image, request.instance, folder)
+    _write(running)
+    return running
+
+
+def reload(running: Running, request: Start, changes: Changes, runner: Reloading, tools: Tools) -> Running:
+    """Give it the files of another image and start its agent anew in it; its record then names that image.
+
+    Raises:
+        StepError: it is neither the one nor the other now, and has to be stopped.
+    """
+    asked = _run_request(request, running, running.folder / "state")
+    instance = runner.reload(running.instance, asked, changes, tools, grace=RELOAD_GRACE)
+    running = replace(running, instance=instance, image=request.image)
     _write(running)
     return running
 

@@ -92,14 +92,15 @@ class Developer:
         self.pid = 0
         return os.waitstatus_to_exitcode(status[0])
 
-    def left(self) -> list[str]:
-        """Processes of the agent that there are."""
+    def left(self, *, pids: bool = False) -> list[str]:
+        """Processes of the agent that there are, by command line; ``pids`` in front of them."""
         mark = f"AGENT_NAME={self.name}\0".encode()
         found = []
         for path in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if path.name.isdigit() and mark in (path / "environ").read_bytes():
-                    found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                    words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    found.append(f"{path.name} {words}" if pids else words)
         return found
 
     def listen(self, source: int) -> None:

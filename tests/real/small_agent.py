@@ -33,7 +33,7 @@ MAIN = """
       ask) echo "name?"; read name; [ -t 0 ] && where=" at a terminal"; echo "hello $name$where"; exit 4 ;;
       end) exit 5 ;;
     esac
-    httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h /app/www &
+    httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h www &
     echo ready
     while :; do sleep 0.05; done
     """

@@ -1,4 +1,4 @@
-"""`agent dev`: build, run, and do so again with every edit."""
+"""`agent dev`: build, run, and let it go on with every edit."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def handle(args: Arguments, world: World) -> int:
 
 COMMAND = Command(
     name="dev",
-    summary="run an agent here, and build and start it anew with every edit",
+    summary="run an agent here, and let every edit be built and served",
     description=(
         "Watches what its image and its plan are made of (pip install 'aac-tasks[watch]'). What was built takes over once its "
-        "health check answers, on the same port; after an edit that does not build or does not become well, what ran before "
-        "goes on. Ctrl-C ends it, and leaves nothing running."
+        "health check answers, on the same port; where an edit changed files alone, the instance that runs gets them. After one "
+        "that does not build or does not become well, what ran before serves. Ctrl-C ends it, and leaves nothing running."
     ),
     handle=handle,
     arguments=(Argument("AGENT", "an agent's name or folder; not needed where there is one", "maybe"),),

@@ -48,6 +48,18 @@ def unpack(layers: Iterable[Layer], blobs: BlobStore, root: Path, *, owners: dic
     tree.close()
 
 
+def lay_over(root: Path, archive: Path, gone: Iterable[str], *, owners: dict[str, tuple[int, int]]) -> None:
+    """Change what was unpacked into ``root``, which nobody may use meanwhile: remove ``gone``, lay a tar's members over the rest.
+
+    ``owners`` as for `unpack`. Members have no whiteouts.
+    """
+    tree = _Tree(Path(os.path.realpath(root)), owners)
+    tree.remove(gone)
+    with archive.open("rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        tree.apply(Archive(tar, "changes"), "changes")
+    tree.close()
+
+
 class _Tree:
     """The folder while it fills. Folders stay writable until ``close`` gives them their modes and dates."""
 
@@ -70,6 +82,14 @@ class _Tree:
                 raise self._refuse(f"can't be written: {error.strerror or error}") from error
             except ValueError as error:  # a NUL in a path
                 raise self._refuse(f"can't be written: {error}") from error
+
+    def remove(self, paths: Iterable[str]) -> None:
+        """Remove what is at each path; behind a link that took a folder's place, nothing is."""
+        for path in paths:
+            *parts, name = self._parts(path)
+            parent = Path(self._root, *parts)
+            if parent.is_dir() and Path(os.path.realpath(parent)) == parent:
+                self._clear(f"{parent}/{name}")
 
     def close(self) -> None:
         """Give folders their modes and dates, deepest first."""

@@ -26,7 +26,7 @@ from aac_plugins.runners.launch import Launch, launch_of
 from aac_plugins.runners.loader import NotInImageError, home_of_python, load, map_value
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.paths import is_open_to_all, remove_tree, resolve_in
-from aac_plugins.runners.ports import assign, release
+from aac_plugins.runners.ports import Ports, assign, release
 from aac_plugins.runners.records import environment_of, has_become, spawned_of, text_of, write_record
 from aac_plugins.runners.rootfs import make_folder, make_root
 from aac_plugins.runners.usage import usage_of
@@ -48,7 +48,7 @@ MACHINES = {
 
 
 @dataclass
-class HostRunner:
+class HostRunner(simple.OnDisk):
     """See the module."""
 
     name: str = "host"
@@ -64,30 +64,32 @@ class HostRunner:
         self._refuse(request)
         hold_against(self.name, request.instance, tools, refuses=REFUSES, notes=NOTES)
         simple.clear(request.state, tools)
-        mounts = places(request.instance.mounts, tools)
         ports = assign(request.instance.ports, request.instance.name, tools)
         try:
             write_record(request.state, {"state": str(request.state)})
-            root = make_root(request, tools)
-            launch = launch_of(request, root, ports.env)
-            lend(mounts, launch.user)
-            for mount in mounts:
-                _link(root, mount, tools)
-            env = environment(root, request.state, launch, request)
-            loaded = load(root, launch.argv, launch.env)
-            home = home_of_python(root, loaded.program)
-            if home is not None and "PYTHONHOME" not in env:
-                env["PYTHONHOME"] = str(home)
-            argv = (*_guards(request, launch, tools), *loaded.argv)
-            process = Process(argv, cwd=make_folder(root, launch.workdir), env=env)
-            handle = {"state": str(request.state), "root": str(root), "workdir": launch.workdir}
-            instance = simple.launch(self.name, simple.Started(request, ports, handle), process, tools)
-            simple.settle(instance, lambda pid: has_become(pid, "exe", root), tools)
-            return instance
+            return self._begin(request, make_root(request, tools), ports, tools)
         except BaseException:
             release(ports.published, tools)
             simple.clear(request.state, tools)
             raise
+
+    def _begin(self, request: RunRequest, root: Path, ports: Ports, tools: Tools) -> Instance:
+        mounts = places(request.instance.mounts, tools)
+        launch = launch_of(request, root, ports.env)
+        lend(mounts, launch.user)
+        for mount in mounts:
+            _link(root, mount, tools)
+        env = environment(root, request.state, launch, request)
+        loaded = load(root, launch.argv, launch.env)
+        home = home_of_python(root, loaded.program)
+        if home is not None and "PYTHONHOME" not in env:
+            env["PYTHONHOME"] = str(home)
+        argv = (*_guards(request, launch, tools), *loaded.argv)
+        process = Process(argv, cwd=make_folder(root, launch.workdir), env=env)
+        handle = {"state": str(request.state), "root": str(root), "workdir": launch.workdir}
+        instance = simple.launch(self.name, simple.Started(request, ports, handle), process, tools)
+        simple.settle(instance, lambda pid: has_become(pid, "exe", root), tools)
+        return instance
 
     def status(self, instance: Instance, tools: Tools) -> Status:
         """Is that very process running?"""
@@ -125,6 +127,9 @@ class HostRunner:
         """TERM, KILL, and the root removed."""
         simple.stop(instance, tools, grace=grace)
 
+    def _end(self, instance: Instance, grace: float, tools: Tools) -> None:
+        simple.end(instance, tools, grace=grace)
+
     def signal(self, instance: Instance, number: int, tools: Tools) -> None:
         """To the agent itself."""
         spawned = spawned_of(instance.handle)
@@ -158,6 +163,7 @@ def environment(root: Path, state: Path, launch: Launch, request: RunRequest) ->
 def _link(root: Path, mount: Place, tools: Tools) -> None:
     """Without a mount, a link: the paths that this runner maps lead there all the same."""
     if mount.source is None:
+        remove_tree(resolve_in(root, mount.target))
         make_folder(root, mount.target).chmod(0o1777)
         return
     make_folder(root, str(Path(mount.target).parent))

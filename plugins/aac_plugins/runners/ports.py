@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aac_tasks.contracts.actions import PortMapping
+from aac_tasks.contracts.running import Instance
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
@@ -53,6 +54,12 @@ def assign(mappings: tuple[PortMapping, ...], name: str, tools: Tools) -> Ports:
         release(published, tools)
         raise
     return Ports(published, env)
+
+
+def kept(instance: Instance) -> Ports:
+    """Those that an instance has, which it keeps."""
+    moved = next((port for name, port in instance.ports.items() if name.partition("/")[0] != str(port)), 0)
+    return Ports(instance.ports, {"PORT": str(moved)} if moved else {})
 
 
 def release(published: Mapping[str, int], tools: Tools) -> None:

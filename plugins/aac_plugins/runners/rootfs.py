@@ -6,12 +6,14 @@ Unpacked anew for each instance: a copy shared through hard links would be chang
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from aac_plugins.oci.unpack import unpack
+from aac_plugins.oci.unpack import lay_over, unpack
 from aac_plugins.runners.mounts import Place
 from aac_plugins.runners.paths import resolve_in
 from aac_tasks.contracts.roles import RunRequest
+from aac_tasks.contracts.running import Changes
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
@@ -28,10 +30,28 @@ def make_root(request: RunRequest, tools: Tools) -> Path:
     owners: dict[str, tuple[int, int]] = {}
     unpack(request.image.layers, tools.blobs, root, owners=owners)
     root.chmod(0o755)
+    _own(root, owners)
+    return root
+
+
+def renew_root(root: Path, changes: Changes) -> None:
+    """Give an instance's root, in which nothing runs, the files of another image; what else is in there stays.
+
+    Raises:
+        StepError: something can't be written; some files are then the old ones.
+    """
+    owners: dict[str, tuple[int, int]] = {}
+    try:
+        lay_over(root, changes.archive, changes.gone, owners=owners)
+        _own(root, owners)
+    except OSError as error:
+        raise StepError(f"the files of {root} can't be changed: {error.strerror or error}") from error
+
+
+def _own(root: Path, owners: Mapping[str, tuple[int, int]]) -> None:
     if os.geteuid() == 0:
         for path, (uid, gid) in owners.items():
             os.chown(root / path, uid, gid, follow_symlinks=False)
-    return root
 
 
 def add_network_files(root: Path, name: str, dns: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ from aac_plugins.runners.bundle import Host, config_json, process_json
 from aac_plugins.runners.groups import CGROUPS, remove_groups, sweep_groups
 from aac_plugins.runners.launch import Launch, User, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
-from aac_plugins.runners.ports import assign, release
+from aac_plugins.runners.ports import Ports, assign, release
 from aac_plugins.runners.records import environment_of, kill_strays, read_record, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
 from aac_plugins.runners.usage import usage_of
@@ -47,7 +47,7 @@ PROBED = ("/bin", "/lib", "/lib64", "/usr")
 
 
 @dataclass
-class OciRuntime:
+class OciRuntime(simple.OnDisk):
     """One of the two programs; see the module."""
 
     name: str
@@ -86,34 +86,39 @@ class OciRuntime:
         """Unpack, write the bundle, run it, and wait until the container exists."""
         hold_against(self.name, request.instance, tools, refuses=REFUSES, notes=NOTES if _host().cgroups else ("cpu", *NOTES))
         self._clear(request.state, tools)
-        mounts = places(request.instance.mounts, tools)
         alone = request.instance.isolation.network == "none"
         ports = assign(() if alone else request.instance.ports, request.instance.name, tools)
-        handle = {"state": str(request.state), "id": f"aac-{request.instance.name}-{secrets.token_hex(4)}"}
         try:
-            write_record(request.state, handle)
-            root = make_root(request, tools)
-            add_network_files(root, request.instance.name, request.instance.isolation.dns)
-            launch = launch_of(request, root, ports.env)
-            make_folder(root, launch.workdir)
-            lend(mounts, launch.user)
-            who: dict[str, Json] = {"uid": launch.user.uid, "gid": launch.user.gid, "workdir": launch.workdir}
-            document = config_json(root, launch, request.instance, mounts, _host(), terminal=request.terminal)
-            write_private(request.state / "config.json", document)
-            pid_file = request.state / "pid"
-            bundle = ("run", "--bundle", str(request.state), "--pid-file", str(pid_file), handle["id"])
-            process = Process((*self._command(request.state), *bundle), cwd=request.state)
-            instance = simple.launch(self.name, simple.Started(request, ports, {**handle, **who}), process, tools)
-            self._wait(instance, pid_file, request, tools)
-            name = launch.env["HOSTNAME"]
-            simple.settle(instance, lambda _: environment_of(_agent(request.state)).get("HOSTNAME") == name, tools)
-            return instance
+            name = f"aac-{request.instance.name}-{secrets.token_hex(4)}"
+            write_record(request.state, {"state": str(request.state), "id": name})
+            return self._begin(request, make_root(request, tools), ports, tools)
         except BaseException:
             release(ports.published, tools)
             self._clear(request.state, tools)
             raise
+
+    def _begin(self, request: RunRequest, root: Path, ports: Ports, tools: Tools) -> Instance:
+        """The container has the name that the record says."""
+        state = request.state
+        mounts = places(request.instance.mounts, tools)
+        add_network_files(root, request.instance.name, request.instance.isolation.dns)
+        launch = launch_of(request, root, ports.env)
+        make_folder(root, launch.workdir)
+        lend(mounts, launch.user)
+        document = config_json(root, launch, request.instance, mounts, _host(), terminal=request.terminal)
+        name = str(read_record(state)["id"])
+        who: dict[str, Json] = {"uid": launch.user.uid, "gid": launch.user.gid, "workdir": launch.workdir}
+        started = simple.Started(request, ports, {"state": str(state), "id": name, **who})
+        bundle = ("run", "--bundle", str(state), "--pid-file", str(state / "pid"), name)
+        try:
+            write_private(state / "config.json", document)
+            instance = simple.launch(self.name, started, Process((*self._command(state), *bundle), cwd=state), tools)
+            self._wait(instance, state / "pid", request, tools)
         finally:
-            (request.state / "config.json").unlink(missing_ok=True)  # it holds secrets; the runtime has read it
+            (state / "config.json").unlink(missing_ok=True)  # it holds secrets; the runtime has read it
+        host = launch.env["HOSTNAME"]
+        simple.settle(instance, lambda _: environment_of(_agent(state)).get("HOSTNAME") == host, tools)
+        return instance
 
     def _wait(self, instance: Instance, pid_file: Path, request: RunRequest, tools: Tools) -> None:
         tools.wait_until(lambda: pid_file.exists() or not _alive(instance, tools), timeout=10.0, every=0.005)
@@ -161,12 +166,18 @@ class OciRuntime:
         """TERM to the agent, KILL after ``grace``, and the container and its root removed."""
         state = Path(text_of(instance, "state"))
         try:
-            self._end(instance, grace, tools)
+            self._quit(instance, grace, tools)
         finally:  # also when the run was cancelled meanwhile
             self._clear(state, tools)
             release(instance.ports, tools)
 
     def _end(self, instance: Instance, grace: float, tools: Tools) -> None:
+        self._quit(instance, grace, tools)
+        state = Path(text_of(instance, "state"))
+        self._delete(state, text_of(instance, "id"), tools)
+        (state / "pid").unlink(missing_ok=True)
+
+    def _quit(self, instance: Instance, grace: float, tools: Tools) -> None:
         if not _alive(instance, tools):
             return
         patience = grace if simple.heeds(_agent(Path(text_of(instance, "state"))), signal.SIGTERM) else 0.0
@@ -192,9 +203,12 @@ class OciRuntime:
         name = read_record(state).get("id")
         if isinstance(name, str):
             kill_strays(state, tools, mark=name)  # one that is just starting is not known by its id yet
-            tools.run(Process((*self._command(state), "delete", "--force", name), timeout=20.0))
-            remove_groups(name, tools)
+            self._delete(state, name, tools)
         simple.clear(state, tools)
+
+    def _delete(self, state: Path, name: str, tools: Tools) -> None:
+        tools.run(Process((*self._command(state), "delete", "--force", name), timeout=20.0))
+        remove_groups(name, tools)
 
     def _command(self, state: Path) -> tuple[str, ...]:
         """With the runtime's own notes in the instance's folder, so that they go when it goes."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_plugins.runners.paths import remove
-from aac_plugins.runners.ports import Ports, release
+from aac_plugins.runners.ports import Ports, kept, release
 from aac_plugins.runners.records import (
     FILE,
     kill_strays,
@@ -19,8 +20,10 @@ from aac_plugins.runners.records import (
     with_process,
     write_record,
 )
+from aac_plugins.runners.rootfs import NAME, renew_root
 from aac_tasks.contracts.canonical import Json
 from aac_tasks.contracts.roles import Instance, RunRequest, Status
+from aac_tasks.contracts.running import Changes
 from aac_tasks.contracts.tools import Process, Spawned, Tools
 from aac_tasks.errors import StepError
 
@@ -32,6 +35,26 @@ class Started:
     request: RunRequest
     ports: Ports
     handle: Mapping[str, Json]
+
+
+class OnDisk(ABC):
+    """An instance is an unpacked root and one process, so its files can be changed when that one has ended."""
+
+    @abstractmethod
+    def _begin(self, request: RunRequest, root: Path, ports: Ports, tools: Tools) -> Instance:
+        """Start the agent in a root that there is."""
+
+    @abstractmethod
+    def _end(self, instance: Instance, grace: float, tools: Tools) -> None:
+        """TERM to the agent, KILL after ``grace``; its files stay."""
+
+    def reload(self, instance: Instance, request: RunRequest, changes: Changes, tools: Tools, *, grace: float) -> Instance:
+        """End it, change its root, start it on the ports that it has."""
+        self._end(instance, grace, tools)
+        kill_strays(request.state, tools)
+        root = request.state / NAME
+        renew_root(root, changes)
+        return self._begin(request, root, kept(instance), tools)
 
 
 def clear(state: Path, tools: Tools) -> None:
@@ -87,11 +110,16 @@ def status(instance: Instance, tools: Tools) -> Status:
     return Status("exited", tools.exit_code(spawned) if spawned else None)
 
 
-def stop(instance: Instance, tools: Tools, *, grace: float) -> None:
-    """TERM, KILL, and everything below its folder removed."""
+def end(instance: Instance, tools: Tools, *, grace: float) -> None:
+    """TERM, KILL; its files stay."""
     spawned = spawned_of(instance.handle)
     if spawned is not None:
         tools.kill(spawned, grace=grace)
+
+
+def stop(instance: Instance, tools: Tools, *, grace: float) -> None:
+    """TERM, KILL, and everything below its folder removed."""
+    end(instance, tools, grace=grace)
     clear(Path(text_of(instance, "state")), tools)
     release(instance.ports, tools)
 

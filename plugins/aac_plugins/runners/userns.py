@@ -25,7 +25,7 @@ from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import SHARED, hold_against
 from aac_plugins.runners.launch import Launch, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
-from aac_plugins.runners.ports import assign, release
+from aac_plugins.runners.ports import Ports, assign, release
 from aac_plugins.runners.records import children, environment_of, has_become, spawned_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root, make_target
 from aac_plugins.runners.usage import usage_of
@@ -62,7 +62,7 @@ exec "$@"
 
 
 @dataclass
-class UsernsRunner:
+class UsernsRunner(simple.OnDisk):
     """See the module."""
 
     name: str = "userns"
@@ -85,29 +85,31 @@ class UsernsRunner:
     def start(self, request: RunRequest, tools: Tools) -> Instance:
         """Unpack, enter the namespaces, mount, and become the agent."""
         simple.clear(request.state, tools)
-        mounts = places(request.instance.mounts, tools)
         hold_against(self.name, request.instance, tools, refuses=REFUSES, notes=NOTES)
         ports = assign(request.instance.ports, request.instance.name, tools)
         try:
             write_record(request.state, {"state": str(request.state)})
-            root = make_root(request, tools)
-            add_network_files(root, request.instance.name, request.instance.isolation.dns)
-            launch = launch_of(request, root, ports.env)
-            lend(mounts, launch.user)
-            if _is_root() and launch.user.uid == 0:
-                raise StepError(
-                    f"{request.instance.name}: its image runs as root, which runner userns as root can't confine",
-                    hint="set security.runAsUser, or use docker, crun or runc",
-                )
-            process = Process(_command(root, launch, mounts, request, tools), cwd=request.state, env=launch.env)
-            started = simple.Started(request, ports, _handle(request, root, launch))
-            instance = simple.launch(self.name, started, process, tools)
-            simple.settle(instance, lambda pid: any(has_become(p, "exe", root) for p in children(pid)), tools)
-            return instance
+            return self._begin(request, make_root(request, tools), ports, tools)
         except BaseException:
             release(ports.published, tools)
             simple.clear(request.state, tools)
             raise
+
+    def _begin(self, request: RunRequest, root: Path, ports: Ports, tools: Tools) -> Instance:
+        mounts = places(request.instance.mounts, tools)
+        add_network_files(root, request.instance.name, request.instance.isolation.dns)
+        launch = launch_of(request, root, ports.env)
+        lend(mounts, launch.user)
+        if _is_root() and launch.user.uid == 0:
+            raise StepError(
+                f"{request.instance.name}: its image runs as root, which runner userns as root can't confine",
+                hint="set security.runAsUser, or use docker, crun or runc",
+            )
+        process = Process(_command(root, launch, mounts, request, tools), cwd=request.state, env=launch.env)
+        started = simple.Started(request, ports, _handle(request, root, launch))
+        instance = simple.launch(self.name, started, process, tools)
+        simple.settle(instance, lambda pid: any(has_become(p, "exe", root) for p in children(pid)), tools)
+        return instance
 
     def status(self, instance: Instance, tools: Tools) -> Status:
         """Is that very process running?"""
@@ -146,10 +148,15 @@ class UsernsRunner:
 
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
         """TERM, KILL, and the root removed."""
+        simple.stop(instance, tools, grace=self._patience(instance, grace, tools))
+
+    def _end(self, instance: Instance, grace: float, tools: Tools) -> None:
+        simple.end(instance, tools, grace=self._patience(instance, grace, tools))
+
+    def _patience(self, instance: Instance, grace: float, tools: Tools) -> float:
         spawned = spawned_of(instance.handle)
         agents = children(spawned.pid) if spawned and tools.alive(spawned) else []
-        patience = grace if all(simple.heeds(pid, signal.SIGTERM) for pid in agents) else 0.0
-        simple.stop(instance, tools, grace=patience)
+        return grace if all(simple.heeds(pid, signal.SIGTERM) for pid in agents) else 0.0
 
     def signal(self, instance: Instance, number: int, tools: Tools) -> None:
         """To the agent itself."""

@@ -1,0 +1,60 @@
+"""`agent dev` with docker and with podman: their port is another for each instance, the developer's stays."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from real.developer import developing
+from real.dockerd import Engine
+from real.podman import Podman
+from real.small_agent import small_agent
+
+from aac_tasks.testing import Ran
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docker")]
+
+
+def work(top: Path, runner: str, env: dict[str, str], engine: Callable[..., Ran]) -> None:
+    """Edits, a mistake, Ctrl-C; no container is left."""
+    project, name, port = small_agent(top, runner)
+    project = replace(project, env={**project.env, **env})
+    project.write({"main.sh": project.read("main.sh").replace("127.0.0.1:", "0.0.0.0:")})
+
+    def containers() -> str:
+        return engine("ps", "--all", "--quiet", "--filter", f"label=dev.agent.name={name}-dev").ok().stdout + (
+            engine("ps", "--all", "--quiet", "--filter", f"label=dev.agent.name={name}-dev-2").ok().stdout
+        )
+
+    with developing(project, name, f"http://127.0.0.1:{port}/") as here:
+        here.answers("well\n")
+        first = containers()
+        here.edit("www/index.html", "better\n")
+        here.answers("better\n")
+        here.says(f"(runner {runner})\n", 2)
+        here.says("| got TERM")
+        second = containers()
+        assert second.strip()
+        assert second != first
+        right = here.edit("main.sh", "echo oh no; exit 3\n")
+        here.says("ended with exit code 3 before it was well")
+        here.says("| oh no")
+        assert here.asked() == "better\n"
+        assert containers() == second
+        here.edit("main.sh", right)
+        here.says("is as it was")
+        here.signal(signal.SIGINT)
+        assert here.ends() == 0
+        assert "Traceback" not in here.said
+    assert containers() == ""
+
+
+def test_with_docker(tmp_path: Path, docker_engine: Engine) -> None:
+    work(tmp_path, "docker", docker_engine.env, docker_engine.docker)
+
+
+def test_with_podman(tmp_path: Path, podman: Podman) -> None:
+    work(tmp_path, "podman", podman.env, podman.run)
