@@ -132,7 +132,7 @@ class Development:
 
     def _reload(self, old: Serving, wanted: Wanted, changes: Changes, runner: Reloading) -> Turn:
         tools = wanted.session.hands.tools("", self.agent)
-        began = tools.now()
+        began, told = tools.now(), old.running.log.stat().st_size
         self._fronts.lead_nowhere()  # who asks now waits until it is there again
         try:
             request = self._request(wanted, old.running.spec)
@@ -144,7 +144,7 @@ class Development:
             return Turn(why=f"reloading failed: {error.message}")
         self.serving = Serving(running, wanted, old.secrets)
         try:
-            self._wait(running, old.secrets, wanted)
+            self._wait(running, old.secrets, wanted, told)
         except StepError as error:
             self._end_serving()
             self._bring_back(old, wanted, error)
@@ -246,11 +246,11 @@ class Development:
             config = config_from_oci(json.load(file))
         return Start(self.agent, wanted.image, config, spec, wanted.values)
 
-    def _wait(self, running: Running, secrets: tuple[str, ...], wanted: Wanted) -> None:
+    def _wait(self, running: Running, secrets: tuple[str, ...], wanted: Wanted, told: int = 0) -> None:
         """Until it is well; who is not loses its log, so that nothing points there."""
         hands = wanted.session.hands
         try:
-            watch = Watch(hands.runner, running.instance, running.spec.probe, running.log, secrets)
+            watch = Watch(hands.runner, running.instance, running.spec.probe, running.log, secrets, told=told)
             wait_until_well(watch, hands.tools("", self.agent))
         except StepError as error:
             raise StepError(error.message, tail=error.tail, hint=error.hint.partition("; log: ")[0]) from error

@@ -118,6 +118,7 @@ class Rounds:
             if code:
                 self._goes_on()
             elif not self._came:
+                self._log.follow(self._work.serving)
                 if turn := self._work.renew(session):
                     self._serves(session, time.monotonic() - began, turn)
                 elif self._failed:
@@ -127,6 +128,7 @@ class Rounds:
             reporter.close(abandoned=True)
             if not self._came:
                 told(self._world, error)
+                self._log.passes(self._work.serving)
                 self._goes_on()
         finally:
             reporter.close(abandoned=True)  # a second closing is nothing
@@ -192,6 +194,11 @@ class Log:
         self._of, self._rest = serving, b""
         self._file = serving.running.log.open("rb") if serving else None
         self._read()
+
+    def passes(self, serving: Serving | None) -> None:
+        """Leave out the last words of one that no longer serves: an error has told them."""
+        if serving is not self._of and self._file is not None:
+            self._file.seek(0, os.SEEK_END)
 
     def _read(self) -> None:
         if self._file is None:

@@ -19,6 +19,9 @@ FORMAT = 2
 CODE = "code-"
 """Before the name of a file that lists code; plans say which one they rest on."""
 
+KEPT = 16
+"""Lists of code that are kept: commands load different modules, interpreters have different folders."""
+
 
 class PlanCache:
     """The folder of one workspace. ``code`` collects the identity of all code that plans of this run rest on."""
@@ -71,6 +74,22 @@ class PlanCache:
             self._present = "" if seen is None else f"{CODE}{fingerprint(dict(seen))[:32]}"
             if seen is not None and self._present not in self._holds:
                 self._write(self._present, dict(seen))
+                self._forget()
                 self._holds[self._present] = True
                 self.code.update(seen)
         return self._present
+
+    def _forget(self) -> None:
+        """Remove lists of code that is another by now, and the oldest: plans that rest on them are compiled again."""
+        with contextlib.suppress(OSError):  # another run removes them too
+            lists = sorted(self._folder.glob(f"{CODE}*"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+            for path in (path for place, path in enumerate(lists) if place >= KEPT or not _still_holds(path)):
+                path.unlink(missing_ok=True)
+
+
+def _still_holds(path: Path) -> bool:
+    try:
+        listed = unseal(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(listed, dict) and holds(listed)

@@ -29,7 +29,9 @@ QUIET = 1.0
 
 @dataclass(frozen=True)
 class Watch:
-    """An instance that was just started. ``timeout`` in seconds; ``secrets`` are never shown."""
+    """An instance that was just started. ``timeout`` in seconds; ``secrets`` are never shown, nor the first ``told`` bytes of
+    its log, which are older.
+    """
 
     runner: Runner
     instance: Instance
@@ -37,6 +39,7 @@ class Watch:
     log: Path
     secrets: tuple[str, ...] = ()
     timeout: float = 60.0
+    told: int = 0
 
 
 def wait_until_well(watch: Watch, tools: Tools) -> float:
@@ -75,10 +78,10 @@ def patience(watch: Watch) -> float:
     return min(watch.timeout, max(AT_LEAST, probe.start_period + probe.retries * probe.interval))
 
 
-def tail_of(log: Path, secrets: tuple[str, ...], lines: int = TAIL) -> str:
-    """The last lines of a log, without secrets and without what looks like one."""
+def tail_of(log: Path, secrets: tuple[str, ...], lines: int = TAIL, told: int = 0) -> str:
+    """The last lines of a log, without secrets and without what looks like one; nothing of the first ``told`` bytes."""
     try:
-        text = log.read_text(errors="replace")
+        text = log.read_bytes()[told:].decode(errors="replace")
     except OSError:
         return ""
     return "\n".join(redact_keys(text, secrets).strip().splitlines()[-lines:])
@@ -132,7 +135,7 @@ def _ask_command(probe: HealthProbe, watch: Watch, tools: Tools) -> str:
 
 
 def _failed(watch: Watch, message: str, hint: str) -> StepError:
-    tail = tail_of(watch.log, watch.secrets)
+    tail = tail_of(watch.log, watch.secrets, told=watch.told)
     return StepError(message, tail=tail or "(it wrote nothing)", hint=f"{hint}; log: {watch.log}")
 
 

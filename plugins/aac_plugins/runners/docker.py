@@ -24,7 +24,7 @@ from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
 from aac_plugins.runners.bytecode import Bytecode
-from aac_plugins.runners.docker_config import LABEL, comes_back, container_json, is_restarted, local_name, usage_of
+from aac_plugins.runners.docker_config import LABEL, comes_back, container_json, is_restarted, local_name, ports_of, usage_of
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_tasks.contracts.canonical import Json, JsonObject, table
@@ -40,6 +40,9 @@ ATTACHED: dict[str, Json] = {"attached": True}
 
 PAUSE = 1.0
 """Seconds in which a container that is to be started again is: podman says that it has exited meanwhile."""
+
+LAST_WORDS = 2.0
+"""Seconds in which what follows a log has brought the rest, once the container has ended."""
 
 LINES = "10000"
 """Lines of a container's log that are copied where no follower runs."""
@@ -108,7 +111,7 @@ class DockerRunner:
                 ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, ATTACHED
             else:
                 self._begin(engine, container, request, tools)
-                ports = _ports(engine.inspect(tools, container), request)
+                ports = ports_of(engine.inspect(tools, container), request)
                 follower = self._follow(engine, container, request, tools)
         except BaseException:
             self._remove(engine, container, tools)
@@ -158,6 +161,8 @@ class DockerRunner:
         started = str(now.get("StartedAt") or "")
         if now.get("Running"):
             return Status("running", None, started)
+        if follower is not None:
+            tools.wait_until(lambda: not tools.alive(follower), timeout=LAST_WORDS, every=0.01)
         code = now.get("ExitCode")
         return Status("exited", code if isinstance(code, int) else None, started)
 
@@ -229,7 +234,7 @@ class DockerRunner:
             follower = spawned_of(instance.handle)
             if follower is None:
                 self._copy_log(instance, tools)
-            elif not tools.wait_until(lambda: not tools.alive(follower), timeout=2.0, every=0.01):
+            elif not tools.wait_until(lambda: not tools.alive(follower), timeout=LAST_WORDS, every=0.01):
                 tools.kill(follower, grace=0.5)
 
     def signal(self, instance: Instance, number: int, tools: Tools) -> None:
@@ -276,20 +281,6 @@ class DockerRunner:
                 client = docker.APIClient(base_url=engine.host, timeout=20)
                 client.remove_container(container, force=True, v=True)
                 client.close()
-
-
-def _ports(state: JsonObject, request: RunRequest) -> dict[str, int]:
-    """What was published, read back; with the host's network the container's own ports."""
-    published = table(table(state.get("NetworkSettings")).get("Ports"))
-    ports: dict[str, int] = {}
-    for mapping in request.instance.ports:
-        name = f"{mapping.container}/{mapping.protocol}"
-        bindings = published.get(name)
-        if request.instance.isolation.network == "host":
-            ports[name] = mapping.container
-        elif isinstance(bindings, (list, tuple)) and bindings:
-            ports[name] = int(str(table(bindings[0]).get("HostPort")))
-    return ports
 
 
 @hookimpl

@@ -82,6 +82,20 @@ def _mounts(mount: Mount, instance: InstanceSpec, tools: Tools) -> list[Json]:
     return entries
 
 
+def ports_of(state: JsonObject, request: RunRequest) -> dict[str, int]:
+    """What was published, read back; with the host's network the container's own ports."""
+    published = table(table(state.get("NetworkSettings")).get("Ports"))
+    ports: dict[str, int] = {}
+    for mapping in request.instance.ports:
+        name = f"{mapping.container}/{mapping.protocol}"
+        bindings = published.get(name)
+        if request.instance.isolation.network == "host":
+            ports[name] = mapping.container
+        elif isinstance(bindings, (list, tuple)) and bindings:
+            ports[name] = int(str(table(bindings[0]).get("HostPort")))
+    return ports
+
+
 def is_restarted(state: JsonObject) -> bool:
     """Whether the engine starts it again when it ends, of its answer to ContainerInspect."""
     policy = table(table(state.get("HostConfig")).get("RestartPolicy"))
