@@ -27,7 +27,7 @@ def word(text: str) -> str:
 INSTALL = Flag(("--install",), "what pip installs beside aac-tasks, as plugins of yours", "REQUIREMENT", word, repeat=True)
 BRANCH = Flag(("--branch",), "the branch that is tested and pushed beside merge requests", "NAME", word, default="main")
 MACHINE = Flag(
-    ("--machine",), "what jobs run on: a runner's label (GitHub), an image (GitLab)", "NAME", word
+    ("--machine",), "what jobs run on: a runner's label (GitHub), an image (the others)", "NAME", word
 )  # fmt: skip
 PUSH = Flag(("--push",), "push images from that branch once their tests passed")
 

@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 
-from aac_tasks.pipelines.vendor import JUNIT, Share, Vendor, Wish
+from aac_tasks.pipelines.vendor import JUNIT, NOTHING, Share, Vendor, Wish
 
 FILE = ".gitlab-ci.yml"
 CHILD = "agents.gitlab-ci.yml"
@@ -83,11 +83,11 @@ _JOB = """
     AGENTS: {agents}
 """
 
-_NOTHING = """
+_NOTHING = f"""
 nothing changed:
   stage: agents
   script:
-    - echo "no agent is affected"
+    - echo "{NOTHING}"
 """
 
 _PUSH = """\

@@ -13,6 +13,9 @@ MOST_JOBS = 200
 JUNIT = ".aac/agents/*/test/junit.xml"
 """Where step test leaves its reports, from the state root."""
 
+NOTHING = "no agent is affected"
+"""What the one job of a pipeline without agents says."""
+
 
 @dataclass(frozen=True)
 class Wish:

@@ -13,6 +13,7 @@ DEFAULT_IGNORE = (
     "**/.gitattributes",
     "**/.github",
     "**/.gitlab-ci.yml",
+    "**/.circleci",
     "**/.env",
     "**/.env.*",
     "**/.venv",

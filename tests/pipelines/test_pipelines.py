@@ -15,7 +15,10 @@ import yaml
 from aac_tasks.pipelines import VENDORS, Wish, is_ours, shares
 from aac_tasks.pipelines.vendor import MOST_JOBS
 
-SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci"}
+SCHEMAS = {"github": "vendor.github-workflows", "gitlab": "vendor.gitlab-ci", "circleci": "vendor.circle-ci"}
+SECOND = ("gitlab", "circleci")
+"""Services whose jobs for a commit are a pipeline of its own."""
+
 PIP = ("aac-tasks==0.1.0",)
 WISHES = [
     Wish(PIP, push=push, allow_host=host, folder=folder, machine=machine)
@@ -36,7 +39,7 @@ def check(service: str, *files: Path) -> subprocess.CompletedProcess[str]:
 def test_every_pipeline_is_what_the_service_publishes_a_schema_for(service: str, tmp_path: Path) -> None:
     vendor = VENDORS[service]
     texts = [vendor.write(wish) for wish in WISHES]
-    if service == "gitlab":
+    if service in SECOND:
         texts += [vendor.jobs(shares(names), wish) for wish in WISHES for names in (NAMES, ())]
     files = [tmp_path / f"{i}.yml" for i in range(len(texts))]
     for file, text in zip(files, texts, strict=True):
@@ -66,6 +69,13 @@ def test_a_child_pipeline_has_a_job_for_each_agent_whatever_it_is_called() -> No
     assert document["agent default"] == {"extends": ".agent", "variables": {"AGENTS": "default"}}
     nothing = yaml.safe_load(VENDORS["gitlab"].jobs((), WISHES[0]))
     assert nothing["nothing changed"]["script"] == ['echo "no agent is affected"']
+
+
+def test_what_circleci_goes_on_with_has_a_job_for_each_agent_and_is_never_empty() -> None:
+    document = yaml.safe_load(VENDORS["circleci"].jobs(shares(NAMES), WISHES[0]))
+    invoked = document["workflows"]["agents"]["jobs"]
+    assert [job["agent"] for job in invoked] == [{"name": f"agent {name}", "key": name, "agents": name} for name in NAMES]
+    assert yaml.safe_load(VENDORS["circleci"].jobs((), WISHES[0]))["workflows"]["agents"]["jobs"] == ["nothing"]
 
 
 @pytest.mark.parametrize("count", [1, MOST_JOBS, MOST_JOBS + 1, 1000])
@@ -98,6 +108,8 @@ def test_images_are_pushed_only_where_that_was_asked_for() -> None:
     assert pushing["permissions"] == {"contents": "read", "packages": "write"}
     assert "agent push" not in VENDORS["gitlab"].jobs(shares(NAMES), Wish(PIP))
     assert "agent push $AGENTS" in VENDORS["gitlab"].jobs(shares(NAMES), Wish(PIP, push=True))
+    assert "agent push" not in VENDORS["circleci"].jobs(shares(NAMES), Wish(PIP))
+    assert "agent push $AGENTS" in VENDORS["circleci"].jobs(shares(NAMES), Wish(PIP, push=True))
 
 
 def test_reports_and_caches_of_a_workspace_that_is_no_repository_of_its_own_are_found() -> None:
@@ -109,3 +121,6 @@ def test_reports_and_caches_of_a_workspace_that_is_no_repository_of_its_own_are_
     assert gitlab[".agent"]["script"][1] == "cd 'the agents/of it'"
     assert gitlab[".agent"]["cache"]["paths"] == ["the agents/of it/.aac/cache"]
     assert gitlab["variables"]["AAC_CACHE_DIR"] == "$CI_PROJECT_DIR/the agents/of it/.aac/cache"
+    circleci = yaml.safe_load(VENDORS["circleci"].jobs(shares(NAMES), wish))["jobs"]["agent"]
+    assert {"run": "cd 'the agents/of it' && agent test $AGENTS"} in circleci["steps"]
+    assert {"store_test_results": {"path": "the agents/of it/.aac/agents"}} in circleci["steps"]

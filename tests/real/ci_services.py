@@ -1,4 +1,4 @@
-"""Runners of GitHub and GitLab in small: they take a pipeline's own text, and run its commands in fresh clones.
+"""Runners of GitHub, GitLab and CircleCI in small: they take a pipeline's own text, and run its commands in fresh clones.
 
 What stands behind ``uses:`` is done as the action documents it: a clone, a cache folder by key, files handed in. An
 expression that is not in the table of the job fails the test.
@@ -7,6 +7,7 @@ expression that is not in the table of the job fails the test.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -46,7 +47,9 @@ class Service:
 
     def keep(self, place: Path, key: str) -> None:
         """What a cache action does at the end of a job."""
-        shutil.copytree(place, self.top / "caches" / key, symlinks=True, dirs_exist_ok=True)
+        kept = self.top / "caches" / key
+        shutil.copytree(place, kept, symlinks=True, dirs_exist_ok=True)
+        os.utime(kept)  # the newest is asked for, and a copy has the date of what was copied
 
     def restore(self, place: Path, *keys: str) -> None:
         """What it does at the beginning: the first key that there is, or the newest that begins so."""
@@ -168,6 +171,62 @@ class GitLab(Service):
         reports = [*artifacts.get("paths", ()), *artifacts.get("reports", {}).values()]
         handed = {name: text for pattern in reports for name, text in _found(place, pattern).items()}
         return Job(name, (ran,), handed)
+
+
+class CircleCI(Service):
+    """Runs ``.circleci/config.yml`` and the configuration that it goes on with."""
+
+    def pipeline(self, commit: str, before: str) -> dict[str, Job]:
+        """The jobs of a push, by name."""
+        document = yaml.safe_load(self.origin.run(("git", "show", f"{commit}:.circleci/config.yml")).ok().stdout)
+        assert document["setup"] is True
+        known = {"pipeline.git.base_revision": before}
+        ran = {name: self.job(name, document["jobs"][name], known, commit) for name in document["workflows"]["plan"]["jobs"]}
+        if "next" not in ran["plan"].outputs:
+            return ran
+        then = yaml.safe_load(ran["plan"].outputs["next"])
+        for invoked in then["workflows"]["agents"]["jobs"]:
+            kind, given = next(iter(invoked.items())) if isinstance(invoked, dict) else (invoked, {"name": invoked})
+            values = {f"parameters.{name}": value for name, value in given.items()}
+            ran[given["name"]] = self.job(given["name"], then["jobs"][kind], values, commit)
+        return ran
+
+    def job(self, name: str, job: Any, known: Mapping[str, str], commit: str) -> Job:
+        """Once a step failed, only what hands in results is done."""
+        place = self.clone(commit, CIRCLECI="true", CIRCLE_BRANCH="main", **_angled(job.get("environment", {}), known))
+        cache = Path(place.env["HOME"]) / ".cache/aac"
+        known = {**known, ".Revision": commit}
+        runs: list[Ran] = []
+        reports: dict[str, str] = {}
+        outputs: dict[str, str] = {}
+        for step in job["steps"]:
+            action, given = next(iter(step.items())) if isinstance(step, dict) else (step, {})
+            if action == "store_test_results":
+                reports |= _found(place, f"{given['path']}/**/*.xml")
+            elif runs and runs[-1].exit_code != 0:
+                continue
+            elif action == "run":
+                asked = given if isinstance(given, dict) else {"command": given}
+                script = place.folder.parent / "step.sh"
+                script.write_text(_angled(asked, known)["command"])
+                env = _angled(asked.get("environment", {}), known)
+                runs.append(place.run(("bash", "-eo", "pipefail", str(script)), env=env))
+            elif action == "restore_cache":
+                self.restore(cache, *_angled({str(n): key for n, key in enumerate(given["keys"])}, known).values())
+            elif action == "save_cache":
+                assert given["paths"] == ["~/.cache/aac"]
+                self.keep(cache, _angled(given, known)["key"])
+            elif action == "continuation/continue":
+                outputs["next"] = (place.folder / given["configuration_path"]).read_text()
+            else:
+                assert action == "checkout", step
+        return Job(name, tuple(runs), reports, outputs)
+
+
+def _angled(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:
+    """Values with ``<< … >>`` and ``{{ … }}`` replaced."""
+    marked = re.compile(r"<< (.*?) >>|\{\{ (.*?) \}\}")
+    return {name: marked.sub(lambda m: known[m[1] or m[2]], str(value)) for name, value in values.items()}
 
 
 def _filled(values: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, str]:

@@ -10,10 +10,11 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from real.ci_services import NONE, GitHub, GitLab, Job, Service
+from real.ci_services import NONE, CircleCI, GitHub, GitLab, Job, Service
 from real.kill_yard import Yard, make_base
 from real_registry import free_port
 
+from aac_tasks.pipelines import VENDORS
 from aac_tasks.testing import Project, clean_environment, need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("pipelines")]
@@ -74,8 +75,8 @@ def origin(tmp_path: Path, programs: Path) -> Project:
         project.write({f"agents/{name}/www/index.html": "version 1\n"})
     project.run(("git", "init", "-q", "-b", "main")).ok()
     project.agent("lock").ok()
-    project.agent("ci", "github", "--allow-host").ok()
-    project.agent("ci", "gitlab", "--allow-host").ok()
+    for service in VENDORS:
+        project.agent("ci", service, "--allow-host").ok()
     return project
 
 
@@ -98,7 +99,11 @@ def known(job: Job, agent: str) -> bool:
     return 'name="cached" value="true"' in job.reports[f".aac/agents/{agent}/test/junit.xml"]
 
 
-SERVICES = [pytest.param(GitHub, "", id="github"), pytest.param(GitLab, "agent ", id="gitlab")]
+SERVICES = [
+    pytest.param(GitHub, "", id="github"),
+    pytest.param(GitLab, "agent ", id="gitlab"),
+    pytest.param(CircleCI, "agent ", id="circleci"),
+]
 
 
 @pytest.mark.parametrize(("kind", "prefix"), SERVICES)
