@@ -9,21 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from real.kill_yard import Yard, make_base
+from real.kill_yard import SERVER, Yard, make_base
 
 from aac_tasks.testing import Project, Ran, clean_environment, need
 
-AGENT = """
-    apiVersion: agent.dev/v1
-    kind: Agent
-    metadata: {{name: {name}, version: 1.0.0}}
-    spec:
-      runtime: python
-      model: {{provider: openai, name: gpt-4o-mini}}
-      build: {{baseImage: oci:base}}
-      entrypoint: [/bin/sh, -c, 'exec httpd -f -p "127.0.0.1:${{PORT:-8080}}" -h www']
-      ports: [{{container: 8080}}]
-      healthCheck: {{path: /, interval: 1s}}
+AGENT = SERVER + """\
+      entrypoint: [/bin/sh, -c, 'exec httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h www']
       tests: [{{name: serves its page, type: http, request: {{path: /}}, expect: {{status: 200, body: {name}}}}}]
       image: {{registry: oci:dist}}
     """
@@ -106,7 +97,7 @@ def make_team(top: Path, names: tuple[str, ...]) -> Team:
         (top / "team" / folder).mkdir(parents=True)
     make_base(Yard(top / "team", "team"))
     for name in names:
-        files = {"agent.yaml": AGENT.format(name=name), "www/index.html": f"I am {name}\n"}
+        files = {"agent.yaml": AGENT.format(name=name, port=8080), "www/index.html": f"I am {name}\n"}
         team.source.sub(f"agents/{name}").write(files)
     team.source.write({"dodo.py": "from aac_tasks.dodo import *\n"})
     team.settings()

@@ -27,7 +27,7 @@ from aac_tasks.state.blobs import Blobs
 from aac_tasks.testing import Project, clean_environment
 
 PYTHON = "usr/bin/python3.11"
-AGENT = """
+SERVER = """
     apiVersion: agent.dev/v1
     kind: Agent
     metadata: {{name: {name}, version: 1.0.0}}
@@ -35,10 +35,14 @@ AGENT = """
       runtime: python
       model: {{provider: openai, name: gpt-4o-mini}}
       build: {{baseImage: oci:base}}
-      entrypoint: [/bin/sh, -c, 'exec httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h /app/www']
-      dependencies: [greeting==1.0]
       ports: [{{container: {port}}}]
       healthCheck: {{path: /, interval: 1s}}
+"""
+"""The agent.yaml of one that is a busybox with a page, as far as all such agents are alike."""
+
+AGENT = SERVER + """\
+      entrypoint: [/bin/sh, -c, 'exec httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h /app/www']
+      dependencies: [greeting==1.0]
       tests:
         - {{name: serves its page, type: http, request: {{path: /}}, expect: {{status: 200, body: version}}}}
         - {{name: has its shell, type: command, command: [/bin/true]}}

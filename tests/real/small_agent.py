@@ -6,23 +6,14 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-from real.kill_yard import Yard, make_base
+from real.kill_yard import SERVER, Yard, make_base
 from real_registry import free_port
 
 from aac_tasks.testing import Project, clean_environment
 
-AGENT = """
-    apiVersion: agent.dev/v1
-    kind: Agent
-    metadata: {{name: {name}, version: 1.0.0}}
-    spec:
-      runtime: python
-      model: {{provider: openai, name: gpt-4o-mini}}
-      build: {{baseImage: oci:base}}
+AGENT = SERVER + """\
       entrypoint: [/bin/sh, /app/main.sh]
       environment: [{{name: GREETING, value: "${{GREETING}}"}}]
-      ports: [{{container: {port}}}]
-      healthCheck: {{path: /, interval: 1s}}
       deploy: {{target: process}}
     """
 MAIN = """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from real.ci_services import NONE, CircleCI, GitHub, GitLab, Job, Service
-from real.kill_yard import Yard, make_base
+from real.kill_yard import SERVER, Yard, make_base
 from real_registry import free_port
 
 from aac_tasks.pipelines import VENDORS
@@ -21,17 +21,8 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.ma
 
 TREE = Path(__file__).resolve().parents[2]
 IN_THE_WHEEL = ("aac_tasks", "aac_agent", "plugins", "schemas", "pyproject.toml", "README.md", "LICENSE")
-AGENT = """
-    apiVersion: agent.dev/v1
-    kind: Agent
-    metadata: {{name: {name}, version: 1.0.0}}
-    spec:
-      runtime: python
-      model: {{provider: openai, name: gpt-4o-mini}}
-      build: {{baseImage: oci:base}}
+AGENT = SERVER + """\
       entrypoint: [/bin/sh, -c, 'exec httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h www']
-      ports: [{{container: {port}}}]
-      healthCheck: {{path: /, interval: 1s}}
       tests:
         - {{name: serves its page, type: http, request: {{path: /}}, expect: {{body: version}}}}
     """
