@@ -265,7 +265,7 @@ class Images:
         with exclusively(self._session.state.path):
             names = self._names()
             yield names
-            write_atomically(self._record, seal({name: encode(image) for name, image in sorted(names.items())}))
+            write_atomically(self._record, seal(dict(names)))
 
     @cached_property
     def _tools(self) -> Tools:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = "Mapping[str, Json]"
 
 
-def canonical(value: Json) -> bytes:
-    """UTF-8 JSON with sorted keys and no spaces; NaN is refused (ValueError)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+def canonical(value: object, known: Callable[[object], object] | None = None) -> bytes:
+    """UTF-8 JSON with sorted keys and no spaces; NaN is refused (ValueError). ``known`` turns what is no JSON into some."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=known
+    ).encode()
 
 
 def fingerprint(value: Json) -> str:

@@ -25,12 +25,13 @@ def encode(value: object) -> Json:
     sort: type = type(value)
     if sort in _PLAIN:
         return cast("Json", value)
-    if sort is dict:
-        return {str(k): encode(v) for k, v in cast("Mapping[object, object]", value).items()}
+    if sort is dict:  # here and below most values are plain: asking for each of them would be most of the work
+        pairs = cast("Mapping[object, Any]", value).items()
+        return {str(k): v if type(v) in _PLAIN else encode(v) for k, v in pairs}
     if sort is tuple or sort is list:
-        return [encode(v) for v in cast("Sequence[object]", value)]
+        return [v if type(v) in _PLAIN else encode(v) for v in cast("Sequence[Any]", value)]
     if (shape := _shape(sort)) is not None:
-        return _encode_dataclass(value, shape)
+        return _encode_dataclass(value, shape, encode)
     if isinstance(value, Mapping):
         return {str(k): encode(v) for k, v in value.items()}
     if isinstance(value, enum.Enum):
@@ -66,13 +67,21 @@ def _shape(cls: type) -> _Shape | None:
     return _Shape(told, tuple((f.name, _default(f)) for f in fields))
 
 
-def _encode_dataclass(value: object, shape: _Shape) -> dict[str, Json]:
+def _encode_dataclass(value: object, shape: _Shape, inner: Callable[[object], Any]) -> dict[str, Json]:
     out: dict[str, Json] = {"kind": shape.kind} if shape.kind else {}
     for name, default in shape.fields:
         item = getattr(value, name)
         if item != default:
-            out[name] = encode(item)
+            out[name] = item if type(item) in _PLAIN else inner(item)
     return out
+
+
+def outermost(value: object) -> object:
+    """What `encode` does to the outermost of a value alone: for a writer of JSON that asks of all that it does not know."""
+    sort: type = type(value)
+    if (shape := _shape(sort)) is not None:
+        return _encode_dataclass(value, shape, lambda inner: inner)
+    return {str(k): v for k, v in value.items()} if isinstance(value, Mapping) else encode(value)
 
 
 def _default(field: dataclasses.Field[Any]) -> object:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.result import Result
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import seal, unseal
@@ -49,7 +49,7 @@ class ActionCache:
         if kept is not None:
             path = self._path(deep)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, seal(encode(kept)), self._tmp)
+            write_atomically(path, seal(kept), self._tmp)
 
     def delete(self, deep: str) -> None:
         """Forget an entry."""

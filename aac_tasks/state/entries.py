@@ -56,7 +56,7 @@ class Entry:
 
     def write(self) -> bytes:
         """Its bytes."""
-        return seal({"name": self.name, "format": self.format, "records": encode(self.records)})
+        return seal({"name": self.name, "format": self.format, "records": self.records})
 
     def result(self, deep: str, kind: str, trust: Trust) -> tuple[Result | None, str]:
         """What is told of a step's deep key when it can be believed, else None and why not ("" when nothing is told)."""

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from aac_tasks.contracts.canonical import JsonObject, fingerprint
-from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.canonical import fingerprint
+from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.errors import StepError
 from aac_tasks.state.root import write_atomically
@@ -48,11 +48,10 @@ class PlanCache:
         """Keep a plan; False when our code was touched while it was running, so that nothing may be concluded from it."""
         code = self._present_code()
         if code:
-            data: JsonObject = {"format": FORMAT, "code": code, "seen": dict(seen), "plan": encode(plan)}
-            self._write(name, data)
+            self._write(name, {"format": FORMAT, "code": code, "seen": dict(seen), "plan": plan})
         return bool(code)
 
-    def _write(self, name: str, value: JsonObject) -> None:
+    def _write(self, name: str, value: Mapping[str, object]) -> None:
         with contextlib.suppress(OSError, StepError):  # what can't be kept is compiled again; steps tell of the disk
             self._folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self._folder / name, seal(value))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aac_tasks.contracts.canonical import Json, JsonObject, canonical
-from aac_tasks.contracts.codec import decode, encode
+from aac_tasks.contracts.codec import decode, outermost
 from aac_tasks.contracts.result import Result
 from aac_tasks.errors import StepError
 from aac_tasks.state.root import write_atomically
@@ -43,9 +43,9 @@ class Stamp:
     seconds: float = 0.0
 
 
-def seal(value: Json) -> bytes:
-    """A JSON value behind its checksum."""
-    body = canonical(value)
+def seal(value: object) -> bytes:
+    """A JSON value, or what `encode` makes one of, behind its checksum."""
+    body = canonical(value, outermost)
     return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
@@ -92,7 +92,7 @@ class StampFile:
             write_atomically(self._tree, seal(dict(files)))
         else:  # most steps read no tree
             self._tree.unlink(missing_ok=True)
-        write_atomically(self._path, seal(encode(stamp)))
+        write_atomically(self._path, seal(stamp))
         self._before.unlink(missing_ok=True)
         self._anew.unlink(missing_ok=True)
 
@@ -114,7 +114,7 @@ class StampFile:
         else:
             self._path.unlink(missing_ok=True)
             if begun is not None and _read(self._before) is None:
-                write_atomically(self._before, seal(encode(begun)))
+                write_atomically(self._before, seal(begun))
 
     @property
     def anew(self) -> bool:
