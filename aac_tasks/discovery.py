@@ -1,11 +1,15 @@
-"""Which folders hold an agent, and what planning may know of one."""
+"""Which folders hold an agent, and what planning may know of one: of the disk, and of the command line."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
+from aac_tasks.contracts.canonical import fingerprint
+from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.watch import describe
@@ -21,6 +25,24 @@ TEXT_SUFFIXES = (
     ".properties", "Dockerfile", "Containerfile", ".dockerfile",
 )  # fmt: skip
 """Ends of names that a runtime wants to read; of other names it wants to know only whether they are there."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line and settings say that planning must know. ``registry`` is for agents that name none."""
+
+    profile: str = ""
+    platforms: tuple[str, ...] = ()
+    builder: str = ""
+    created: int = 0
+    registry: str = ""
+    all_tags: bool = False
+    members: tuple[str, ...] = ()
+
+    @cached_property
+    def name(self) -> str:
+        """A short name for these choices."""
+        return fingerprint(encode(self))[:16]
 
 
 def discover(start: Path, seen: dict[str, str]) -> Iterator[Path]:
@@ -41,10 +63,19 @@ def manifests(folder: Path) -> list[str]:
     return [m for m in MANIFESTS if m in names]
 
 
+def relative(path: Path, root: Path) -> str:
+    """``path`` seen from ``root``, "" for itself."""
+    text, above = str(path), f"{root}/"
+    if text.startswith(above) and "/.." not in text:  # nearly always, and a tenth of the work
+        return text[len(above) :]
+    found = os.path.relpath(path, root)
+    return "" if found == "." else Path(found).as_posix()
+
+
 def facts_of(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
     """What a runtime asked for, in a build context."""
     texts: dict[str, str | None] = {}
-    exists = frozenset(w for w in wants if (folder / w).is_file())
+    exists = frozenset(w for w in wants if os.path.isfile(os.path.join(folder, w)))  # noqa: PTH113, PTH118  # thousands
     for name in wants:
         if name.endswith(TEXT_SUFFIXES):
             texts[name] = (folder / name).read_text(encoding="utf-8") if name in exists else None

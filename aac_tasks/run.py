@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.plan import AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Result
+from aac_tasks.discovery import Choices
 from aac_tasks.profiles import RegistryProfile, chosen_profile, default_registry, profiles_file
 from aac_tasks.settings import FILE as SETTINGS
 from aac_tasks.settings import Settings, read_settings
@@ -22,7 +23,7 @@ from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.manifest import Untouched
 from aac_tasks.state.root import StateFolder, find_root, user_cache
 from aac_tasks.state.watch import observe
-from aac_tasks.workspace import Choices, Workspace
+from aac_tasks.workspace import Workspace
 
 if TYPE_CHECKING:
     from aac_tasks.catalog import Catalog

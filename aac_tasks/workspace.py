@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,41 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
-from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.plan import AgentPlan, Plan
-from aac_tasks.discovery import MANIFESTS, TEXT_SUFFIXES, discover, facts_of, manifests
+from aac_tasks.discovery import MANIFESTS, Choices, discover, manifests, relative
 from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
-from aac_tasks.state.ignore import parse_ignore_file
 from aac_tasks.state.index import Index
-from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.manifest import Untouched
 from aac_tasks.state.plan_cache import PlanCache
 from aac_tasks.state.root import StateFolder
-from aac_tasks.state.watch import ABSENT, PRESENT, describe, observe
+from aac_tasks.state.watch import PRESENT, describe, observe
 
 if TYPE_CHECKING:
-    from aac_tasks.catalog import Catalog
-    from aac_tasks.contracts.image import Platform
+    from aac_tasks.compiling import Compiler
     from aac_tasks.plugin_manager import Plugins
     from aac_tasks.spec import ReadSpec
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the command line and settings say that planning must know. ``registry`` is for agents that name none."""
-
-    profile: str = ""
-    platforms: tuple[str, ...] = ()
-    builder: str = ""
-    created: int = 0
-    registry: str = ""
-    all_tags: bool = False
-    members: tuple[str, ...] = ()
-
-    @cached_property
-    def name(self) -> str:
-        """A short name for these choices."""
-        return fingerprint(encode(self))[:16]
 
 
 @dataclass
@@ -104,7 +81,7 @@ class Workspace:
         problems: list[Problem] = []
         plans: list[AgentPlan] = []
         for folder in folders:
-            if self._relative(folder) in known:
+            if relative(folder, self.state.root) in known:
                 continue
             try:
                 plans.append(self.agent(folder))
@@ -138,7 +115,7 @@ class Workspace:
     def compile(self, folder: Path) -> AgentPlan:
         """Read and compile one agent now."""
         started = time.time_ns()
-        plan, watched, there = self._compile(folder)
+        plan, watched, there = self._compiler.compile(folder)
         seen = observe(watched, started)
         if seen is None:
             self.unsettled.add(plan.agent)
@@ -157,116 +134,20 @@ class Workspace:
 
     def read(self, folder: Path) -> ReadSpec:
         """The validated spec of one folder (for `validate` and `inspect` as well)."""
-        from aac_tasks.spec import read_spec  # lazy: yaml and jsonschema are not needed when plans are cached
-
-        path = folder / self._manifest(folder)
-        settings = self.settings()
-        return read_spec(path.read_bytes(), file=self._relative(path), profile=self.choices.profile, settings=settings)
+        return self._compiler.read(folder)
 
     def settings(self) -> Mapping[str, JsonObject]:
         """Settings schemas that plugins bring, by where they are mounted."""
-        catalog = self.plugins().catalog
-        found: dict[str, JsonObject] = {}
-        tables = (("runtime", catalog.runtimes), ("registry", catalog.registries), ("deployer", catalog.deployers))
-        for role, table in tables:
-            for entry in table:
-                if entry.settings_schema is not None:
-                    found[f"{role}:{entry.name}"] = entry.settings_schema
-        return found
+        return self._compiler.settings
 
-    def _compile(self, folder: Path) -> tuple[AgentPlan, list[Path], dict[str, str]]:
-        """The plan; the files whose content it was made from; the files that need only be there, or be absent."""
-        from aac_tasks.plan.compile import Request, compile_agent  # lazy: only when something changed
-        from aac_tasks.plan.context import context_root  # lazy, as above
-        from aac_tasks.plan.naming import named  # lazy, as above
+    @cached_property
+    def _compiler(self) -> Compiler:
+        from aac_tasks.compiling import Compiler  # lazy: only when something changed
 
-        manifest = self._manifest(folder)
-        read = self.read(folder)
-        plugins = self.plugins()
-        extra = plugins.check_spec(read.spec)
-        if any(p.severity == "error" for p in extra):
-            raise SpecError(extra)
-        _refuse_unknown(read, plugins.catalog, self._relative(folder / manifest))
-        wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
-        context = self.state.root / context_root(
-            self._relative(folder), read.spec.build.context, self._relative(folder / manifest)
-        )
-        facts = facts_of(context, wants, folder / LOCK_NAME)
-        ignore_file = context / ".dockerignore"
-        request = Request(
-            spec=named(read.spec, self.choices.registry, all_tags=self.choices.all_tags),
-            canonical=read.canonical,
-            facts=facts,
-            folder=self._relative(folder),
-            file=self._relative(folder / manifest),
-            ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
-            builder=self.choices.builder,
-            platforms=tuple(_platform(p) for p in self.choices.platforms),
-            created=self.choices.created,
-            warnings=tuple(str(p) for p in (*read.warnings, *extra)),
-        )
-        compiled = compile_agent(request, plugins.catalog)
-        plan = _with_problems(compiled.plan, compiled.problems, read, request.file)
-        steps = plugins.add_steps(read.spec, plan)
-        plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        read_files = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME]
-        read_files += [context / w for w in wants if w.endswith(TEXT_SUFFIXES)]
-        looked_for = (w for w in wants if not w.endswith(TEXT_SUFFIXES))
-        return plan, read_files, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
-
-    def _manifest(self, folder: Path) -> str:
-        found = manifests(folder)
-        if len(found) > 1:
-            names = " and ".join(found)
-            raise SpecError((Problem(self._relative(folder), 0, 0, "", f"{names} are both here; keep one of them"),))
-        if not found:
-            raise UsageError(f"no agent.yaml in {folder}; `agent init NAME` makes one")
-        return found[0]
-
-    def _relative(self, path: Path) -> str:
-        relative = os.path.relpath(path, self.state.root)
-        return "" if relative == "." else Path(relative).as_posix()
+        return Compiler(self.state.root, self.choices, self.plugins)
 
     def _cache_name(self, folder: Path) -> str:
-        return fingerprint([self._relative(folder), self.choices.name])[:32]
-
-
-def _refuse_unknown(read: ReadSpec, catalog: Catalog, file: str) -> None:
-    """Names that only plugins know, each refused at its place: valid for `validate`, but nothing can be done with them."""
-    spec = read.spec
-    asked = (
-        (catalog.runtimes, spec.runtime, "spec.runtime"),
-        (catalog.builders, spec.build.builder, "spec.build.builder"),
-        (catalog.deployers, spec.deploy.target, "spec.deploy.target"),
-    )
-    problems = tuple(
-        Problem(file, *read.positions.get(path, (0, 0)), path, table.unknown(name))
-        for table, name, path in asked
-        if name and name not in table
-    )
-    if problems:
-        raise SpecError(problems)
-
-
-def _with_problems(plan: AgentPlan, problems: tuple[tuple[str, str], ...], read: ReadSpec, file: str) -> AgentPlan:
-    """What stands in the way of an image is a warning of the plan, and the image step's refusal."""
-    if not problems:
-        return plan
-    texts = [str(Problem(file, *read.positions.get(path, (0, 0)), path, message)) for path, message in problems]
-    steps = tuple(
-        type(s)(**{**s.__dict__, "action": None, "pending": "\n".join(texts)}) if s.kind in ("dockerfile", "image") else s
-        for s in plan.steps
-    )
-    return AgentPlan(plan.agent, plan.folder, plan.file, steps, (*plan.warnings, *texts), plan.lock_inputs)
-
-
-def _platform(text: str) -> Platform:
-    from aac_tasks.contracts.image import Platform  # lazy, as above
-
-    try:
-        return Platform.parse(text)
-    except ValueError as error:
-        raise UsageError(f"--platform: {error}") from error
+        return fingerprint([relative(folder, self.state.root), self.choices.name])[:32]
 
 
 def _refuse_twins(agents: Iterable[tuple[str, str]]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.codec import encode
@@ -38,7 +39,7 @@ class LockAction:
     toolchain: BaseRequest | None = None
     images: tuple[BaseRequest, ...] = ()
 
-    @property
+    @cached_property
     def question(self) -> str:
         """What a lock answers: everything asked, but not the builder, which is moved only by name, nor the platforms: a
         lock holds those that were ever asked for, and `--platform` adds one.

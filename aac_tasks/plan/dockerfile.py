@@ -17,6 +17,7 @@ would fetch a frontend from Docker Hub.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
@@ -59,6 +60,7 @@ _PORT = re.compile(r"[0-9]{1,5}/(?:tcp|udp|sctp)")
 _KEY = re.compile(r"[^\s\"'\\$=#`\x00-\x1f\x7f]+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SIGNAL = re.compile(r"[A-Z0-9+-]+")
+_UNWRITABLE = re.compile(r"[\x00\r\ud800-\udfff]")
 
 
 def render(recipe: Recipe, name_of: Callable[[LockedBase], str]) -> str:
@@ -135,17 +137,14 @@ def _add(add: Add) -> str:
 
 def _write(target: str, text: str) -> Iterator[str]:
     path = _path(target)
-    bad = re.search(r"[\x00\r\ud800-\udfff]", text)
+    bad = _UNWRITABLE.search(text)
     if bad or not text.endswith("\n"):
         what = f"holds {bad.group(0)!r}" if bad else "does not end with a newline"
         raise PlanError(f"text of {path} {what}; a Dockerfile can't write that file; change it, or put it in the context")
-    lines = text.split("\n")[:-1]
     mark = "EOF"
-    while mark in lines:
+    while f"\n{mark}\n" in f"\n{text}":
         mark += "_"
-    yield f'COPY --chmod=644 <<"{mark}" {path}'
-    yield from lines
-    yield mark
+    yield f'COPY --chmod=644 <<"{mark}" {path}\n{text}{mark}'
     yield ""  # hadolint's parser wants an empty line there
 
 
@@ -222,15 +221,17 @@ def render_ignore(patterns: Iterable[str]) -> str:
     Raises:
         PlanError: a pattern holds a newline, a carriage return or NUL.
     """
-    lines = []
-    for pattern in patterns:
-        bad = re.search(r"[\n\r\0]", pattern)
-        if bad:
-            raise PlanError(f"ignore pattern {pattern!r} holds {bad.group(0)!r}; one pattern is one line")
-        negated, bare = (pattern.startswith("!"), pattern.removeprefix("!"))
-        bare = re.sub(r"\A\s|\s\Z", lambda space: f"[{space.group(0)}]", bare)
-        if bare.startswith("#"):
-            bare = f"./{bare}"
-        lines.append(("!" if negated else "") + bare)
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(map(_ignored, patterns))
+
+
+@functools.lru_cache(maxsize=1024)  # agents of one workspace have nearly all patterns in common
+def _ignored(pattern: str) -> str:
+    bad = re.search(r"[\n\r\0]", pattern)
+    if bad:
+        raise PlanError(f"ignore pattern {pattern!r} holds {bad.group(0)!r}; one pattern is one line")
+    negated, bare = (pattern.startswith("!"), pattern.removeprefix("!"))
+    bare = re.sub(r"\A\s|\s\Z", lambda space: f"[{space.group(0)}]", bare)
+    if bare.startswith("#"):
+        bare = f"./{bare}"
+    return f"{'!' if negated else ''}{bare}\n"
 

@@ -110,17 +110,22 @@ def _compile(settings_text: str) -> Compiled:
 
 def _pattern(validator: Any, pattern: str, instance: object, schema: Schema) -> Iterator[Any]:
     """``$`` means the end, as JSON Schema has it; Python's also matches before a last newline."""
-    from jsonschema.exceptions import ValidationError
+    if isinstance(instance, str) and not _ending(pattern).search(instance):
+        from jsonschema.exceptions import ValidationError
 
-    if isinstance(instance, str) and not re.search(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-def _format(validator: Any, name: str, instance: object, schema: Schema) -> Iterator[Any]:
-    from jsonschema.exceptions import ValidationError
+@functools.cache
+def _ending(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern))
 
+
+def _format(validator: Any, name: str, instance: object, schema: Schema) -> Iterator[Any]:
     if name != "regex" or not isinstance(instance, str):
         return
+    from jsonschema.exceptions import ValidationError
+
     try:
         re.compile(instance)
     except (re.error, RecursionError, OverflowError) as error:

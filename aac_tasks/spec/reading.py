@@ -57,13 +57,17 @@ def read_spec(
     and ``deployer:NAME`` to the JSON Schemas of plugins (see ``aac_tasks.spec.schema``).
     Raises SpecError with every problem, PluginError when one of those schemas is none.
     """
+    return read_by(compiled(settings or {}), data, file=file, profile=profile)
+
+
+def read_by(schema: Compiled, data: bytes, *, file: str, profile: str = "") -> ReadSpec:
+    """The same with settings that are mounted already: whoever reads a thousand files mounts them once."""
     tree, problems = read_tree(data, file)
     root = _mapping(tree, file)
     speller = Speller(file)
     speller.document(root)
     overlaid = _apply_profile(root, profile, file)
     problems += speller.problems + overlaid.problems
-    schema = compiled(settings or {})
     document, reader, found = _validate(overlaid, schema, file)
     problems += [p for p in found if p.severity == "error"]
     if problems:

@@ -18,11 +18,11 @@ from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.lock import BaseRequest, Lock, LockedBase, LockedDependencies, LockedFile, LockedPlatform
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.spec import AgentSpec
+from aac_tasks.discovery import TEXT_SUFFIXES
 from aac_tasks.plan.compile import Request, compile_agent
 from aac_tasks.plugin_manager import load
 from aac_tasks.spec import read_spec
 from aac_tasks.testing import need
-from aac_tasks.workspace import TEXT_SUFFIXES
 
 PLUGINS = load()
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -10,6 +10,7 @@ the two images equal, and bytes do not follow the version of a tool (docs/adr/00
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -93,11 +94,16 @@ def _credentials(tools: Tools) -> Iterator[tuple[str, str]]:
 
 def layer(locked: LockedDependencies, base: LockedBase) -> DependencyLayer:
     """The layer as both renderings know it. The stage needs no network but for its ADDs, which the builder verifies."""
-    import importlib.resources
-
     version, python = target_of(base).minor, PYTHON.interpreter(base)
     wheels = tuple(Add(f.url, f.sha256, f"/wheels/{file_name(f.url)}") for f in locked.files)
-    script = importlib.resources.files("aac_plugins.runtimes").joinpath("python_wheels.py").read_text("utf-8")
     run = Run((python, "/install.py", "/wheels", PREFIX, version, python), {"PYTHONDONTWRITEBYTECODE": "1"})
-    stage = Stage("dependencies", (*wheels, Write("/install.py", script), run))
+    stage = Stage("dependencies", (*wheels, Write("/install.py", _script()), run))
     return DependencyLayer("python", version, locked, (PREFIX,), stage)
+
+
+@functools.cache  # read once, not for each agent of a workspace
+def _script() -> str:
+    """The text of what unpacks wheels, for a Dockerfile."""
+    import importlib.resources  # lazy, as above
+
+    return importlib.resources.files("aac_plugins.runtimes").joinpath("python_wheels.py").read_text("utf-8")

@@ -14,6 +14,7 @@ Python and platform, not the host's), and so do hashes: only a file that one of 
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -199,6 +200,7 @@ def _option_trouble(option: str, value: str) -> str:
     return f"option {option} is not supported; accepted are {', '.join(_KEPT_OPTIONS)}, -r and -c"
 
 
+@functools.lru_cache(maxsize=1024)  # agents of one workspace have many lines in common
 def _trouble(text: str) -> str:
     """Why a requirement can't be taken, or nothing."""
     from packaging.requirements import InvalidRequirement, Requirement  # lazy: start-up
