@@ -7,11 +7,12 @@ import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.state.temporaries import NAME as TMP
-from aac_tasks.state.temporaries import new_name
+from aac_tasks.state.temporaries import made, new_name
 
 FOLDER = ".aac"
 VERSION = 1
@@ -47,7 +48,7 @@ class StateFolder:
 
     root: Path
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """The folder itself."""
         return self.root / FOLDER
@@ -59,11 +60,11 @@ class StateFolder:
 
     def agent(self, name: str) -> Path:
         """One agent's folder; made when asked for."""
-        return _made(self.path / "agents" / name)
+        return made(self.path.joinpath("agents", name))
 
     def step(self, agent: str, kind: str) -> Path:
         """One step's folder: its stamp, and the lock is held on the folder itself."""
-        return _made(self.path / "agents" / agent / "steps" / kind)
+        return made(self.path.joinpath("agents", agent, "steps", kind))
 
     def open(self) -> None:
         """Make it, or check that it is ours to read.
@@ -100,13 +101,6 @@ class StateFolder:
                 hint=other if error.errno == errno.EEXIST else _MACHINE.get(error.errno or 0, _LEAVE),
             ) from error
         return str(VERSION)
-
-
-def _made(folder: Path) -> Path:
-    """The folder, made where it is not there; one stat where it is, for a step asks many times."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 _SPACE = "free some space (`agent cache prune` removes downloads and images that nothing needs)"

@@ -15,9 +15,14 @@ NAME = "tmp"
 
 def new_name(folder: Path) -> Path:
     """A name that nobody has, in ``folder``, which is made."""
-    if not folder.is_dir():
+    return made(folder) / f"{os.getpid()}-{os.urandom(8).hex()}"
+
+
+def made(folder: Path) -> Path:
+    """The folder, which is made where it is missing: a stat finds most of those that a run asks for."""
+    if not os.path.isdir(folder):  # noqa: PTH112  # thousands of these
         folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{os.getpid()}-{os.urandom(8).hex()}"
+    return folder
 
 
 def sweep(folder: Path) -> None:
