@@ -31,15 +31,15 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
     code = numbers_of({**workspace.common, **workspace.cache.code}, session.started_ns)
     if code is None or "" in workspace.unsettled:
         return False
-    plans = session.plan().agents
+    plans, known = session.plan().agents, untouched.evidence
     mine, others = _by_agent(session, [*(p.folder for p in plans), *(a.folder for a in untouched.agents)])
-    agents = [_evidence(session, plan, last, mine.get(plan.folder, {})) for plan in plans] + list(untouched.agents)
+    agents = [_evidence(session, plan, last, mine.get(plan.folder, {})) for plan in plans] + list(known.agents)
     if not any(f"{last}:{agent.name}" in agent.steps for agent in agents):
         return False
     agents.sort(key=lambda agent: agent.folder)
     listed = numbers_of(others, session.started_ns)
-    common = {**code, **dict(described([session.state.path / "version"])), **untouched.common}
-    evidence = Evidence(common, DOUBT if listed is None else listed, tuple(agents), _said(agents, last))
+    common = {**code, **dict(described([session.state.path / "version"])), **known.common}
+    evidence = Evidence(common, DOUBT if listed is None else {**known.listed, **listed}, tuple(agents), _said(agents, last))
     return write_manifest(session.state, list(arguments), evidence)
 
 

@@ -115,22 +115,26 @@ class Look:
         return self._part(self._first, self._end, 0)
 
     def compare(self) -> "list[int]":
-        """The numbers of paths that differ. Of many, a second process looks at half: it says only whether all is well."""
+        """The numbers of paths that differ. Of many, a second process looks at half."""
         data, first, end = self._data, self._first, self._end
         if self._count <= MANY or (os.cpu_count() or 1) < 2:
             return _compared(*self.entries(), 0)
         cut = data.index(b"\n", (first + end) // 2)
         number = data.count(b"\n", first, cut) + 1
         try:
+            answer, question = os.pipe()
             helper = os.fork()
         except OSError:  # no process to spare
             return _compared(*self.entries(), 0)
         if not helper:
-            _answer(lambda: _compared(*self._part(cut + 1, end, number), number))
+            _answer(question, lambda: _compared(*self._part(cut + 1, end, number), number))
+        os.close(question)
         found = _compared(*self._part(first, cut, 0), 0)
+        told = b"".join(iter(lambda: os.read(answer, 65536), b""))
+        os.close(answer)
         if os.waitpid(helper, 0)[1] != 0:
-            found += _compared(*self._part(cut + 1, end, number), number)
-        return found
+            return found + _compared(*self._part(cut + 1, end, number), number)
+        return found + [int(changed) for changed in told.split()]
 
     def _part(self, first: int, end: int, number: int) -> "tuple[list[bytes], list[int]]":
         paths = self._data[first:end].split(b"\n") if self._count else []
@@ -177,11 +181,14 @@ def look_at(arguments: list[str]) -> "Look | None":
     return look
 
 
-def _answer(compare: "Callable[[], list[int]]") -> None:
-    """In the second process: exit code 0 when nothing differs."""
+def _answer(question: int, compare: "Callable[[], list[int]]") -> None:
+    """In the second process: write the numbers of what differs; exit code 0 when that is all of them."""
     code = 1
     try:
-        code = 1 if compare() else 0
+        rest = " ".join(map(str, compare())).encode()
+        while rest:
+            rest = rest[os.write(question, rest) :]
+        code = 0
     finally:
         os._exit(code)
 

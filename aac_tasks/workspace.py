@@ -66,6 +66,20 @@ class Workspace:
             return tuple(sorted(f for f in found if f.is_relative_to(self.start) or self.start.is_relative_to(f)))
         return tuple(sorted(discover(self.start, self.listed)))
 
+    def _touched(self) -> tuple[Path, ...]:
+        """Folders with an agent that may be another one since, sorted."""
+        known = self.untouched
+        if known is None:
+            return self.folders()
+        found: Iterable[Path] = ()
+        if known.listed and not self.choices.members:  # nothing can have come but where something changed
+            tops = [self.state.root / folder for folder in known.doubted]
+            found = {folder for top in tops for folder in discover(top, self.listed)}
+        else:
+            found = self.folders()
+        same = {agent.folder for agent in known.agents}
+        return tuple(sorted(folder for folder in found if relative(folder, self.state.root) not in same))
+
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         """Every agent's plan, but for those that are known to be up to date.
 
@@ -74,22 +88,19 @@ class Workspace:
         """
         if names and (named := self.named(names)) is not None:
             return named
-        folders = self.folders()
-        if not folders:
+        folders, known = self._touched(), self.untouched.agents if self.untouched else ()
+        if not folders and not known:
             raise UsageError(f"no agent.yaml in {self.start} or below; `agent init NAME` makes one")
-        known = {a.folder: a for a in self.untouched.agents} if self.untouched else {}
         problems: list[Problem] = []
         plans: list[AgentPlan] = []
         for folder in folders:
-            if relative(folder, self.state.root) in known:
-                continue
             try:
                 plans.append(self.agent(folder))
             except SpecError as error:
                 problems.extend(error.problems)
         if problems:
             raise SpecError(tuple(problems))
-        _refuse_twins([*((a.name, a.file) for a in known.values()), *((p.agent, p.file) for p in plans)])
+        _refuse_twins([*((a.name, a.file) for a in known), *((p.agent, p.file) for p in plans)])
         self.index.keep(plans)
         return Plan(_selected(plans, names))
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import array
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from aac_tasks.errors import StepError
@@ -70,10 +71,20 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Untouched:
-    """What an earlier run of the same command line knows: agents of which nothing changed."""
+    """What an earlier run of the same command line knows: agents of which nothing changed, here without what they rest on.
 
-    common: Mapping[str, Numbers] = field(default_factory=dict)
+    ``listed``: nor did any folder that was listed to find agents, so that there can be no others, but in the ``doubted`` ones.
+    """
+
     agents: tuple[AgentEvidence, ...] = ()
+    doubted: tuple[str, ...] = ()
+    listed: bool = False
+    read: Callable[[], Evidence] = lambda: Evidence({}, {}, (), "")
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """The whole of it, tens of thousands of paths: for the next manifest, when what was to be done is done."""
+        return self.read()
 
 
 def numbers_of(seen: Mapping[str, str], started_ns: int) -> Mapping[str, Numbers] | None:
@@ -187,28 +198,38 @@ def _recalled(look: Look) -> Untouched | None:
             if not owners:
                 return None
             doubted.update(owners)
+    listed = LISTED not in doubted
     doubted.discard(LISTED)
     names = [record.split("\0") for record in look.agents.split("\x1e") if record]
+    if any(owner >= len(names) for owners, _ in sections for owner in owners):
+        raise IndexError("no such agent")
     gone = {image[3] for image in look.images if not engine_has(*image[:3])}
     doubted.update(number for number, record in enumerate(names) if record[0] in gone)
-    return None if len(doubted) == len(names) else _untouched(look, names, sections, doubted)
-
-
-def _untouched(look: Look, names: list[list[str]], sections: list[tuple[tuple[int, ...], range]], doubted: set[int]) -> Untouched:
-    entries = list(_entries(look))
-    common: dict[str, Numbers] = {}
-    seen: list[dict[str, Numbers]] = [{} for _ in names]
-    for owners, span in sections:
-        whose = [seen[o] for o in owners if o != LISTED and o not in doubted] if owners else [common]
-        if whose:
-            for one in whose:
-                one.update(entries[span.start : span.stop])
-    agents = []
+    if len(doubted) == len(names):
+        return None
+    images: dict[str, list[tuple[str, str, str]]] = {}
+    for image in look.images:
+        images.setdefault(image[3], []).append((image[0], image[1], image[2]))
+    agents: dict[int, AgentEvidence] = {}
     for number, (name, folder, file, said, steps) in enumerate(names):
         if number not in doubted:
-            images = tuple((i[0], i[1], i[2]) for i in look.images if i[3] == name)
-            agents.append(AgentEvidence(name, folder, file, seen[number], said, tuple(steps.split("\x1f")), images))
-    return Untouched(common, tuple(agents))
+            agents[number] = AgentEvidence(name, folder, file, {}, said, tuple(steps.split("\x1f")), tuple(images.get(name, ())))
+    folders = tuple(names[number][1] for number in sorted(doubted))
+    wanted = {LISTED, *agents} if listed else set(agents)
+    return Untouched(tuple(agents.values()), folders, listed, lambda: _evidence(look, sections, wanted, agents))
+
+
+def _evidence(
+    look: Look, sections: list[tuple[tuple[int, ...], range]], wanted: set[int], agents: Mapping[int, AgentEvidence]
+) -> Evidence:
+    """What ``agents`` (by their position) rest on, and what is ``wanted`` beside them."""
+    entries = list(_entries(look))
+    common: dict[str, Numbers] = {}
+    seen: dict[int, dict[str, Numbers]] = {number: {} for number in (LISTED, *agents)}
+    for owners, span in sections:
+        for one in [seen[o] for o in owners if o in wanted] if owners else [common]:
+            one.update(entries[span.start : span.stop])
+    return Evidence(common, seen[LISTED], tuple(replace(agent, seen=seen[n]) for n, agent in agents.items()), "")
 
 
 def _owned(look: Look) -> Iterator[tuple[tuple[int, ...], range]]:

@@ -69,6 +69,18 @@ def test_an_agent_that_comes_or_goes_leaves_the_others_alone(three: Project) -> 
     assert built(said) == []
 
 
+def test_an_agent_that_comes_after_an_edit_is_found_wherever_it_is(three: Project) -> None:
+    edit(three, "agents/bob/start")
+    three.agent("build").ok()  # looks into bob's folder only, and must go on knowing where agents were looked for
+    inner = {name.replace("agents/erik", "agents/bob/inner"): text for name, text in agent("erik").items()}
+    for files, name in ((agent("dora"), "dora"), (inner, "erik")):
+        three.write(files)
+        time.sleep(0.1)
+        said = three.agent("build").ok().stdout
+        assert f"image:{name}" in built(said)
+        assert "ada" in left_alone(said)
+
+
 def test_a_second_agent_of_an_untouched_ones_name_is_refused(three: Project) -> None:
     edit(three, "agents/bob/agent.yaml", AGENT.format(name="ada", build=ALONE))
     refused = three.agent("build").exits(3).output

@@ -75,8 +75,10 @@ def test_a_changed_file_concerns_its_agent_only_and_the_rest_is_known_as_it_was(
     assert known is not None
     assert [agent.name for agent in known.agents] == ["b"]
     assert recall(["build"]) is None, "what was looked at serves one run"
-    assert known.agents[0] == AgentEvidence("b", "agents/b", "agents/b/agent.yaml", b, "said of b", ("image:b",))
-    assert known.common == seen(root, "code.py")
+    assert known.evidence.agents[0] == AgentEvidence("b", "agents/b", "agents/b/agent.yaml", b, "said of b", ("image:b",))
+    assert known.evidence.common == seen(root, "code.py")
+    assert (known.doubted, known.listed) == (("agents/a",), True)
+    assert known.evidence.listed == seen(root, "agents"), "no folder changed in which there could be another agent"
 
 
 def test_a_shared_file_concerns_all_who_read_it(root: Path) -> None:
@@ -97,7 +99,11 @@ def test_a_new_folder_among_agents_is_noticed_and_concerns_none_of_them(root: Pa
     look = look_at(["build"])
     assert look is not None
     assert not look.is_unchanged
-    assert untouched("build") == ["a", "b"]
+    known = recall(["build"])
+    assert known is not None
+    assert [agent.name for agent in known.agents] == ["a", "b"]
+    assert not known.listed
+    assert known.evidence.listed == {}
 
 
 def test_how_many_steps_run_at_once_is_no_other_command(root: Path) -> None:
