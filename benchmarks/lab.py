@@ -35,6 +35,17 @@ import os
 http.server.HTTPServer(("0.0.0.0", int(os.environ.get("PORT", "8080"))), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
 
+_OLDER_SCRIPT = """\
+#!{python}
+# -*- coding: utf-8 -*-
+import re
+import sys
+from aac_tasks.fast import console
+if __name__ == '__main__':
+    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
+    sys.exit(console())
+"""
+
 STEPS = ("parse", "lock", "dockerfile", "image", "test")
 """What plain `doit` runs for one agent, each after the one before: the peers' graph."""
 
@@ -73,6 +84,13 @@ class Lab:
         """A console script of the venv, as pip wrote it."""
         return str(self.bin / name)
 
+    def older_command(self) -> str:
+        """`agent` as pip wrote it before 25.2."""
+        script = self.bin / "agent-by-pip-25.1"
+        script.write_text(_OLDER_SCRIPT.format(python=self.python))
+        script.chmod(0o755)
+        return str(script)
+
 
 def prepare(top: Path, size: Size) -> Lab:
     """Build and install; takes a minute, most of it downloads."""
@@ -109,7 +127,7 @@ def prepare(top: Path, size: Size) -> Lab:
 
 
 def _install(top: Path, env: dict[str, str]) -> None:
-    """The wheel, and nothing beside what it depends on, signatures included."""
+    """The wheel, and nothing beside what it depends on, signatures included; by a pip of today, not of the interpreter's age."""
     source = top / "source"
     source.mkdir()
     for name in _SOURCES:
@@ -120,6 +138,7 @@ def _install(top: Path, env: dict[str, str]) -> None:
             shutil.copy(path, source / name)
     _quietly(env, sys.executable, "-m", "venv", str(top / "venv"))
     pip = (str(top / "venv/bin/python"), "-m", "pip", "-q", "--disable-pip-version-check")
+    _quietly(env, *pip, "install", "--upgrade", "pip")
     _quietly(env, *pip, "wheel", "--no-deps", "-w", str(top / "dist"), str(source))
     _quietly(env, *pip, "install", *(f"{wheel}[signing]" for wheel in (top / "dist").glob("*.whl")))
 
