@@ -1,8 +1,10 @@
-"""How cost grows with the number of agents: 1, 10, 100 … of them in one workspace that is added to; a table and a plot."""
+"""How cost grows with the number of agents: 1, 10, 100 … of them in one workspace that is added to; a table and a picture.
+
+Told in processor time (of all processes of a command), which a machine that others work on disturbs least.
+"""
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +14,7 @@ from pathlib import Path
 from benchmarks.lab import ROOT, Lab
 from benchmarks.many import add_agents, agent_names, make_workspace, settle
 from benchmarks.measure import Place, Series
+from benchmarks.plot import Line, Panel, picture
 from benchmarks.scale import compile_cold
 
 PLOT = ROOT / "docs" / "performance-growth.svg"
@@ -21,20 +24,13 @@ MODULES = 1
 
 @dataclass(frozen=True)
 class Point:
-    """Milliseconds and MB (10^6 bytes) with so many agents."""
+    """Milliseconds of processor time, and MB (10^6 bytes), with so many agents."""
 
     agents: int
     no_op: float
     edit: float
     compile: float
     megabytes: float
-
-
-SERIES = (
-    ("no_op", "nothing changed", "#1b6ca8"),
-    ("edit", "one line of one agent edited", "#c0392b"),
-    ("compile", "cold compile", "#27804c"),
-)
 
 
 def grow(top: Path, lab: Lab, most: int) -> Iterator[Point]:
@@ -62,48 +58,28 @@ def _measured(lab: Lab, place: Place, names: tuple[str, ...]) -> Point:
         source.write_text(f"{text}# {time.time_ns()}\n")
         time.sleep(0.1)
         edited.samples.append(place.timed(agent, "build"))
-        time.sleep(0.1)
+        settle(place, agent, "build")
     print(file=sys.stderr)
     cold = compile_cold(lab, place, count)
     place.said(agent, "build")
-    return Point(count, idle.median, edited.median, 1000 * cold.seconds, cold.megabytes)
+    return Point(count, idle.cpu, edited.cpu, 1000 * cold.cpu, cold.megabytes)
 
 
 def growth_table(points: Sequence[Point]) -> Iterator[str]:
     """The table in Markdown."""
-    yield "| agents | nothing changed, ms | one line edited, until all is done, ms | cold compile, ms | its peak memory, MB |"
+    yield "| agents | nothing changed, CPU ms | one line edited, CPU ms | cold compile, CPU ms | its peak memory, MB |"
     yield "|--:|--:|--:|--:|--:|"
     for point in points:
-        yield f"| {point.agents} | {point.no_op:.0f} | {point.edit:.0f} | {point.compile:.0f} | {point.megabytes:.0f} |"
-
-
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 640, 360, 60, 50, 20
+        yield f"| {point.agents:,} | {point.no_op:.0f} | {point.edit:.0f} | {point.compile:.0f} | {point.megabytes:.0f} |"
 
 
 def plot(points: Sequence[Point]) -> str:
-    """Both axes logarithmic: a straight line at 45° is a cost in proportion."""
-    largest = max(max(getattr(p, name) for name, _, _ in SERIES) for p in points)
-    high, wide = math.ceil(math.log10(largest)), max(1.0, math.log10(points[-1].agents))
-
-    def x(agents: float) -> float:
-        return LEFT + (WIDTH - LEFT - 20) * math.log10(agents) / wide
-
-    def y(milliseconds: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * (math.log10(max(milliseconds, 10.0)) - 1) / (high - 1)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
-    ]
-    for power in range(1, high + 1):
-        at = y(10.0**power)
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 20}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{10**power:,} ms</text>')
-    for point in points:
-        parts.append(f'<text x="{x(point.agents):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{point.agents:,}</text>')
-    parts.append(f'<text x="{WIDTH / 2}" y="{HEIGHT - 10}" text-anchor="middle">agents</text>')
-    for number, (name, label, colour) in enumerate(SERIES):
-        line = " ".join(f"{x(p.agents):.1f},{y(getattr(p, name)):.1f}" for p in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(f'<text x="{LEFT + 12}" y="{TOP + 14 + 16 * number}" fill="{colour}">{label}</text>')
-    return "\n".join([*parts, "</svg>", ""])
+    """Time above, memory below; all axes logarithmic: a straight line at 45° is a cost in proportion."""
+    agents = [point.agents for point in points]
+    times = (
+        Line("cold compile", "#27804c", [p.compile for p in points]),
+        Line("one line of one agent edited, until all is done", "#c0392b", [p.edit for p in points]),
+        Line("nothing changed", "#1b6ca8", [p.no_op for p in points]),
+    )
+    memory = (Line("peak memory of a cold compile", "#27804c", [p.megabytes for p in points]),)
+    return picture(agents, (Panel("ms of processor time", 260, times), Panel("MB", 150, memory)), "agents")

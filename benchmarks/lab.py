@@ -108,7 +108,7 @@ def prepare(top: Path, size: Size) -> Lab:
         big=Place(top / "big", env),
         wide=Place(top / "wide", env),
         peers=Place(top / "peers", env),
-        ninja=_ninja(top, env),
+        ninja=install_program(top, env, "ninja", "ninja"),
         make=shutil.which("make") or "",
     )
     for place in (lab.still, lab.edited):
@@ -136,24 +136,25 @@ def _install(top: Path, env: dict[str, str]) -> None:
             shutil.copytree(path, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(path, source / name)
-    _quietly(env, sys.executable, "-m", "venv", str(top / "venv"))
+    quietly(env, sys.executable, "-m", "venv", str(top / "venv"))
     pip = (str(top / "venv/bin/python"), "-m", "pip", "-q", "--disable-pip-version-check")
-    _quietly(env, *pip, "install", "--upgrade", "pip")
-    _quietly(env, *pip, "wheel", "--no-deps", "-w", str(top / "dist"), str(source))
-    _quietly(env, *pip, "install", *(f"{wheel}[signing]" for wheel in (top / "dist").glob("*.whl")))
+    quietly(env, *pip, "install", "--upgrade", "pip")
+    quietly(env, *pip, "wheel", "--no-deps", "-w", str(top / "dist"), str(source))
+    quietly(env, *pip, "install", *(f"{wheel}[signing]" for wheel in (top / "dist").glob("*.whl")))
 
 
-def _ninja(top: Path, env: dict[str, str]) -> str:
-    """Ninja's program out of its wheel (the console script of that would measure Python again)."""
-    if found := shutil.which("ninja"):
+def install_program(folder: Path, env: dict[str, str], name: str, distribution: str) -> str:
+    """A program out of its wheel (the console script of that would measure Python again), "" where it has none for here."""
+    if found := shutil.which(name):
         return found
-    pip = (str(top / "venv/bin/python"), "-m", "pip", "-q", "--disable-pip-version-check")
-    _quietly(env, *pip, "install", "--no-deps", "--target", str(top / "ninja"), "ninja")
-    programs = [p for p in (top / "ninja").rglob("bin/ninja") if p.read_bytes()[:4] == b"\x7fELF"]
+    pip = (sys.executable, "-m", "pip", "-q", "--disable-pip-version-check")
+    quietly(env, *pip, "install", "--no-deps", "--target", str(folder / name), distribution)
+    programs = [p for p in (folder / name).rglob(f"bin/{name}") if p.read_bytes()[:4] == b"\x7fELF"]
     return str(programs[0]) if programs else ""
 
 
-def _quietly(env: dict[str, str], *argv: str) -> None:
+def quietly(env: dict[str, str], *argv: str) -> None:
+    """Run what must succeed; its output only when it does not."""
     done = subprocess.run(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(argv)}:\n{done.stdout.decode('utf-8', 'replace')}")

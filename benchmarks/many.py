@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.lab import AGENT, MAIN, STEPS, Lab
 from benchmarks.measure import Place
+from benchmarks.peers import Node, peer_commands, write_graphs
 
 DEPENDENCIES = "[markupsafe==3.0.2]"  # one wheel: one dependency layer that all of them share
 MODULES = 17
@@ -21,12 +22,15 @@ DODO = 'from aac_tasks.dodo import *\nDOIT_CONFIG["default_tasks"] = ["image"]\n
 
 @dataclass(frozen=True)
 class Many:
-    """``place`` holds the workspace, ``names`` its agents; ``peers`` is a folder with the peers' graphs over its files."""
+    """``place`` holds the workspace, ``names`` its agents; ``peers`` is a folder with the peers' graphs over its files, in which
+    each of ``commands`` has been run.
+    """
 
     lab: Lab
     place: Place
     names: tuple[str, ...]
     peers: Place
+    commands: Mapping[str, tuple[str, ...]]
     built_seconds: float
 
     def source(self, name: str) -> Path:
@@ -83,10 +87,26 @@ def many(top: Path, lab: Lab, count: int) -> Many:
     place.said(agent, "build", "-n", "2")
     seconds = time.perf_counter() - started
     print(f"built {count} agents in {seconds:.0f} s", file=sys.stderr)
-    made = Many(lab, place, names, peers, seconds)
+    commands = peer_commands(lab, top / "tools")
+    made = Many(lab, place, names, peers, commands, seconds)
     settle_all(made)
-    graphs(made)
+    write_graphs(peers.folder, list(steps(place.folder, names)))
+    for argv in commands.values():
+        peers.said(*argv)  # so that there is nothing to do
     return made
+
+
+def steps(folder: Path, names: tuple[str, ...]) -> Iterator[Node]:
+    """What peers are told of every step of every agent."""
+    for name in names:
+        agent = f"{folder}/agents/{name}"
+        yaml, lock = f"{agent}/agent.yaml", f"{agent}/agent.lock"
+        sources = (f"{agent}/main.py", *(f"{agent}/app/m{n:02d}.py" for n in range(MODULES)))
+        inputs = ((yaml,), (yaml,), (lock,), (lock, *sources), ())
+        before = ("", *STEPS)
+        for number, step in enumerate(STEPS):
+            needed = f"out/{name}/{before[number]}" if number else ""
+            yield Node(f"out/{name}/{step}", needed, inputs[number], last=number == len(STEPS) - 1)
 
 
 def settle_all(made: Many) -> None:
@@ -94,54 +114,3 @@ def settle_all(made: Many) -> None:
     doit, names = made.lab.command("doit"), made.names
     for argv in ((made.lab.command("agent"), "build"), (doit,), (doit, f"image:{names[len(names) // 2]}")):
         settle(made.place, *argv)
-
-
-def steps(made: Many) -> Iterator[tuple[str, str]]:
-    """(target, inputs) of every step of every agent."""
-    for name in made.names:
-        folder = made.place.folder / "agents" / name
-        yaml, lock = f"{folder}/agent.yaml", f"{folder}/agent.lock"
-        sources = " ".join([f"{folder}/main.py", *(f"{folder}/app/m{n:02d}.py" for n in range(MODULES))])
-        inputs = (yaml, yaml, lock, f"{lock} {sources}", "")
-        before = ("", *STEPS)
-        for number, step in enumerate(STEPS):
-            needed = f"out/{name}/{before[number]} " if number else ""
-            yield f"out/{name}/{step}", f"{needed}{inputs[number]}".strip()
-
-
-def graphs(made: Many) -> None:
-    """The same steps over the same files for ninja, make and doit's own file_dep; run once, so that there is nothing to do."""
-    folder, graph = made.peers.folder, list(steps(made))
-    for name in made.names:
-        (folder / "out" / name).mkdir(parents=True)
-    last = " ".join(target for target, _ in graph if target.endswith(f"/{STEPS[-1]}"))
-    rules = "".join(f"{target}: {inputs}\n\t@touch $@\n" for target, inputs in graph)
-    (folder / "Makefile").write_text(f"all: {last}\n{rules}")
-    ninja = "".join(f"build {target}: touch {inputs}\n" for target, inputs in graph)
-    (folder / "build.ninja").write_text(f"rule touch\n  command = touch $out\n{ninja}")
-    (folder / "graph.txt").write_text("".join(f"{target}: {inputs}\n" for target, inputs in graph))
-    (folder / "dodo.py").write_text(_DODO)
-    for argv in peer_commands(made.lab).values():
-        made.peers.said(*argv)
-
-
-def peer_commands(lab: Lab) -> dict[str, tuple[str, ...]]:
-    """Commands as their users would write them; make without its built-in rules, which it would try on every file."""
-    found = {"`doit` with `file_dep`": (lab.command("doit"),)}
-    if lab.make:
-        found["`make -r`"] = (lab.make, "-r")
-    if lab.ninja:
-        found["`ninja`"] = (lab.ninja,)
-    return found
-
-
-_DODO = """\
-DOIT_CONFIG = {"verbosity": 0, "reporter": "zero"}
-
-
-def task_steps():
-    with open("graph.txt") as graph:
-        for line in graph:
-            target, _, inputs = line.strip().partition(":")
-            yield {"name": target, "actions": ["touch " + target], "file_dep": inputs.split(), "targets": [target]}
-"""

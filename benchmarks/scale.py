@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from benchmarks.lab import Lab, stat_paths
-from benchmarks.many import Many, peer_commands, settle_all
+from benchmarks.many import Many, settle_all
 from benchmarks.measure import Place, Sample
 from benchmarks.rows import IMPORT_DOIT, PASS, Row, stats_of
 
@@ -69,7 +69,7 @@ def scale_rows(made: Many) -> list[Row]:
         Row(ONE_JOB, lambda: next(one), NO_OP_MANY, most=RARELY),
         Row(TWO_JOBS, lambda: next(two), ONE_JOB, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
     ]
-    for name, argv in peer_commands(lab).items():
+    for name, argv in made.commands.items():
         if argv != (lab.ninja,):
             rows.append(Row(f"peer: {name}", lambda argv=argv: made.peers.timed(*argv), NINJA, most=RARELY))  # type: ignore[misc]
     return rows if lab.ninja else [row for row in rows if row.name != NINJA]

@@ -76,6 +76,8 @@ SCALE_WORKS = (
     "20 agents edited: `agent build -n 1`",
     "20 agents edited: `agent build -n 2`",
     "peer: `doit` with `file_dep`",
+    "peer: `task` (go-task)",
+    "peer: `scons`",
     "cold compile of 5 agent.yaml",
     "cold compile of 5 agent.yaml, peak memory",
 )
@@ -94,7 +96,11 @@ def test_growth_is_drawn_for_every_number_of_agents() -> None:
     points = [Point(10**power, 20.0 * 2**power, 300.0 * 2**power, 500.0 * 3**power, 40.0 + power) for power in range(5)]
     drawn = ElementTree.fromstring(plot(points))  # noqa: S314  # our own text
     lines = [one.get("points", "").split() for one in drawn.iter("{http://www.w3.org/2000/svg}polyline")]
-    assert [len(line) for line in lines] == [5, 5, 5]
-    numbers = [float(number) for line in lines for point in line for number in point.split(",")]
-    assert all(0 < number < 640 for number in numbers)
+    assert [len(line) for line in lines] == [5, 5, 5, 5], "three of time, one of memory"
+    _, _, width, height = map(float, drawn.get("viewBox", "").split())
+    places = [tuple(map(float, point.split(","))) for line in lines for point in line]
+    assert all(0 < x < width and 0 < y < height for x, y in places)
+    for line in lines:
+        heights = [float(point.split(",")[1]) for point in line]
+        assert heights == sorted(heights, reverse=True), "what costs more is drawn higher"
     assert len(list(growth_table(points))) == 2 + 5
