@@ -59,7 +59,7 @@ def rows(lab: Lab) -> list[Row]:
     found = [
         Row(PASS, lambda: lab.still.timed(python, "-c", "pass")),
         Row(NO_OP, lambda: lab.still.timed(agent, "build"), PASS, factor=AGENT_FACTOR),
-        Row(f"{NO_OP}, where pip before 25.2 installed it", lambda: lab.still.timed(older, "build"), PASS),
+        Row("the same by a script as pip wrote it before 25.2", lambda: lab.still.timed(older, "build"), PASS),
         Row(f"the physical limit: `os.stat` of the same {len(paths)} files", lambda: stats_of(paths), NO_OP),
         Row(IMPORT_DOIT, lambda: lab.still.timed(python, "-c", "import doit")),
         Row("`doit`, nothing changed", lambda: lab.still.timed(doit), IMPORT_DOIT, factor=DOIT_FACTOR),
