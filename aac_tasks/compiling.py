@@ -56,7 +56,7 @@ class Compiler:
                     found[f"{role}:{entry.name}"] = entry.settings_schema
         return found
 
-    def compile(self, folder: Path) -> tuple[AgentPlan, list[Path], dict[str, str]]:
+    def compile(self, folder: Path) -> tuple[AgentPlan, list[str], dict[str, str]]:
         """The plan; the files whose content it was made from; the files that need only be there, or be absent."""
         from aac_tasks.plan.compile import Request, compile_agent  # lazy: `validate` only reads
         from aac_tasks.plan.context import context_root  # lazy, as above
@@ -90,10 +90,11 @@ class Compiler:
         plan = _with_problems(made.plan, made.problems, read, file)
         steps = plugins.add_steps(read.spec, plan)
         plan = AgentPlan(plan.agent, plan.folder, plan.file, (*plan.steps, *steps), plan.warnings, plan.lock_inputs)
-        read_files = [*(folder / m for m in MANIFESTS), ignore_file, folder / LOCK_NAME]
-        read_files += [context / w for w in wants if w.endswith(TEXT_SUFFIXES)]
+        paths = {w: str(context / w) for w in wants}
+        read_files = [*(f"{folder}/{name}" for name in (*MANIFESTS, LOCK_NAME)), str(ignore_file)]
+        read_files += [path for w, path in paths.items() if w.endswith(TEXT_SUFFIXES)]
         looked_for = (w for w in wants if not w.endswith(TEXT_SUFFIXES))
-        return plan, read_files, {str(context / w): PRESENT if w in facts.exists else ABSENT for w in looked_for}
+        return plan, read_files, {paths[w]: PRESENT if w in facts.exists else ABSENT for w in looked_for}
 
     def _manifest(self, folder: Path) -> str:
         found = manifests(folder)

@@ -15,7 +15,7 @@ PRESENT = "+"
 """A file of which only its being there matters."""
 
 
-def observe(paths: Iterable[Path], started_ns: int) -> dict[str, str] | None:
+def observe(paths: Iterable[Path | str], started_ns: int) -> dict[str, str] | None:
     """Path → identity text; None when one of them was touched since shortly before ``started_ns``.
 
     ``started_ns`` is the time before the first of them was read: what is older was not touched since.
