@@ -5,7 +5,7 @@ python -m benchmarks --quick    a small set of everything, to see that it works
 python -m benchmarks --packagers  beside ko, jib, bentoml and go-task: about fifteen minutes, the most of it compiling
 python -m benchmarks --engine   beside `docker build`, podman and langgraph, in an engine of its own (root): about ten minutes
 python -m benchmarks --scale    a workspace of a thousand agents, built for real: about ten minutes
-python -m benchmarks --growth   how cost grows from 1 to 10,000 agents: about an hour
+python -m benchmarks --growth   how cost grows from 1 to 10,000 agents: about twenty minutes
 python -m benchmarks --dask     2,000 short steps on four Dask workers of this machine: about five minutes
 python -m benchmarks --cache    a fresh clone of 100 agents with a warm cache in a registry: about five minutes
 """
