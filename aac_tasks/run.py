@@ -39,8 +39,6 @@ class Options:
     """
 
     cwd: Path
-    root: Path | None = None
-    executor: str = ""
     profile: str = ""
     platforms: tuple[str, ...] = ()
     offline: bool = False
@@ -53,6 +51,8 @@ class Options:
     registry_profile: str = ""
     all_tags: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    executor: str = ""
 
 
 def with_environment(options: Options, environment: Mapping[str, str]) -> Options:
