@@ -9,7 +9,7 @@ import pytest
 from aac_tasks.conformance.runner_basis import RunnerBasis
 from aac_tasks.conformance.stage import WEB, Stage, shell
 from aac_tasks.contracts.actions import InstanceSpec, Isolation, Limits, Mount
-from aac_tasks.contracts.running import Measuring, Runner
+from aac_tasks.contracts.running import Measuring, Runner, Usage
 from aac_tasks.errors import StepError
 
 
@@ -84,11 +84,15 @@ class RunnerRights(RunnerBasis):
         request = stage.request(shell(script), InstanceSpec("agent"))
         instance = stage.start(runner, request)
         assert stage.tools.wait_until(lambda: "ready" in stage.said_by(request), timeout=20.0)
-        usage = runner.usage(instance, stage.tools)
-        assert usage is not None
-        assert usage.cpu > 0
-        assert usage.memory > 4096
-        assert usage.processes >= 1
+
+        def used() -> Usage:
+            usage = runner.usage(instance, stage.tools)
+            assert usage is not None
+            return usage
+
+        assert stage.tools.wait_until(lambda: used().memory > 4096, timeout=20.0)  # while it becomes `sleep` it has none
+        assert used().cpu > 0
+        assert used().processes >= 1
         runner.stop(instance, stage.tools, grace=0.1)
         assert runner.usage(instance, stage.tools) is None
 

@@ -19,6 +19,7 @@ from faults.worlds import busybox_base
 from aac_tasks.contracts.result import Event
 from aac_tasks.doit_bridge import run
 from aac_tasks.session import Options, Session, with_environment
+from aac_tasks.state.plan_cache import CODE
 from aac_tasks.testing import Project, command
 
 AGENT = """
@@ -197,6 +198,9 @@ def test_torn_files_in_the_state_folder_cost_work_and_nothing_else(finished: tup
     assert "stamp" in {p.name for p in files}
     kinds = {p.relative_to(state).as_posix(): p for p in files}
     for name, path in kinds.items():
+        if not path.exists():  # a list of code that is another by now goes with the next run that writes one
+            assert path.name.startswith(CODE), name
+            continue
         whole = path.read_bytes()
         path.chmod(0o644)
         path.write_bytes(TORN[how](whole))
