@@ -28,13 +28,16 @@ class Judging:
     def __init__(self, run: Run, hands: Callable[[], Hands]) -> None:
         self.run = run
         self._hands = hands
+        self._stamps: dict[str, StampFile] = {}
         self._stale: dict[str, tuple[str, Verdict | None]] = {}
         self._snapshots: dict[str, tuple[Snapshot, dict[str, str]]] = {}
         self._guard = threading.RLock()
 
     def stamps(self, step: Step) -> StampFile:
-        """Where the step's stamp is."""
-        return StampFile(self.run.state.step(step.agent, step.kind))
+        """Where the step's stamp is; its folder is looked for once, a step asks many times."""
+        if step.id not in self._stamps:
+            self._stamps[step.id] = StampFile(self.run.state.step(step.agent, step.kind))
+        return self._stamps[step.id]
 
     def case(self, step: Step) -> Case:
         """Everything the step's key is made of, now.

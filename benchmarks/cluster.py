@@ -72,7 +72,8 @@ class Naps:
     lab: Lab
     made: Cluster
     rounds: Iterator[int]
-    scheduler_ms: list[float]
+    used: list[tuple[float, float, float, float]]
+    """Seconds of each run: by the clock; of processors in doit, the scheduler, the workers."""
 
     @property
     def count(self) -> int:
@@ -91,9 +92,10 @@ class Naps:
     def changed(self) -> Sample:
         """All of them on the cluster."""
         self.change()
-        before = self.made.scheduler_seconds()
+        before = self.made.seconds()
         sample = self.place.timed(self.lab.command("doit"), "-n", str(JOBS), "nap*:*")
-        self.scheduler_ms.append(1000 * (self.made.scheduler_seconds() - before))
+        scheduler, workers = (now - was for now, was in zip(self.made.seconds(), before, strict=True))
+        self.used.append((sample.wall / 1000, sample.cpu / 1000, scheduler, workers))
         return sample
 
     def rows(self) -> list[Row]:
@@ -113,13 +115,17 @@ class Naps:
         by_name = {row.name: row.series.median for row in rows}
         ideal = 1000 * NAP * self.count / WORKERS
         ours, peer = by_name[OURS] - by_name[NOTHING], by_name[PEER] - by_name[CONNECT]
-        each = 1000 * NAP
+        each, cpus = 1000 * NAP, os.cpu_count() or 1
+        wall, *parts = (statistics.median(column) for column in zip(*self.used, strict=True))
+        doit, scheduler, workers = (1000 * part / self.count for part in parts)
+        busy = 100 * sum(parts) / (cpus * wall)
         lines = [
             f"* the ideal: {self.count} naps of {each:.0f} ms by {WORKERS} workers take {ideal:.0f} ms",
             f"* ours, without what a run with nothing to do takes: {ours:.0f} ms, {100 * ideal / ours:.0f} % of the ideal "
             f"(goal: {100 * SHARE:.0f} %); a worker spends {ours * WORKERS / self.count - each:.2f} ms a step on anything else",
             f"* Dask alone, without connecting: {peer:.0f} ms, {100 * ideal / peer:.0f} % of the ideal",
-            f"* processor time of the scheduler: {statistics.median(self.scheduler_ms) / self.count:.2f} ms a step",
+            f"* processor time a step: doit {doit:.2f} ms, scheduler {scheduler:.2f} ms, workers {workers:.2f} ms; they share "
+            f"{cpus} CPUs, which were busy with it for {busy:.0f} % of the time",
         ]
         return lines, ideal / ours >= SHARE
 

@@ -50,7 +50,8 @@ def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> 
     if stamp is None:
         return Verdict(False, NEVER_RAN, key.key, key.deep)
     if stamp.key != key.key:
-        return Verdict(False, reason(case, stamp, stamps.files()), key.key, key.deep)
+        files = stamps.files() if stamp.tree != case.tree else {}
+        return Verdict(False, reason(case, stamp, files), key.key, key.deep)
     for artifact in stamp.result.artifacts:
         if problem := missing(artifact):
             return Verdict(False, problem, key.key, key.deep)

@@ -56,10 +56,9 @@ class Cluster:
     def address(self) -> str:
         return f"dask://127.0.0.1:{self.port}"
 
-    def scheduler_seconds(self) -> float:
-        """Processor time of the scheduler so far (proc(5), fields 14 and 15 of stat)."""
-        user, system = Path(f"/proc/{self.scheduler.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    def seconds(self) -> tuple[float, float]:
+        """Processor time so far of the scheduler, and of all workers."""
+        return _seconds(self.scheduler.pid), sum(_seconds(worker.process.pid) for worker in self.workers.values())
 
     def add(self, name: str, **env: str) -> Worker:
         """Start one more and wait until the scheduler knows it."""
@@ -74,6 +73,12 @@ class Cluster:
         self.workers[name] = worker
         _wait(worker.process, top / "log", "Registered to")
         return worker
+
+
+def _seconds(pid: int) -> float:
+    """proc(5), fields 14 and 15 of stat."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -9,10 +9,10 @@ through a registry instead, is none of its business. https://distributed.dask.or
 from __future__ import annotations
 
 import threading
-import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,11 @@ PATIENCE = "10s"
 LOOKS = 0.5
 """Seconds after which who waits looks whether anybody is still at work."""
 
-LINGER = 0.004
-"""Seconds in which more comes together for one conversation with the scheduler."""
+MARK = "aac"
+"""Before our events."""
+
+TOLD = 64 * 1024
+"""Bytes of an answer that are told as an event; schedulers keep the last thousand of a client for an hour."""
 
 _PROTOCOLS = {"dask": "tcp", "dask+tls": "tls"}
 
@@ -66,17 +69,18 @@ class DaskExecutor:
 class DaskCrew:
     """The workers of one cluster, as one run uses them.
 
-    One thread talks with the scheduler: what was ordered while it talked is submitted together, and what was done is fetched
-    together, so that a thousand short steps cost no thousand conversations.
+    One thread submits: what was ordered while it talked with the scheduler goes together. An answer comes as an event, which the
+    scheduler passes on at once; to fetch results costs a conversation with the scheduler and one with the worker for each step.
     """
 
     def __init__(self, client: Client, trade: Trade, tools: Tools) -> None:
         self._client = client
         self._trade = trade
         self._tools = tools
-        self._inbox: SimpleQueue[_Errand | Future[bytes] | None] = SimpleQueue()
+        self._ordered: SimpleQueue[_Errand | None] = SimpleQueue()
         self._waiting: dict[str, _Errand] = {}
-        threading.Thread(target=self._carry, name="dask", daemon=True).start()
+        client.subscribe_topic(client.id, self._hear)  # the topic that Dask itself forgets with the client
+        threading.Thread(target=self._submit, name="dask", daemon=True).start()
 
     def slots(self) -> int:
         """Threads of all workers."""
@@ -85,81 +89,97 @@ class DaskCrew:
     def do(self, order: bytes, label: str) -> bytes:
         """Under a key of its own: equal keys would be one piece of work to Dask."""
         errand = _Errand(f"{label}-{uuid.uuid4().hex}", order)
-        self._inbox.put(errand)
-        while not errand.ended.wait(LOOKS):
-            self._tools.sleep(0)  # ends it when the run is cancelled
-            if not errand.submitted.is_set():
-                continue
-            if self._client.status != "running":
-                raise StepError("the Dask scheduler is gone", hint="start it again; what was finished is kept")
-            if not self._client.nthreads():
-                raise StepError(f"the Dask scheduler has no workers for {label}", hint="`dask worker HOST:PORT` starts one")
+        self._waiting[errand.key] = errand
+        self._ordered.put(errand)
+        try:
+            while not errand.ended.wait(LOOKS):
+                self._look(errand, label)
+        finally:
+            self._waiting.pop(errand.key, None)
+            errand.future = None  # Dask forgets what nobody holds
         if errand.error is not None:
             raise _told(errand.error, label)
         return errand.answer
 
-    def _carry(self) -> None:
+    def _hear(self, event: tuple[float, object]) -> None:
+        """One answer, or what Dask tells of its own."""
+        told = event[1]
+        if isinstance(told, (list, tuple)) and told[0] == MARK and (errand := self._waiting.get(told[1])) is not None:
+            errand.end(answer=told[2])
+
+    def _look(self, errand: _Errand, label: str) -> None:
+        """Whether there is still something to wait for."""
+        self._tools.sleep(0)  # ends it when the run is cancelled
+        future = errand.future
+        if self._client.status != "running":
+            raise StepError("the Dask scheduler is gone", hint="start it again; what was finished is kept")
+        if future is None:  # not submitted yet
+            return
+        if future.status == "finished":
+            answer = future.result()
+            if answer or errand.looked:
+                errand.end(OSError("its answer was lost") if not answer else None, answer)
+            errand.looked = True
+        elif future.status != "pending":
+            errand.end(future.exception() or OSError(f"it was {future.status}"))
+        elif not self._client.nthreads():
+            raise StepError(f"the Dask scheduler has no workers for {label}", hint="`dask worker HOST:PORT` starts one")
+
+    def _submit(self) -> None:
         """Until it is told to end."""
-        while True:
-            items = [self._inbox.get()]
-            time.sleep(LINGER)
-            while not self._inbox.empty():
-                items.append(self._inbox.get())
-            if None in items:
-                return
-            errands = [item for item in items if isinstance(item, _Errand)]
-            futures = [item for item in items if not isinstance(item, _Errand) and item is not None]
+        while (first := self._ordered.get()) is not None:
+            errands = [first]
+            while not self._ordered.empty() and (errand := self._ordered.get()) is not None:
+                errands.append(errand)
+            orders, keys = [(errand.key, errand.order) for errand in errands], [errand.key for errand in errands]
+            step = partial(work_and_tell, work=self._trade.work, topic=self._client.id)
             try:
-                self._submit(errands)
-                self._fetch(futures)
+                futures = self._client.map(step, orders, key=keys, pure=False)
             except Exception as error:  # whatever it is, somebody waits for each of them
-                for errand in (*errands, *(self._waiting.pop(str(future.key)) for future in futures)):
+                for errand in errands:
                     errand.end(error)
-
-    def _submit(self, errands: Sequence[_Errand]) -> None:
-        if errands:
-            orders, keys = [errand.order for errand in errands], [errand.key for errand in errands]
-            self._waiting.update(zip(keys, errands, strict=True))
-            for future, errand in zip(self._client.map(self._trade.work, orders, key=keys, pure=False), errands, strict=True):
-                errand.future = future  # Dask forgets what nobody holds
-                errand.submitted.set()
-                future.add_done_callback(self._inbox.put)
-
-    def _fetch(self, futures: Sequence[Future[bytes]]) -> None:
-        whole = [future for future in futures if future.status == "finished"]
-        answers = dict(zip((f.key for f in whole), self._client.gather(whole, errors="skip"), strict=True)) if whole else {}
-        for future in futures:
-            errand = self._waiting.pop(str(future.key))
-            if future.key in answers:
-                errand.end(answer=answers[future.key])
-            else:
-                errand.end(future.exception() or OSError("the result was lost"))
+                continue
+            for errand, future in zip(errands, futures, strict=True):
+                errand.future = None if errand.ended.is_set() else future
 
     def close(self, run: str = "") -> None:
         """What is still done of a run that was ended is told to end; Dask itself can't stop a thread."""
-        self._inbox.put(None)
+        self._ordered.put(None)
         with suppress(Exception):  # nobody is there to be told
             if run:
                 self._client.run(self._trade.halt, run, on_error="ignore")
         self._client.close(timeout=2)
 
 
+def work_and_tell(order: tuple[str, bytes], work: Callable[[bytes], bytes], topic: str) -> bytes:
+    """On a worker: do it and tell the answer; of a large one the scheduler should not be told, it is the result."""
+    from distributed import get_worker  # lazy, as above
+
+    key, data = order
+    answer = work(data)
+    if len(answer) > TOLD:
+        return answer
+    get_worker().log_event(topic, (MARK, key, answer))
+    return b""
+
+
 class _Errand:
-    """One order on its way."""
+    """One order on its way. ``looked``: it was seen finished without an answer."""
 
     def __init__(self, key: str, order: bytes) -> None:
         self.key = key
         self.order = order
-        self.submitted = threading.Event()
         self.ended = threading.Event()
         self.future: Future[bytes] | None = None
         self.answer = b""
         self.error: BaseException | None = None
+        self.looked = False
 
     def end(self, error: BaseException | None = None, answer: bytes = b"") -> None:
-        """Let who waits for it go on."""
-        self.answer, self.error, self.future = answer, error, None
-        self.ended.set()
+        """Let who waits for it go on; the first answer counts."""
+        if not self.ended.is_set():
+            self.answer, self.error = answer, error
+            self.ended.set()
 
 
 def _told(error: BaseException, label: str) -> Exception:
