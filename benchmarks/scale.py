@@ -17,6 +17,8 @@ NINJA = "peer: `ninja`, the same graph, nothing changed"
 LIMIT = "the stat limit: an interpreter that stats the same files and does nothing else"
 EDIT_STARTS = "one line of one agent edited: until its step starts"
 ONE_JOB, TWO_JOBS = "20 agents edited: `agent build -n 1`", "20 agents edited: `agent build -n 2`"
+ONE_TEST, TWO_TESTS = "20 agents edited: `agent test -n 1`", "20 agents edited: `agent test -n 2`"
+ONE_SUM, TWO_SUMS = "arithmetic of two interpreters, one after the other", "the limit: arithmetic of two interpreters at once"
 
 COMPILE_SECONDS, COMPILE_MB, TWO_JOBS_FACTOR = 3.0, 200.0, 1.8
 CHANGED = 20
@@ -24,6 +26,16 @@ RARELY = 3
 """How often what takes seconds is measured."""
 
 _STATS = "import os, sys\nfor path in open(sys.argv[1], 'rb').read().split(b'\\n'):\n    os.stat(path)\n"
+
+_SUMS = """
+import subprocess, sys
+sums = [sys.executable, "-c", "sum(n * n for n in range(4_000_000))"]
+if sys.argv[1] == "1":
+    subprocess.run(sums, check=True)
+    subprocess.run(sums, check=True)
+else:
+    sys.exit(max(one.wait() for one in [subprocess.Popen(sums), subprocess.Popen(sums)]))
+"""
 
 _COMPILE = """
 import pathlib, time
@@ -53,7 +65,9 @@ def scale_rows(made: Many) -> list[Row]:
     paths = stat_paths(place)
     listed.write_bytes(b"\n".join(paths))
     sources = [path for path in paths if b"/.aac/" not in path and path.startswith(os.fsencode(place.folder))]
-    edits, one, two = edits_of(made), changes(made, "1"), changes(made, "2")
+    edits, one, two = edits_of(made), changes(made, "build", "1"), changes(made, "build", "2")
+    few = made.names[:CHANGED]
+    tested, tested_at_once = changes(made, "test", "1", *few), changes(made, "test", "2", *few)
     limit, middle = f"{LIMIT} ({len(paths)})", f"image:{middle_of(made)}"
     rows = [
         Row(PASS, lambda: place.timed(python, "-c", "pass")),
@@ -68,6 +82,10 @@ def scale_rows(made: Many) -> list[Row]:
         Row(EDIT_STARTS, lambda: next(edits), NO_OP_MANY, more=300.0),
         Row(ONE_JOB, lambda: next(one), NO_OP_MANY, most=RARELY),
         Row(TWO_JOBS, lambda: next(two), ONE_JOB, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
+        Row(ONE_TEST, lambda: next(tested), ONE_JOB, most=RARELY),
+        Row(TWO_TESTS, lambda: next(tested_at_once), ONE_TEST, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
+        Row(ONE_SUM, lambda: place.timed(python, "-c", _SUMS, "1"), PASS, most=RARELY),
+        Row(TWO_SUMS, lambda: place.timed(python, "-c", _SUMS, "2"), ONE_SUM, most=RARELY),
     ]
     for name, argv in made.commands.items():
         if argv != (lab.ninja,):
@@ -92,14 +110,14 @@ def edits_of(made: Many) -> Iterator[Sample]:
         yield sample
 
 
-def changes(made: Many, jobs: str) -> Iterator[Sample]:
-    """Each time another line in twenty agents, and a build of all."""
+def changes(made: Many, command: str, jobs: str, *agents: str) -> Iterator[Sample]:
+    """Each time another line in twenty agents, and a command for all, or for those ``agents``."""
     texts = {made.source(name): made.source(name).read_text() for name in made.names[:CHANGED]}
     while True:
         for source, text in texts.items():
             source.write_text(f"{text}# {time.time_ns()}\n")
         time.sleep(0.1)
-        sample = made.place.timed(made.lab.command("agent"), "build", "-n", jobs)
+        sample = made.place.timed(made.lab.command("agent"), command, "-n", jobs, *agents)
         settle_all(made)
         yield sample
 
