@@ -234,6 +234,19 @@ def test_an_agent_whose_deploy_was_killed_is_known_and_the_next_deploy_leaves_on
     assert place.processes() == []
 
 
+def test_a_log_that_a_killed_deploy_has_put_aside_stays_where_it_is_looked_for(place: Place) -> None:
+    place.agent("deploy").ok()
+    log = place.project.folder / f".aac/agents/{place.name}/logs/{place.name}.log"
+    before = log.read_bytes()
+    log.replace(log.with_name(f"{log.name}.1"))
+    (place.project.folder / "www/index.html").write_text(f"well {time.time()}\n")
+    place.agent("test").ok()
+    place.agent("deploy").ok()
+    assert log.exists()
+    assert log.with_name(f"{log.name}.1").read_bytes().startswith(before)
+    place.agent("stop", place.name).ok()
+
+
 def test_what_a_killed_deploy_left_can_be_stopped(place: Place) -> None:
     place.agent("deploy").ok()
     (place.project.folder / "www/index.html").write_text(f"well {time.time()}\n")

@@ -246,7 +246,9 @@ def _log(tools: Tools, name: str) -> Path:
 
 
 def _rotate(log: Path) -> None:
-    """``x.log`` → ``x.log.1`` → … as logrotate names them."""
+    """``x.log`` → ``x.log.1`` → … as logrotate names them; nothing where a deploy that was killed has done it already."""
+    if not log.exists():
+        return
     for number in range(LOGS_KEPT, 0, -1):
         source = log if number == 1 else log.with_name(f"{log.name}.{number - 1}")
         if source.exists():
