@@ -69,10 +69,9 @@ class Elsewhere:
         scheme, mark, _ = address.partition("://")
         if not mark:
             raise UsageError(f"executor {address!r} is no address; expected SCHEME://HOST:PORT, as in dask://scheduler:8786")
-        executor = self._run.plugins.catalog.executors.get(scheme.partition("+")[0])
+        executor = self._run.catalog.executors.get(scheme.partition("+")[0])
         crew = executor.connect(address, TRADE, self._hands().tools("", "-"))
-        count = crew.slots()
-        self._run.tell(Event("note", text=f"executor {address}: {count} step{'' if count == 1 else 's'} at once"))
+        self._run.tell(Event("note", text=f"executor {address}: {at_once(crew.slots())}"))
         return crew
 
     def takes(self, step: Step) -> bool:
@@ -99,17 +98,12 @@ class Elsewhere:
             raise placed(self._run, _error(answer.failure), agent)
         if answer.result is None:
             self._run.tell(Event("note", case.step.id, "its result is made of files of one machine, so it is done here"))
-        elif answer.parcel.name:
-            self._believe(answer.parcel, answer.result)
-        return answer.result
-
-    def _believe(self, parcel: Parcel, result: Result) -> None:
-        place = self._parcels.place
-        if self._sharing is None or not self._parcels.open(parcel.name) or not self._sharing.can_be_had(place, result):
+        elif answer.parcel.name and not self._parcels.hold(answer.parcel, answer.result):
             raise StepError(
-                f"the worker sent what it made to the shared cache {place.name}, and it is not there",
+                f"the worker sent what it made to the shared cache {self._parcels.place.name}, and it is not there",
                 hint="do all machines see the same cache?",
             )
+        return answer.result
 
     def _order(self, case: Case, agent: AgentPlan, last_tree: str) -> Order:
         run, step = self._run, case.step
@@ -159,6 +153,11 @@ class Elsewhere:
         """Disconnect; a run that was ended leaves nothing at work."""
         if "_crew" in self.__dict__:
             self._crew.close(self._name if self._run.cancelled.is_set() else "")
+
+
+def at_once(slots: int) -> str:
+    """How much a crew does, in words."""
+    return f"{slots} step{'' if slots == 1 else 's'} at once"
 
 
 def _name_of(tree: str) -> str:

@@ -81,8 +81,9 @@ class Judging:
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""
-        identity = self.stamps(self.run.step(step_id)).identity()
-        verdict = self._judge(step_id)
+        step = self.run.step(step_id)
+        identity = self.stamps(step).identity()
+        verdict = self._judge(step)
         if not verdict.fresh:
             self._stale[step_id] = identity, verdict
         return verdict
@@ -95,8 +96,7 @@ class Judging:
             return self.judge(step_id)
         return verdict
 
-    def _judge(self, step_id: str) -> Verdict:
-        step = self.run.step(step_id)
+    def _judge(self, step: Step) -> Verdict:
         if step.kind == "lock":
             return self._judge_lock(step)
         if step.action is None or step.pending:
@@ -134,7 +134,7 @@ class Judging:
             return Verdict(False, "there is no agent.lock", agent.lock_inputs, agent.lock_inputs)
         stamp = self.stamps(step).read()
         case = Case(step, step.action or {})
-        found = changes(case, stamp, {})[0] if stamp else ()
+        found = changes(case, stamp, self.stamps(step))[0] if stamp else ()
         detail = f": {spec_path(step, found[0].path)} changed" if found else ""
         return Verdict(False, f"agent.lock answers another question{detail}", agent.lock_inputs, agent.lock_inputs)
 
@@ -172,7 +172,7 @@ class Judging:
             case = self.case(step) if step.kind != "lock" else Case(step, step.action)
         except StepError:
             return answer
-        values, files = changes(case, stamp, self.stamps(step).files())
+        values, files = changes(case, stamp, self.stamps(step))
         answer["changes"] = [{"path": c.path, "spec": spec_path(step, c.path), "old": c.old, "new": c.new} for c in values]
         answer["files"] = [{"path": c.path, "old": c.old, "new": c.new} for c in files]
         return answer

@@ -6,20 +6,19 @@ Such an entry is named by what it holds, so what is there already is found with 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from aac_tasks.contracts.canonical import fingerprint
-from aac_tasks.contracts.image import Descriptor, Digest
+from aac_tasks.contracts.image import Digest
 from aac_tasks.contracts.orders import Parcel
+from aac_tasks.contracts.result import Result
 from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import UsageError
 from aac_tasks.settings import WRITE, SharedPlace
-from aac_tasks.sharing import Sharing
+from aac_tasks.sharing import BLOB, Sharing, described
+from aac_tasks.state.blobs import pieces
 from aac_tasks.state.entries import Entry
-
-_BLOB = "application/octet-stream"
-_PIECE = 1 << 20
 
 
 class Parcels:
@@ -34,6 +33,7 @@ class Parcels:
                 f"name a registry's repository in [tool.aac.cache] place and say write = true there, or {WRITE}=1"
             )
         self.place: SharedPlace = place
+        self._sharing = sharing
         self._store = sharing.store(place)
         self._blobs = blobs
         self._known: set[str] = set()
@@ -45,8 +45,8 @@ class Parcels:
         if not self.open(parcel.name):
             for digest, path in (files or {}).items():
                 if not self._store.holds(Digest(digest)) and not self._blobs.has(Digest(digest)):
-                    self._blobs.put(_pieces(path), media_type=_BLOB, expect=Digest(digest))
-            self._store.write(parcel.name, Entry(parcel.name).write(), _descriptors(blobs))
+                    self._blobs.put(pieces(path), media_type=BLOB, expect=Digest(digest))
+            self._store.write(parcel.name, Entry(parcel.name).write(), described(blobs))
             self._know(parcel.name)
         return parcel
 
@@ -58,9 +58,13 @@ class Parcels:
             self._know(name)
         return True
 
+    def hold(self, parcel: Parcel, result: Result) -> bool:
+        """Whether all that a result promises lies in a parcel that is there; then it is up to date without being here."""
+        return self.open(parcel.name) and self._sharing.can_be_had(self.place, result)
+
     def take(self, parcel: Parcel) -> None:
         """Bring what is in it and not in the user's own store."""
-        absent = [blob for blob in _descriptors(parcel.blobs) if not self._blobs.has(blob)]
+        absent = [blob for blob in described(parcel.blobs) if not self._blobs.has(blob)]
         if absent:
             self.open(parcel.name)
         for blob in absent:
@@ -69,13 +73,3 @@ class Parcels:
     def _know(self, name: str) -> None:
         with self._guard:
             self._known.add(name)
-
-
-def _descriptors(blobs: Mapping[str, int]) -> list[Descriptor]:
-    return [Descriptor(_BLOB, Digest(digest), size) for digest, size in blobs.items()]
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb", buffering=0) as file:
-        while piece := file.read(_PIECE):
-            yield piece

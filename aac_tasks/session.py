@@ -16,11 +16,11 @@ from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.plan import Step
 from aac_tasks.contracts.result import Event, Result, Verdict
+from aac_tasks.equipped import Equipped
 from aac_tasks.errors import AacError, LostError, StepError
 from aac_tasks.fast import SAYS_PER_AGENT, UNKNOWN
 from aac_tasks.judging import Judging
-from aac_tasks.run import Options, Run, Tell, with_environment
-from aac_tasks.settings import has_shared_cache
+from aac_tasks.run import Options, Tell, with_environment
 from aac_tasks.state.judge import Case
 from aac_tasks.state.manifest import recall
 from aac_tasks.state.root import of_the_machine
@@ -28,36 +28,17 @@ from aac_tasks.state.stamps import Stamp, StampFile, exclusively
 
 if TYPE_CHECKING:
     from aac_tasks.elsewhere import Elsewhere
-    from aac_tasks.hands import Hands
-    from aac_tasks.sharing import Sharing
-    from aac_tasks.state.blobs import Lender
 
 __all__ = ["Options", "Session", "Tell", "with_environment"]
 
 
-class Session(Run):
+class Session(Equipped):
     """A run that judges and does. Thread-safe where steps of different agents run at once."""
-
-    @cached_property
-    def hands(self) -> Hands:
-        """What does: tools, runners, secrets."""
-        from aac_tasks.hands import Hands  # lazy: no http and no processes while everything is up to date
-
-        return Hands(self)
 
     @cached_property
     def judging(self) -> Judging:
         """What judges steps of this run."""
         return Judging(self, lambda: self.hands)
-
-    @cached_property
-    def sharing(self) -> Sharing | None:
-        """The shared cache, None where there is none."""
-        if not has_shared_cache(self.settings.cache, self.options.environment):
-            return None
-        from aac_tasks.sharing import Sharing  # lazy: most runs share nothing
-
-        return Sharing(self, lambda: self.hands)
 
     @cached_property
     def elsewhere(self) -> Elsewhere | None:
@@ -67,9 +48,6 @@ class Session(Run):
         from aac_tasks.elsewhere import Elsewhere  # lazy: most runs do everything here
 
         return Elsewhere(self, lambda: self.hands, self.sharing)
-
-    def _lender(self) -> Lender | None:
-        return self.sharing
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""
@@ -261,8 +239,7 @@ class Session(Run):
             self.digests.save()
         if "elsewhere" in self.__dict__ and self.elsewhere is not None:
             self.elsewhere.close()
-        if "hands" in self.__dict__:
-            self.hands.close()
+        super().close()
 
     # -- look ---------------------------------------------------------------------------------------------------
 

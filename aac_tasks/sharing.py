@@ -7,7 +7,7 @@ told of in one line and left alone: what it would have answered is made here (do
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aac_tasks.hands import Hands
 
 KEYS = "[tool.aac.cache] keys"
-_BLOB = "application/octet-stream"
+BLOB = "application/octet-stream"
 
 
 class Sharing:
@@ -151,7 +151,7 @@ class Sharing:
         if promised is None or place is None:
             raise LostError(f"blob {digest} is in no shared cache", hint="run the step that makes it again")
         try:
-            self.store(place).fetch(Descriptor(_BLOB, digest, promised[0]))
+            self.store(place).fetch(Descriptor(BLOB, digest, promised[0]))
         except StepError as error:
             if self._run.cancelled.is_set():
                 raise
@@ -176,7 +176,7 @@ class Sharing:
     def problems(self, place: SharedPlace) -> Iterator[tuple[str, str]]:
         """(name of an entry, what is wrong with it): each entry read, each signature verified, each blob looked at once."""
         store, trust = self.store(place), self.trust(place)
-        problem_of = cache(lambda digest, size: store.problem(Descriptor(_BLOB, digest, size)))
+        problem_of = cache(lambda digest, size: store.problem(Descriptor(BLOB, digest, size)))
         for name in store.names():
             try:
                 entry = Entry.read(name, store.read(name) or b"")
@@ -223,5 +223,9 @@ class Sharing:
 
 def _blobs(results: Iterable[Result]) -> list[Descriptor]:
     """Every blob that they promise, each once."""
-    sizes = {artifact.digest: artifact.size for result in results for artifact in result.artifacts}
-    return [Descriptor(_BLOB, Digest(digest), size) for digest, size in sizes.items()]
+    return described({artifact.digest: artifact.size for result in results for artifact in result.artifacts})
+
+
+def described(blobs: Mapping[str, int]) -> list[Descriptor]:
+    """Blobs (digest → bytes) as a shared cache has them: it asks nobody what they are."""
+    return [Descriptor(BLOB, Digest(digest), size) for digest, size in blobs.items()]

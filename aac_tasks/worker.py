@@ -23,12 +23,11 @@ from aac_tasks.contracts.image import Digest
 from aac_tasks.contracts.orders import Answer, Failure, Order, Parcel, Source, Trade
 from aac_tasks.contracts.plan import AgentPlan, Step
 from aac_tasks.contracts.result import Event, Result
+from aac_tasks.equipped import Equipped
 from aac_tasks.errors import AacError, LostError, StepError
-from aac_tasks.hands import Hands
 from aac_tasks.parcels import Parcels
-from aac_tasks.run import Options, Run, Tell
+from aac_tasks.run import Options, Tell
 from aac_tasks.settings import NAMESPACE, PLACE, WRITE
-from aac_tasks.sharing import Sharing
 from aac_tasks.state.action_cache import shareable
 from aac_tasks.state.judge import Case
 from aac_tasks.state.root import FOLDER, user_cache
@@ -40,7 +39,6 @@ from aac_tasks.steps.test import REPORTS
 if TYPE_CHECKING:
     from aac_tasks.catalog import Catalog
     from aac_tasks.plugin_manager import Plugins
-    from aac_tasks.state.blobs import Lender
 
 ERRANDS = "errands"
 """Below the user's cache: a folder for each step that was ever done here for others, with sources only meanwhile."""
@@ -55,7 +53,7 @@ _busy: dict[str, set[Errand]] = {}
 _guard = threading.Lock()
 
 
-class Errand(Run):
+class Errand(Equipped):
     """A run of one step for somebody else, in a root of its own."""
 
     def __init__(self, order: Order, root: Path, tell: Tell) -> None:
@@ -83,19 +81,6 @@ class Errand(Run):
     def catalog(self) -> Catalog:
         """Theirs."""
         return self.plugins.catalog
-
-    @cached_property
-    def hands(self) -> Hands:
-        """What does."""
-        return Hands(self)
-
-    @cached_property
-    def sharing(self) -> Sharing | None:
-        """The cache that parcels lie in."""
-        return Sharing(self, lambda: self.hands) if self.order.place else None
-
-    def _lender(self) -> Lender | None:
-        return self.sharing
 
     def do(self) -> tuple[Result | None, Parcel]:
         """The step's result, and what holds its blobs; None when it promises files that only this machine has."""
@@ -157,8 +142,7 @@ class Errand(Run):
 
     def close(self) -> None:
         """End children; remove sources."""
-        if "hands" in self.__dict__:
-            self.hands.close()
+        super().close()
         self._clear()
 
 

@@ -22,6 +22,7 @@ from benchmarks.rows import Row
 sys.path.append(str(ROOT / "tests"))  # the cluster that tests start
 
 from real.dask_cluster import Cluster, cluster
+from real.doors import installed
 
 WORKERS, STEPS, AGENTS = 4, 100, 20
 NAP = 0.01
@@ -133,11 +134,8 @@ class Naps:
 @contextlib.contextmanager
 def naps(top: Path, lab: Lab) -> Iterator[Naps]:
     """Install the extra and the plugin, start the cluster, and write the workspace."""
-    plugins = top / "plugins"
-    (plugins / "aac_naps-1.dist-info").mkdir(parents=True)
+    plugins = installed(top, "naps", "aac_naps")
     (plugins / "aac_naps.py").write_text(PLUGIN)
-    (plugins / "aac_naps-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: aac-naps\nVersion: 1\n")
-    (plugins / "aac_naps-1.dist-info/entry_points.txt").write_text("[aac_tasks]\nnaps = aac_naps\n")
     lab.still.said(lab.python, "-m", "pip", "install", "-q", "distributed")
     with cluster(top / "cluster", (), {"PYTHONPATH": str(plugins)}, lab.python) as made:
         for number in range(WORKERS):

@@ -169,6 +169,11 @@ class ImageConfig:
     stop_signal: str = ""
     healthcheck: HealthProbe | None = None
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """``env`` by name; of a name that stands twice the last."""
+        return dict(line.partition("=")[::2] for line in self.env)
+
 
 def local_name(config: ImageConfig, fallback: str) -> str:
     """``name:version`` from the image's labels, as engines and `agent images` show it."""

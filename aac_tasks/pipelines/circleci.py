@@ -87,7 +87,7 @@ _PUSH = """\
 
 def write(wish: Wish) -> str:
     """The configuration whose job asks for the other one."""
-    return wish.head("circleci") + _TEXT.format(words=wish.words("circleci"), next=NEXT, branch=wish.branch, **_shared(wish))
+    return wish.head("circleci") + _TEXT.format(words=wish.words("circleci"), next=NEXT, **_shared(wish))
 
 
 def jobs(parts: Sequence[Share], wish: Wish) -> str:
@@ -100,7 +100,7 @@ def jobs(parts: Sequence[Share], wish: Wish) -> str:
     return _NEXT.format(
         host='      AAC_ALLOW_HOST: "1"\n' if wish.allow_host else "",
         test=json.dumps(f"{shared['cd']}agent test $AGENTS"),
-        push=_PUSH.format(branch=wish.branch, **shared) if wish.push else "",
+        push=_PUSH.format(**shared) if wish.push else "",
         reports=json.dumps(wish.below(".aac/agents")),
         nothing=json.dumps(f'echo "{NOTHING}"'),
         jobs="".join(made) or "      - nothing\n",
@@ -111,6 +111,7 @@ def jobs(parts: Sequence[Share], wish: Wish) -> str:
 def _shared(wish: Wish) -> dict[str, str]:
     return {
         "machine": json.dumps(wish.machine or "cimg/python:3.12"),
+        "branch": shlex.quote(wish.branch),
         "pip": json.dumps(wish.pip),
         "cd": f"cd {shlex.quote(wish.folder)} && " if wish.folder else "",
     }

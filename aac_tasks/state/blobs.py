@@ -167,6 +167,16 @@ class Blobs:
             return new_name(self._tmp)
 
 
+def pieces(path: Path) -> Iterator[bytes]:
+    """A file's bytes for `Blobs.put`, a piece at a time; StepError when they can't be read."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(CHUNK):
+                yield piece
+    except OSError as error:
+        raise StepError(f"{path} can't be read: {error.strerror}") from error
+
+
 def hash_file(path: Path) -> Digest:
     """SHA-256 of a file's bytes, read in pieces."""
     digest = hashlib.sha256()

@@ -50,8 +50,7 @@ def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> 
     if stamp is None:
         return Verdict(False, NEVER_RAN, key.key, key.deep)
     if stamp.key != key.key:
-        files = stamps.files() if stamp.tree != case.tree else {}
-        return Verdict(False, reason(case, stamp, files), key.key, key.deep)
+        return Verdict(False, reason(case, stamp, stamps), key.key, key.deep)
     for artifact in stamp.result.artifacts:
         if problem := missing(artifact):
             return Verdict(False, problem, key.key, key.deep)
@@ -59,19 +58,20 @@ def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> 
     return Verdict(True, f"up to date since {since}, key {key.key[:12]}", key.key, key.deep)
 
 
-def changes(case: Case, stamp: Stamp, files: Mapping[str, str]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """(changes of the action and of what came from upstream, changes of files)."""
+def changes(case: Case, stamp: Stamp, stamps: StampFile) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """(changes of the action and of what came from upstream, changes of files); the files of then are read where they matter."""
     values = (
         *compare(stamp.action, case.action),
         *compare(dict(stamp.upstream), dict(case.upstream), "upstream"),
     )
-    now = case.snapshot.contents() if case.snapshot else {}
-    return values, tuple(compare_files(files, now)) if stamp.tree != case.tree else ()
+    if stamp.tree == case.tree:
+        return values, ()
+    return values, tuple(compare_files(stamps.files(), case.snapshot.contents() if case.snapshot else {}))
 
 
-def reason(case: Case, stamp: Stamp, files: Mapping[str, str]) -> str:
+def reason(case: Case, stamp: Stamp, stamps: StampFile) -> str:
     """One line: the first change, with its place in agent.yaml, and how many more."""
-    values, trees = changes(case, stamp, files)
+    values, trees = changes(case, stamp, stamps)
     found = [*(f"{spec_path(case.step, c.path)} {_tail(c)}" for c in values), *(f"file {c}" for c in trees)]
     if not found:
         return "the format of its outputs was raised"

@@ -59,10 +59,9 @@ class PlanCache:
     def _code_holds(self, name: str) -> bool:
         """Looked at once a run."""
         if name not in self._holds:
-            listed = unseal((self._folder / name).read_bytes())
-            self._holds[name] = isinstance(listed, dict) and holds(listed)
-            if isinstance(listed, dict):
-                self.code.update(listed)
+            listed = _listed(self._folder / name)
+            self._holds[name] = holds(listed)
+            self.code.update(listed)
         return self._holds[name]
 
     def _present_code(self) -> str:
@@ -86,9 +85,16 @@ class PlanCache:
                 path.unlink(missing_ok=True)
 
 
+def _listed(path: Path) -> dict[str, str]:
+    """A list of code; OSError where there is none, ValueError where it is torn."""
+    listed = unseal(path.read_bytes())
+    if not isinstance(listed, dict):
+        raise ValueError(f"{path} holds no list")
+    return listed
+
+
 def _still_holds(path: Path) -> bool:
     try:
-        listed = unseal(path.read_bytes())
+        return holds(_listed(path))
     except (OSError, ValueError):
         return False
-    return isinstance(listed, dict) and holds(listed)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aac_tasks.contracts.image import Descriptor, Digest
 from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
-from aac_tasks.state.blobs import CHUNK, Blobs, hash_file
+from aac_tasks.state.blobs import Blobs, hash_file, pieces
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.temporaries import NAME as TMP
 
@@ -40,7 +40,7 @@ class SharedFolder:
         try:
             for blob in blobs:
                 if not self._blobs.has(blob.digest):
-                    self._blobs.put(_pieces(self._store.bring(blob.digest)), media_type=blob.media_type, expect=blob.digest)
+                    self._blobs.put(pieces(self._store.bring(blob.digest)), media_type=blob.media_type, expect=blob.digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, data, self._folder / TMP)
         except OSError as error:
@@ -49,7 +49,7 @@ class SharedFolder:
 
     def fetch(self, blob: Descriptor) -> None:
         """Copied, and hashed on the way."""
-        self._store.put(_pieces(self._blobs.path(blob.digest)), media_type=blob.media_type, expect=blob.digest)
+        self._store.put(pieces(self._blobs.path(blob.digest)), media_type=blob.media_type, expect=blob.digest)
 
     def names(self) -> Iterable[str]:
         """Of every entry."""
@@ -64,12 +64,3 @@ class SharedFolder:
 
     def _path(self, name: str) -> Path:
         return self._folder / "actions" / name[:2] / name
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb", buffering=0) as file:
-            while piece := file.read(CHUNK):
-                yield piece
-    except OSError as error:
-        raise StepError(f"{path} can't be read: {error.strerror}") from error

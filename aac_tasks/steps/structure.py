@@ -23,8 +23,7 @@ def check_structure(
     for name, read in VALUES.items():
         if name in settings and settings[name] != (got := read(config)):
             yield f"expected {name} {settings[name]}, got {got or 'none'}"
-    env = dict(item.partition("=")[::2] for item in config.env)
-    yield from _pairs("environment variable", settings.get("env"), env)
+    yield from _pairs("environment variable", settings.get("env"), config.variables)
     yield from _pairs("label", settings.get("labels"), config.labels)
     exposed = {port.partition("/")[0] for port in config.exposed_ports}
     for port in _list(settings.get("ports")):

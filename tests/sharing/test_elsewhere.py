@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from real.doors import installed
 from team import Member, Team, make_team, outcomes
 
 from aac_tasks.contracts.codec import decode, encode
@@ -78,18 +79,14 @@ def aac_run_step(step, upstream, tools):
 def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     top = tmp_path_factory.mktemp("elsewhere")
     team = make_team(top, ("ada",))
-    about = top / "plugin/aac_next-1.dist-info"
-    about.mkdir(parents=True)
-    (top / "plugin/aac_next.py").write_text(PLUGIN)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: aac-next\nVersion: 1\n")
-    (about / "entry_points.txt").write_text("[aac_tasks]\nnext = aac_next\n")
+    (installed(top, "next", "aac_next") / "aac_next.py").write_text(PLUGIN)
     team.settings(place=str(top / "shared"), write=True)
     return team
 
 
 def member(team: Team, name: str, *asked: str) -> Member:
     """A machine whose steps are done next door."""
-    path = os.pathsep.join(filter(None, (str(team.top / "plugin"), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(team.top / "site-packages"), os.environ.get("PYTHONPATH"))))
     made = team.member(name, {"PYTHONPATH": path, "ORDERS": str(team.top / f"{name}.orders"), "AAC_EXECUTOR": "next://door"})
     folder = made.project.folder / "agents/ada"
     if asked:

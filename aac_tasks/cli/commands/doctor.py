@@ -55,12 +55,14 @@ def _executor(session: Session) -> list[Finding]:
     """Whether the machines that are to do steps can be reached; nothing where there are none."""
     if session.elsewhere is None:
         return []
+    from aac_tasks.elsewhere import at_once  # lazy: only who has them
+
     try:
         slots = session.elsewhere.crew.slots()
     except AacError as error:
         return [Finding("executor", session.executor, "blocked", str(error))]
     state = "ok" if slots else "warning"
-    return [Finding("executor", session.executor, state, f"{slots} step{'' if slots == 1 else 's'} at once")]
+    return [Finding("executor", session.executor, state, at_once(slots))]
 
 
 def _agents(session: Session, tools: Tools) -> list[Finding]:

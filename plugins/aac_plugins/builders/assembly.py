@@ -106,7 +106,7 @@ def configure(recipe: Recipe, base: ImageConfig) -> ImageConfig:
     A variable keeps its place in the base's order, new ones follow sorted by name. An entrypoint of the
     recipe drops the base's command, as ENTRYPOINT does.
     """
-    env = dict(line.partition("=")[::2] for line in base.env)
+    env = base.variables
     new = sorted(name for name in recipe.env if name not in env)
     values = {**env, **recipe.env}
     ports = {port if "/" in port else f"{port}/tcp" for port in recipe.ports}

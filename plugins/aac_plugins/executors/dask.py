@@ -104,8 +104,10 @@ class DaskCrew:
     def _hear(self, event: tuple[float, object]) -> None:
         """One answer, or what Dask tells of its own."""
         told = event[1]
-        if isinstance(told, (list, tuple)) and told[0] == MARK and (errand := self._waiting.get(told[1])) is not None:
-            errand.end(answer=told[2])
+        if isinstance(told, (list, tuple)) and len(told) == 3 and told[0] == MARK:
+            errand = self._waiting.get(told[1])
+            if errand is not None:
+                errand.end(answer=told[2])
 
     def _look(self, errand: _Errand, label: str) -> None:
         """Whether there is still something to wait for."""
@@ -125,12 +127,16 @@ class DaskCrew:
         elif not self._client.nthreads():
             raise StepError(f"the Dask scheduler has no workers for {label}", hint="`dask worker HOST:PORT` starts one")
 
+    def _batch(self) -> list[_Errand]:
+        """What was ordered meanwhile, at least one; nothing once it is closed, for then nobody waits any more."""
+        items = [self._ordered.get()]
+        while not self._ordered.empty():
+            items.append(self._ordered.get())
+        errands = [item for item in items if item is not None]
+        return errands if len(errands) == len(items) else []
+
     def _submit(self) -> None:
-        """Until it is told to end."""
-        while (first := self._ordered.get()) is not None:
-            errands = [first]
-            while not self._ordered.empty() and (errand := self._ordered.get()) is not None:
-                errands.append(errand)
+        while errands := self._batch():
             orders, keys = [(errand.key, errand.order) for errand in errands], [errand.key for errand in errands]
             step = partial(work_and_tell, work=self._trade.work, topic=self._client.id)
             try:

@@ -37,8 +37,7 @@ def find_language(runtime: str, image: StoredImage, config: ImageConfig, blobs: 
     """The version of ``runtime`` in ``image``, whose layers are in the store."""
     if runtime == "python" and (found := _python(image, blobs)).version:
         return found
-    environment = dict(line.partition("=")[::2] for line in config.env)
-    number = _NUMBER.search(environment.get(_VARIABLES.get(runtime, ""), ""))
+    number = _NUMBER.search(config.variables.get(_VARIABLES.get(runtime, ""), ""))
     return Found(number.group() if number else "")
 
 

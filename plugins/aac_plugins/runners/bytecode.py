@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aac_plugins.oci.docker_api import Engine, MissingError
@@ -63,7 +63,7 @@ class Bytecode:
     @classmethod
     def of(cls, request: RunRequest) -> Bytecode | None:
         """That of an image of runtime python which is started to stay; None for others, and where the author has a cache."""
-        variables = {**_variables(request.config), **request.env}
+        variables = {**request.config.variables, **request.env}
         packages = variables.get(PACKAGES, "")
         names = [layer.name for layer in request.image.layers]
         count = max((i + 1 for i, name in enumerate(names) if name in BELOW), default=0)
@@ -110,7 +110,7 @@ class Bytecode:
 
     def _image(self, engine: Engine, request: RunRequest, like: str, tools: Tools) -> str:
         """The layers alone: in what others will execute the agent's own files have no say."""
-        env = tuple(f"{name}={value}" for name, value in _variables(request.config).items() if name == "PATH")
+        env = tuple(f"{name}={value}" for name, value in request.config.variables.items() if name == "PATH")
         base = BaseImage(request.image.layers[: self.count], ImageConfig(env=env))
         name = f"localhost/aac/bytecode:{self.key}"
         return load_image(engine, base_image(base, name, request.image.platform, tools.blobs), (name,), tools, like=(like,)).id
@@ -163,7 +163,3 @@ def _tidy(engine: Engine, tools: Tools) -> None:
 
 def _list(value: Json) -> Sequence[Json]:
     return value if isinstance(value, list) else ()
-
-
-def _variables(config: ImageConfig) -> Mapping[str, str]:
-    return dict(line.partition("=")[::2] for line in config.env)
