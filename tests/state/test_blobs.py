@@ -9,7 +9,7 @@ import pytest
 
 from aac_tasks.contracts.image import Digest
 from aac_tasks.errors import StepError
-from aac_tasks.state.blobs import Blobs
+from aac_tasks.state.blobs import Blobs, pieces
 from aac_tasks.state.root import write_atomically
 
 
@@ -99,3 +99,10 @@ def test_a_failed_write_leaves_the_old_text_and_no_temporary_name(tmp_path: Path
     with pytest.raises(StepError, match="can't be written"):
         write_atomically(tmp_path / "x", b"1", tmp_path / "tmp")
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_a_file_that_goes_while_it_is_stored_is_told_by_its_own_name_and_nothing_is_left(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path / "cache")
+    with pytest.raises(StepError, match="gone can't be read: No such file"):
+        blobs.put(pieces(tmp_path / "gone"), media_type="text/plain")
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
