@@ -23,6 +23,7 @@ from aac_tasks.state.digests import FileDigests
 from aac_tasks.state.manifest import Untouched
 from aac_tasks.state.root import StateFolder, find_root, user_cache
 from aac_tasks.state.watch import observe
+from aac_tasks.steps.interrupts import Cancellation
 from aac_tasks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Run:
         self.cache = user_cache(options.environment)
         self.blobs = Blobs(self.cache, self._lender)
         self.actions = ActionCache(self.cache)
-        self.cancelled = threading.Event()
+        self.cancelled = Cancellation()
         self.results: dict[str, Result] = {}
         self.deep: dict[str, str] = {}
         self.stamped: dict[str, str] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
@@ -19,7 +18,7 @@ from aac_tasks.profiles import URL, RegistryProfile, chosen_profile, place_of
 from aac_tasks.reporter.terminal import Lines
 from aac_tasks.state.blobs import Blobs
 from aac_tasks.state.root import find_root, user_cache
-from aac_tasks.steps.interrupts import interruptible
+from aac_tasks.steps.interrupts import Cancellation, interruptible
 from aac_tasks.steps.tools import StepTools, Workshop
 
 
@@ -35,7 +34,7 @@ def lent(args: Arguments, world: World, profile: RegistryProfile | None = None) 
         scratch=blobs.scratch,
         cache=cache,
         environment=profile.allowing(world.environment) if profile else dict(world.environment),
-        cancelled=threading.Event(),
+        cancelled=Cancellation(),
         resolve_secret=lambda reference: None,
         offline=getattr(args, "offline", False),
     )

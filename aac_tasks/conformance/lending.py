@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from aac_tasks.state.blobs import Blobs
+from aac_tasks.steps.interrupts import Cancellation
 from aac_tasks.steps.tools import StepTools, Workshop
 
 
@@ -38,7 +39,7 @@ def lend(
     ``environment`` is the user's (default: this process's); ``notes`` collects what people are told.
     """
     notes = [] if notes is None else notes
-    cancelled = threading.Event()
+    cancelled = Cancellation()
     blobs = Blobs(folder / "store")
     shop = Workshop(
         tell_output=notes.append,

@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
@@ -18,6 +19,46 @@ AT_ONCE = 2.0
 """Seconds that killing children may take after the second signal."""
 
 KEPT = "what was finished is kept, and the next run goes on from there"
+
+
+class Cancellation(threading.Event):
+    """Whether the run is cancelled; for those who wait and do not want to any longer.
+
+    Signal handlers set it. One of `threading.Event` holds a lock while it waits and while it is set, so a handler that
+    interrupts its own thread there would wait for itself for ever; here nobody holds a lock that another one takes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._came = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._came
+
+    def set(self) -> None:
+        """From now on; whoever waits goes on."""
+        self._came = True
+        for waiter in list(self._waiting):
+            with suppress(RuntimeError):  # it was let go already
+                waiter.release()
+
+    def clear(self) -> None:
+        """As if it had never been set."""
+        self._came = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it is set, for at most ``timeout`` s; whether it is set."""
+        waiter = threading.Lock()
+        waiter.acquire()
+        self._waiting.append(waiter)  # before it looks: whoever sets it later finds it here
+        try:
+            if not self._came:
+                waiter.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+            return self._came
+        finally:
+            self._waiting.remove(waiter)
 
 
 class Terminated(KeyboardInterrupt):
