@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.contracts.result import Event
 from aac_tasks.plan.affected import below, holds_any
+from aac_tasks.plan.needing import dependents
 from aac_tasks.settings import table_of
 from aac_tasks.state.ignore import IgnoreRules
 from aac_tasks.steps.revisions import at_commit, changed_since, has_commit
@@ -33,7 +34,7 @@ def affected_by_push(session: Session, before: str) -> tuple[str, ...]:
         if has_commit(before, session.root, session.hands.tools("", "-")):
             return affected_since(session, before, itself=True)
         session.tell(Event("note", text=f"commit {before} is not in this clone, so every agent counts as changed"))
-    return tuple(plan.agent for plan in session.plan().agents)
+    return tuple(plan.agent for plan in session.plan().asked)
 
 
 def affected_since(session: Session, ref: str, *, itself: bool = False) -> tuple[str, ...]:
@@ -49,9 +50,13 @@ def affected_since(session: Session, ref: str, *, itself: bool = False) -> tuple
     now = path.read_text(encoding="utf-8") if SETTINGS in changed and path.is_file() else ""
     every = SETTINGS in changed and table_of(now) != table_of(at_commit(commit, SETTINGS, session.root, tools))
     plans = [session.workspace.agent(f) for f in _candidates(session, changed, every)]
-    concerned = tuple(plan for plan in plans if every or _concerns(session, plan, changed))
-    session.narrow_to(concerned)
-    return tuple(plan.agent for plan in concerned)
+    concerned = {plan.agent: plan for plan in plans if every or _concerns(session, plan, changed)}
+    places = session.workspace.index.places
+    needs = {**{name: place.others for name, place in places.items()}, **{plan.agent: plan.others for plan in plans}}
+    for name in sorted(dependents(concerned, needs) - concerned.keys()):
+        concerned[name] = session.workspace.agent(session.root / places[name].folder)
+    session.narrow_to(tuple(concerned.values()))
+    return tuple(concerned)
 
 
 def _candidates(session: Session, changed: Set[str], every: bool) -> Iterable[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,8 @@ def conclude(session: Session, arguments: Sequence[str]) -> bool:
         return False
     plans, known = session.plan().agents, untouched.evidence
     mine, others = _by_agent(session, [*(p.folder for p in plans), *(a.folder for a in untouched.agents)])
-    agents = [_evidence(session, plan, last, mine.get(plan.folder, {})) for plan in plans] + list(known.agents)
+    agents = [_evidence(session, plan, last, mine.get(plan.folder, {})) for plan in plans]
+    agents = [*_with_others(plans, agents), *known.agents]
     if not any(f"{last}:{agent.name}" in agent.steps for agent in agents):
         return False
     agents.sort(key=lambda agent: agent.folder)
@@ -79,6 +81,17 @@ def _evidence(session: Session, plan: AgentPlan, last: str, listed: Mapping[str,
     steps = tuple(s.id if s.id in session.results else f"{UNKNOWN}{s.id}" for s in plan.steps)
     said = line_of(last, plan.agent, _digest(session, plan.agent)) if f"{last}:{plan.agent}" in session.results else ""
     return AgentEvidence(plan.agent, plan.folder, plan.file, seen, said.rstrip("\n"), steps, images)
+
+
+def _with_others(plans: Sequence[AgentPlan], agents: Sequence[AgentEvidence]) -> Iterator[AgentEvidence]:
+    """Whoever needs other agents rests on what those rest on; they come first."""
+    seen: dict[str, Mapping[str, Numbers]] = {}
+    images: dict[str, tuple[tuple[str, str, str], ...]] = {}
+    for plan, agent in zip(plans, agents, strict=True):
+        found = [seen[other] for other in plan.others]
+        seen[agent.name] = {path: numbers for one in (*found, agent.seen) for path, numbers in one.items()}
+        images[agent.name] = tuple(dict.fromkeys((*agent.images, *(i for other in plan.others for i in images[other]))))
+        yield replace(agent, seen=seen[agent.name], images=images[agent.name]) if plan.others else agent
 
 
 def _in_engines(artifacts: Sequence[Artifact]) -> Iterator[tuple[str, str, str]]:

@@ -20,10 +20,10 @@ from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.running import Changes, Reloading
 from aac_tasks.errors import AacError, StepError
 from aac_tasks.plan.overrides import Overrides, overridden
-from aac_tasks.running import Instances, url_of
+from aac_tasks.running import Instances
 from aac_tasks.session import Session
 from aac_tasks.steps.built import image_here
-from aac_tasks.steps.environment import resolve, secrets_of
+from aac_tasks.steps.environment import secrets_of
 from aac_tasks.steps.health import Watch, wait_until_well
 from aac_tasks.steps.http.fronts import Fronts
 from aac_tasks.steps.instances import Running, Start, kept, reload, start, status, stop
@@ -96,9 +96,10 @@ class Development:
         outputs = session.image(self.agent)
         if outputs is None:
             raise StepError(f"{self.agent} has no image", hint=f"`agent build {self.agent}` says why")
-        asked = overridden(Instances(session).instance_spec(self.agent), self._said)
+        instances = Instances(session)
+        asked = overridden(instances.instance_spec(self.agent), self._said)
         tools = session.hands.tools("", self.agent)
-        wanted = Wanted(session, image_here(outputs), asked, resolve(asked, tools, strict=True))
+        wanted = Wanted(session, image_here(outputs), asked, instances.values(self.agent, asked, tools))
         old = self.serving
         if old is None:
             self._replace(wanted)
@@ -174,7 +175,7 @@ class Development:
     @property
     def url(self) -> str:
         """Where it answers, "" where it has no port."""
-        return self._fronts.url or (url_of(self.serving.running.instance) if self.serving else "")
+        return self._fronts.url or (self.serving.running.instance.url if self.serving else "")
 
     def ended(self) -> str:
         """How what should serve ended by itself, "" while it runs, or while nobody can tell."""

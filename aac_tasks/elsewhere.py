@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from aac_tasks.state.judge import Case
 
 STAY = frozenset(STEP_KINDS) - {"image", "test"}
-"""Kinds that write into this checkout, ask who the user is, or change the world."""
+"""Kinds that write into this checkout, ask who the user is, or change the world. A test that needs other agents stays too: an
+order tells of one agent."""
 
 
 class Elsewhere:
@@ -76,7 +77,7 @@ class Elsewhere:
 
     def takes(self, step: Step) -> bool:
         """Whether a step goes there."""
-        return step.pure and step.kind not in STAY
+        return step.pure and step.kind not in STAY and "services" not in step.asks
 
     def do(self, case: Case, agent: AgentPlan, last_tree: str) -> Result | None:
         """Have a worker do a step; None when its result can't travel and it has to be done here.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
-from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import Digest, StoredImage
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Step
@@ -92,6 +92,8 @@ class Hands:
             lock = read_lock(folder / LOCK_NAME)
         tools = self.tools(step.id, step.agent)
         upstream = {s.kind: run.results[s.id].outputs for s in agent.before(step) if s.id in run.results}
+        for one, known in _of_others(step, case.upstream).items():
+            upstream[one] = run.results[one].outputs if one in run.results else known
         if step.kind not in STEP_KINDS:
             return run.plugins.run_step(replace(step, action=case.action), upstream, tools)
         job = Job(
@@ -127,7 +129,7 @@ class Hands:
             folder=run.root,
             tools=self.tools(stamp.step, agent),
             catalog=run.catalog,
-            upstream={"image": {"image": encode(image)}},
+            upstream={"image": {"image": encode(image)}, **_of_others(Step(stamp.step, kind, agent, None), stamp.upstream)},
             runner=lambda: run.catalog.runners.get(str(runner.get("name"))),
             previous=_object(stamp.result.outputs.get("data")),
         )
@@ -233,6 +235,16 @@ class Hands:
     def close(self) -> None:
         """End children that are still there."""
         self.shop.close()
+
+
+def _of_others(step: Step, upstream: JsonObject) -> dict[str, dict[str, Json]]:
+    """What it consumed of steps of other agents, by step."""
+    found: dict[str, dict[str, Json]] = {}
+    for name, value in upstream.items():
+        one, _, output = name.rpartition("/")
+        if one.partition(":")[2] != step.agent:
+            found.setdefault(one, {})[output] = value
+    return found
 
 
 def _object(value: object) -> JsonObject | None:

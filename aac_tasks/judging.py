@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint
+from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint, table
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.context import Snapshot
-from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Step, TreeRequest
+from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Consumed, Step, TreeRequest
 from aac_tasks.contracts.result import Artifact, Result, Verdict
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.run import Run
@@ -54,10 +54,29 @@ class Judging:
             action = {**action, "runner": self._hands().runner_choice.keyed()}
         upstream: dict[str, Json] = {}
         deep: dict[str, str] = {}
-        for consumed in step.consumes:
+        consumes = step.consumes
+        if "services" in step.asks:
+            neighbours = self._neighbours(step)
+            action = {**action, "neighbours": list(neighbours.values())}
+            consumes = (*consumes, *(Consumed(f"image:{agent}", "content_digest") for agent in neighbours))
+        for consumed in consumes:
             result, deep[consumed.step] = self._consumed(consumed.step, step)
             upstream[f"{consumed.step}/{consumed.output}"] = result.outputs.get(consumed.output)
         return Case(step, action, self.snapshot(step, step.tree) if step.tree else None, upstream, deep)
+
+    def _neighbours(self, step: Step) -> dict[str, JsonObject]:
+        """The agents that a test starts (see `Neighbour`): those behind its services, and behind theirs, who is needed first."""
+        found: dict[str, JsonObject] = {}
+
+        def add(services: Json) -> None:
+            for agent in sorted({str(agent) for agent in table(services).values()}):
+                if agent not in found:
+                    action = self.run.step(f"test:{agent}").action or {}
+                    add(action.get("services"))
+                    found[agent] = {"agent": agent, **{name: action[name] for name in ("instance", "services") if name in action}}
+
+        add((step.action or {}).get("services"))
+        return found
 
     def _consumed(self, step_id: str, by: Step) -> tuple[Result, str]:
         """What a step yielded and its deep key, both of this run: the stamp may already be that of a run after an edit."""
@@ -164,6 +183,7 @@ class Judging:
             "fresh": verdict.fresh,
             "reason": verdict.reason,
             "key": verdict.key,
+            "after": [{"step": need, "reason": reason} for need, reason in self._before(step)],
         }
         stamp = self.stamps(step).read()
         if stamp is None or step.action is None:
@@ -176,6 +196,22 @@ class Judging:
         answer["changes"] = [{"path": c.path, "spec": spec_path(step, c.path), "old": c.old, "new": c.new} for c in values]
         answer["files"] = [{"path": c.path, "old": c.old, "new": c.new} for c in files]
         return answer
+
+
+    def _before(self, step: Step) -> Iterator[tuple[str, str]]:
+        """Steps that would run first because of what they read themselves, and why; what comes of them decides on this one."""
+        seen: set[str] = set()
+
+        def look(step: Step) -> Iterator[tuple[str, str]]:
+            for need in step.needs:
+                if need not in seen:
+                    seen.add(need)
+                    found = list(look(self.run.step(need)))
+                    yield from found
+                    if not found and not (verdict := self.judge(need)).fresh:
+                        yield need, verdict.reason
+
+        yield from look(step)
 
 
 def _waits(agent: AgentPlan) -> bool:

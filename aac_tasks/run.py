@@ -87,7 +87,7 @@ class Run:
         self.scope: tuple[str, ...] = ()
         self.pools: dict[str, threading.BoundedSemaphore] = {}
         self._plans: dict[str, AgentPlan] = {}
-        self._selected: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._selected: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._guard = threading.RLock()
 
     def _lender(self) -> Lender | None:
@@ -169,10 +169,13 @@ class Run:
         with self._guard:
             if agents not in self._selected:
                 plan = self.workspace.plan(agents)
+                if self.untouched is not None:  # what a touched agent needs is judged with it
+                    self.untouched = self.untouched.without([agent.agent for agent in plan.agents])
                 for agent in plan.agents:
                     self._plans.setdefault(agent.agent, agent)
-                self._selected[agents] = tuple(a.agent for a in plan.agents)
-            return Plan(tuple(self._plans[name] for name in self._selected[agents]))
+                self._selected[agents] = tuple(a.agent for a in plan.agents), plan.needed
+            names, needed = self._selected[agents]
+            return Plan(tuple(self._plans[name] for name in names), needed)
 
     def narrow(self, names: Sequence[str]) -> None:
         """Plan these agents only, where they are known from a run over all: the others are not even read."""
@@ -182,8 +185,9 @@ class Run:
     def narrow_to(self, plans: Sequence[AgentPlan]) -> None:
         """Have this run be about these agents only."""
         self.scope = tuple(plan.agent for plan in plans)
-        self._plans.update({plan.agent: plan for plan in plans})
-        self._selected[self.scope] = self.scope
+        plan = self.workspace.complete(plans)
+        self._plans.update({agent.agent: agent for agent in plan.agents})
+        self._selected[self.scope] = tuple(agent.agent for agent in plan.agents), plan.needed
 
     def step(self, step_id: str) -> Step:
         """A step as it is known now: compiled again when the lock it waited for has been written meanwhile."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import IO
 
@@ -14,6 +14,7 @@ from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.roles import Instance, Runner, Status
 from aac_tasks.contracts.running import Interactive, Measuring, Usage
+from aac_tasks.contracts.spec import variable_of
 from aac_tasks.contracts.tools import Process, Tools
 from aac_tasks.errors import AacError, StepError, UsageError
 from aac_tasks.images import Images
@@ -56,7 +57,7 @@ class Instances:
         spec = overridden(self.instance_spec(agent), Overrides(**{**vars(said), "name": name}))
         tools = self._session.hands.tools(f"run:{agent}", agent)
         image = image_here(outputs)
-        values = resolve(spec, tools, strict=True)
+        values = self.values(agent, spec, tools)
         runner = self._session.hands.runner
         return self._begin(Start(agent, image, self._config(image, tools), spec, values, interactive, terminal), runner, tools)
 
@@ -75,7 +76,7 @@ class Instances:
         tools = self._session.hands.tools(f"run:{running.agent}", running.agent)
         runners = self._session.catalog.runners
         runner = runners.get(running.instance.runner)
-        config, values = self._config(running.image, tools), resolve(running.spec, tools, strict=True)
+        config, values = self._config(running.image, tools), self.values(running.agent, running.spec, tools)
         runner.stop(running.instance, tools)
         request = Start(running.agent, running.image, config, running.spec, values, again=True)
         return self._begin(request, runner, tools)
@@ -200,7 +201,7 @@ class Instances:
             "agent": running.agent,
             "by": "run",
             "state": state,
-            "url": url_of(instance),
+            "url": instance.url,
             "image": str(instance.image),
             "started": running.started,
             "runner": instance.runner,
@@ -256,21 +257,32 @@ class Instances:
     def _find(self, name: str) -> Running | None:
         return next((one for one in self._all_run() if one.instance.name == name), None)
 
+    def values(self, agent: str, spec: InstanceSpec, tools: Tools) -> Mapping[str, str]:
+        """Of its variables, and where the agents that it needs are deployed; StepError when one has none."""
+        values, places = resolve(spec, tools, strict=True), dict[str, str]()
+        parsed = self._session.last(agent, "parse")
+        services = table(table(table(parsed.action.get("spec") if parsed else None).get("spec")).get("services"))
+        for service, one in services.items():
+            if not (other := str(table(one).get("agent") or "")):
+                continue
+            runs = any(found["state"] == "running" for found in self._deployed(other))
+            outputs = (self._session.outputs(other, "deploy") or {}) if runs else {}
+            name, url = variable_of(service), str(outputs.get("inside") or outputs.get("url") or "")
+            if url:
+                places[name] = url
+            elif name not in values:
+                tools.note(f"{name} is left unset: {other} is not deployed here, `agent deploy {other}` does it")
+        return {**places, **values}
+
     def instance_spec(self, agent: str) -> InstanceSpec:
         """How an agent runs: as deployed, else as tested; StepError when agent.yaml stands in the way."""
-        plan = self._session.plan((agent,)).agents[0]
+        plan = self._session.plan((agent,)).asked[0]
         deploy, test = plan.step("deploy"), plan.step("test")
         if deploy is not None and deploy.action is not None:
             return decode(DeployAction, deploy.action).instance
         if test is not None and test.action is not None:
             return decode(TestAction, test.action).instance
         raise StepError(f"{agent} can't be run", hint=f"`agent plan {agent}` says what stands in the way")
-
-
-def url_of(instance: Instance) -> str:
-    """Where its first TCP port answers, "" without one."""
-    port = next((host for port, host in instance.ports.items() if port.endswith("/tcp")), None)
-    return f"http://{instance.address}:{port}" if port else ""
 
 
 def _local(stamp: Stamp) -> Instance | None:

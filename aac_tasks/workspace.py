@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.plan import AgentPlan, Plan
 from aac_tasks.discovery import MANIFESTS, Choices, discover, manifests, relative
 from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
+from aac_tasks.plan.needing import in_order
 from aac_tasks.state.index import Index
 from aac_tasks.state.manifest import Untouched
 from aac_tasks.state.plan_cache import PlanCache
@@ -54,7 +55,7 @@ class Workspace:
     @cached_property
     def index(self) -> Index:
         """Where agents were found."""
-        return Index(self.state.path / "plans" / f"index-{self.choices.name}")
+        return Index(self.state.path / "plans" / f"agents-{self.choices.name}")
 
     def folders(self) -> tuple[Path, ...]:
         """Folders with an agent.yaml, sorted; only those of ``[tool.aac] agents`` when it is set."""
@@ -91,6 +92,12 @@ class Workspace:
         folders, known = self._touched(), self.untouched.agents if self.untouched else ()
         if not folders and not known:
             raise UsageError(f"no agent.yaml in {self.start} or below; `agent init NAME` makes one")
+        plans = self._each(folders)
+        _refuse_twins([*((a.name, a.file) for a in known), *((p.agent, p.file) for p in plans)])
+        self.index.keep(plans)
+        return self.complete(_selected(plans, names))
+
+    def _each(self, folders: Iterable[Path]) -> list[AgentPlan]:
         problems: list[Problem] = []
         plans: list[AgentPlan] = []
         for folder in folders:
@@ -100,9 +107,7 @@ class Workspace:
                 problems.extend(error.problems)
         if problems:
             raise SpecError(tuple(problems))
-        _refuse_twins([*((a.name, a.file) for a in known), *((p.agent, p.file) for p in plans)])
-        self.index.keep(plans)
-        return Plan(_selected(plans, names))
+        return plans
 
     def named(self, names: tuple[str, ...]) -> Plan | None:
         """Plans of these agents alone; None when one of them is not where it was."""
@@ -113,7 +118,45 @@ class Workspace:
             if folder is None or not manifests(folder) or not folder.is_relative_to(self.start):
                 return None
             plans.append(self.agent(folder))
-        return Plan(tuple(plans)) if [p.agent for p in plans] == list(names) else None
+        return self.complete(plans) if [p.agent for p in plans] == list(names) else None
+
+    def complete(self, plans: Sequence[AgentPlan]) -> Plan:
+        """These with the agents that these need, wherever below the root they are, and each behind those that it needs.
+
+        Raises:
+            SpecError: there is no such agent. PlanError: agents need one another.
+        """
+        left = [plan for plan in plans if plan.others]
+        found = {plan.agent: plan for plan in plans}
+        while left:
+            plan = left.pop()
+            for name in plan.others:
+                if name not in found:
+                    found[name] = self._other(name, plan)
+                    left.append(found[name])
+        names = {plan.agent for plan in plans}
+        return Plan(in_order(found.values()), tuple(name for name in found if name not in names))
+
+    def _other(self, name: str, by: AgentPlan) -> AgentPlan:
+        place = self.index.places.get(name)
+        folder = self.state.root / place.folder if place else None
+        if folder is not None and manifests(folder) and (plan := self.agent(folder)).agent == name:
+            return plan
+        everywhere = Workspace(self.state, self.state.root, self.choices, self.plugins, self.started_ns)
+        plans = self._each(everywhere.folders())
+        self.index.keep(plans)
+        if name not in (known := {plan.agent: plan for plan in plans}):
+            raise self._unknown(name, by, known)
+        return known[name]
+
+    def _unknown(self, name: str, by: AgentPlan, known: Collection[str]) -> SpecError:
+        from aac_tasks.spec.teaching import nearest  # lazy: only for the message
+
+        read = self.read(self.state.root / by.folder)
+        service = next((s for s, one in read.spec.services.items() if one.get("agent") == name), "")
+        path = f"spec.services.{service}.agent"
+        message = f"no agent {name!r} here{nearest(name, known)} (there are: {', '.join(sorted(known))})"
+        return SpecError((Problem(by.file, *read.positions.get(path, (0, 0)), path, message),))
 
     def agent(self, folder: Path) -> AgentPlan:
         """One agent's plan, from the cache when nothing that it was made from changed."""

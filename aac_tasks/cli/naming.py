@@ -71,8 +71,8 @@ def step_id(word: str, plan: Plan) -> str:
     known = [step.id for step in plan.steps]
     first, _, second = word.partition(":")
     candidates = [word, f"{second}:{first}"]
-    if not second and len(plan.agents) == 1:
-        candidates.append(f"{first}:{plan.agents[0].agent}")
+    if not second and len(plan.asked) == 1:
+        candidates.append(f"{first}:{plan.asked[0].agent}")
     for candidate in candidates:
         if candidate in known:
             return candidate

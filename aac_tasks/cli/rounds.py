@@ -134,7 +134,7 @@ class Rounds:
             reporter.close(abandoned=True)  # a second closing is nothing
         last, self._session = self._session, None  # from here a signal cancels nothing
         with contextlib.suppress(AacError):  # told already
-            return last.plan((self._agent,)).agents[0] if last else None
+            return last.plan((self._agent,)).asked[0] if last else None
         return None
 
     def _serves(self, session: Session, seconds: float, turn: Turn) -> None:

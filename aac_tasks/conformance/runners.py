@@ -62,6 +62,12 @@ class RunnerConformance(RunnerRights, RunnerReload):
         if "mapped-ports" not in self.lacks:
             assert runner.execute(instance, ("wget", "-qO-", "http://127.0.0.1:8080/index.html"), stage.tools) == (0, "well\n")
 
+    def test_another_instance_reaches_it_where_it_says(self, runner: Runner, stage: Stage) -> None:
+        first = stage.start(runner, stage.request(OPEN, web("first")))
+        assert stage.answers(first)
+        ask = shell(f"wget -qO- {first.url_inside}/index.html")
+        assert self.said_by_one(runner, stage, stage.request(ask, InstanceSpec("second"))) == "well\n"
+
     def test_a_port_that_is_taken_is_told_and_nothing_is_left(self, runner: Runner, stage: Stage) -> None:
         port = stage.tools.free_port()
         assert stage.answers(stage.start(runner, stage.request(OPEN, web("first", port))))

@@ -105,6 +105,15 @@ class InstanceSpec:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """Another agent that a test starts first, and the agents that this one needs itself (service → agent)."""
+
+    agent: str
+    instance: InstanceSpec
+    services: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Check:
     """One check of the test step. ``type``: ``structure``, ``http``, ``command`` or a plugin's; ``settings`` as in agent.yaml."""
 
@@ -115,13 +124,19 @@ class Check:
 
 @dataclass(frozen=True)
 class TestAction:
-    """Start the image, wait until it is well, run the checks, stop it. ``runner`` and ``isolation`` join when known."""
+    """Start the image, wait until it is well, run the checks, stop it. ``runner`` and ``isolation`` join when known.
+
+    ``services`` maps the name of a service to the agent behind it; ``neighbours``, who is needed first, join when their plans
+    are known.
+    """
 
     __test__ = False
     instance: InstanceSpec
     checks: tuple[Check, ...]
     timeout: float = 60.0
     runner: JsonObject = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
+    neighbours: tuple[Neighbour, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,9 @@ class PushAction:
 
 @dataclass(frozen=True)
 class DeployAction:
-    """Make ``target`` run the image. ``documents`` are rendered texts for targets that take documents."""
+    """Make ``target`` run the image. ``documents`` are rendered texts for targets that take documents; ``services`` are as in
+    a test.
+    """
 
     target: str
     instance: InstanceSpec
@@ -143,6 +160,7 @@ class DeployAction:
     documents: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 1
     runner: JsonObject = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

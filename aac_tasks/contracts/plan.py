@@ -58,9 +58,9 @@ class Step:
 
     ``id`` is ``kind:agent``. ``action`` is the encoded action (see ``contracts.actions``), or None while it waits
     for the lock to be written (then ``pending`` says so). ``needs`` orders, ``consumes`` also keys. ``format`` is
-    raised when the same action would give other bytes. ``asks`` names facts of the host that join the action just
-    before it is judged (``runner``). ``origins`` maps a dotted path of the action to the spec path it came from.
-    ``pure`` steps may be answered by the action cache; the others have effects in the world.
+    raised when the same action would give other bytes. ``asks`` names what joins the action just before it is judged: facts
+    of the host (``runner``), and the agents that it needs (``services``). ``origins`` maps a dotted path of the action to the
+    spec path it came from. ``pure`` steps may be answered by the action cache; the others have effects in the world.
     """
 
     id: str
@@ -89,6 +89,12 @@ class AgentPlan:
     warnings: tuple[str, ...] = ()
     lock_inputs: str = ""
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Agents that steps of this one need."""
+        foreign = (n for s in self.steps for n in s.needs if n == s.id or n.partition(":")[2] != self.agent)
+        return tuple(sorted({need.partition(":")[2] for need in foreign}))
+
     def step(self, kind: str) -> Step | None:
         """The step of that kind, or None."""
         return next((s for s in self.steps if s.kind == kind), None)
@@ -106,9 +112,18 @@ class AgentPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """All agents of a run; names are unique, the graph has no cycle (checked when it is compiled)."""
+    """All agents of a run, each behind those that it needs; names are unique, the graph has no cycle (checked when it is made).
+
+    ``needed`` are the names of those that nobody asked for, but that others need.
+    """
 
     agents: tuple[AgentPlan, ...]
+    needed: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> tuple[AgentPlan, ...]:
+        """The others."""
+        return tuple(a for a in self.agents if a.agent not in self.needed)
 
     @property
     def steps(self) -> tuple[Step, ...]:

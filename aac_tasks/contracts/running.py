@@ -54,7 +54,8 @@ class RunRequest:
 class Instance:
     """A running image: JSON in, JSON out, so that it is found again after a crash or tomorrow.
 
-    ``ports`` maps ``8080/tcp`` → host port on ``address``. ``handle`` belongs to the runner.
+    ``ports`` maps ``8080/tcp`` → host port on ``address``. ``handle`` belongs to the runner. ``inside`` is the address that other
+    instances of the runner reach its own ports at; empty where they all share this machine's network.
     """
 
     runner: str
@@ -63,6 +64,18 @@ class Instance:
     ports: Mapping[str, int] = field(default_factory=dict)
     address: str = "127.0.0.1"
     handle: JsonObject = field(default_factory=dict)
+    inside: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches its first port; empty without one."""
+        return next((f"http://{self.address}:{port}" for name, port in self.ports.items() if name.endswith("/tcp")), "")
+
+    @property
+    def url_inside(self) -> str:
+        """Where another instance of the runner reaches it."""
+        own = next((name.removesuffix("/tcp") for name in self.ports if name.endswith("/tcp")), "")
+        return f"http://{self.inside}:{own}" if self.inside and own else self.url
 
 
 @dataclass(frozen=True)

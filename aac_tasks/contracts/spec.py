@@ -7,6 +7,7 @@ compiler reads them. Absent is None, ``""`` or ``()``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -260,3 +261,8 @@ class AgentSpec:
     def name(self) -> str:
         """The agent's name."""
         return self.metadata.name
+
+
+def variable_of(service: str) -> str:
+    """What tells an agent where a service is: ``summarizer-2`` → ``SUMMARIZER_2_URL``."""
+    return f"{re.sub('[^A-Z0-9]', '_', service.upper())}_URL"

@@ -44,10 +44,14 @@ def choose(plan: Plan, selection: Sequence[str]) -> tuple[str, ...]:
         UsageError: a word stands for nothing.
     """
     kinds = {s.kind for s in plan.steps}
+    asked = [s for a in plan.asked for s in a.steps]
     ids = [s.id for s in plan.steps]
     chosen: dict[str, None] = {}
     for word in selection:
-        found = [word] if word in kinds or word in ids else fnmatch.filter(ids, word)
+        if word in kinds:
+            found = [s.id for s in asked if s.kind == word] if plan.needed else [word]
+        else:
+            found = [word] if word in ids else fnmatch.filter(ids, word)
         if not found:
             raise UsageError(f"{word!r} matches no step; there are {', '.join(sorted(kinds))}, each also as STEP:AGENT")
         chosen.update(dict.fromkeys(found))

@@ -131,7 +131,7 @@ def tasks_of(session: Session, plan: Plan) -> Iterator[TaskDict]:
         for agent in plan.agents:
             step = agent.step(kind)
             if step is not None:
-                yield _task(session, agent, kind)
+                yield _task(session, agent, kind) if agent.agent not in plan.needed else _alone(_task(session, agent, kind))
 
 
 def _task(session: Session, agent: AgentPlan, kind: str) -> TaskDict:
@@ -149,6 +149,11 @@ def _task(session: Session, agent: AgentPlan, kind: str) -> TaskDict:
         "meta": {"agent": agent.agent, "file": agent.file, "folder": agent.folder or "."},
         "verbosity": 2,
     }
+
+
+def _alone(task: TaskDict) -> TaskDict:
+    """The same, in no group: it is there for others, and nobody who says KIND means it."""
+    return {**{key: value for key, value in task.items() if key != "name"}, "basename": f"{task['basename']}:{task['name']}"}
 
 
 def translated(make: Callable[[], Iterator[TaskDict]], refusal: type[Exception]) -> Iterator[TaskDict]:

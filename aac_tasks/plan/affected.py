@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from aac_tasks.contracts.plan import AgentPlan, Plan, TreeRequest
+from aac_tasks.plan.needing import dependents
 
 Ignores = Callable[[tuple[str, ...]], Callable[[str], bool]]
 """Patterns → whether they leave a path out."""
@@ -17,11 +18,13 @@ DESCRIBE = ("agent.yaml", "agent.yml", "Agent.yaml", "Agent.yml", "agent.lock", 
 
 
 def affected(plan: Plan, changed: Iterable[str], ignores: Ignores) -> tuple[str, ...]:
-    """Agents of the plan that read one of ``changed`` (paths from the state root), in the plan's order."""
+    """Agents of the plan that read one of ``changed`` (paths from the state root) or need one that does, in the plan's order."""
     files = tuple(changed)
     if any(shared in files for shared in SHARED):
         return tuple(agent.agent for agent in plan.agents)
-    return tuple(agent.agent for agent in plan.agents if _reads_any(agent, files, ignores))
+    reading = [agent.agent for agent in plan.agents if _reads_any(agent, files, ignores)]
+    concerned = dependents(reading, {agent.agent: agent.others for agent in plan.agents})
+    return tuple(agent.agent for agent in plan.agents if agent.agent in concerned)
 
 
 def _reads_any(agent: AgentPlan, files: tuple[str, ...], ignores: Ignores) -> bool:

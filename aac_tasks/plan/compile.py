@@ -33,7 +33,7 @@ from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.errors import PlanError
 from aac_tasks.plan.context import context_root, ignore_patterns
 from aac_tasks.plan.dockerfile import render, render_ignore
-from aac_tasks.plan.instance import instance_of, probe_of, unlimited
+from aac_tasks.plan.instance import instance_of, probe_of, services_of, unlimited
 from aac_tasks.plan.origins import ORIGINS
 from aac_tasks.plan.recipe import EPOCH, complete
 
@@ -194,11 +194,14 @@ def _test(draft: _Draft) -> Step:
     checks = tuple(
         Check(t.name or f"{t.type} {i + 1}", t.type, t.settings) for i, t in enumerate(draft.request.spec.tests)
     )
-    step = _step(draft, "test", TestAction(instance, checks), ("image",), "start the image and run its checks")
+    services = services_of(draft.request.spec)
+    action = TestAction(instance, checks, services=services)
+    step = _step(draft, "test", action, ("image",), "start the image and run its checks")
     return replace(
         step,
+        needs=(*step.needs, *_each("test", services)),
         consumes=(Consumed(f"image:{draft.name}", "content_digest"),),
-        asks=("runner",),
+        asks=("runner", "services") if services else ("runner",),
         pending=_waiting(draft),
     )
 
@@ -245,18 +248,25 @@ def _deploy(draft: _Draft) -> Step:
     deployer = draft.catalog.deployers.get(target)
     probe = draft.recipes[0].probe if draft.recipes else probe_of(spec.health_check, spec)
     settings: dict[str, Json] = dict(spec.deploy.settings.get(target, {}))
-    action = DeployAction(
-        target, instance_of(spec, probe, fixed_ports=True), settings, replicas=spec.scaling.replicas or 1
-    )
+    services = services_of(spec)
+    instance = instance_of(spec, probe, fixed_ports=True)
+    action = DeployAction(target, instance, settings, replicas=spec.scaling.replicas or 1, services=services)
+    others = _each("deploy", services)
     step = _step(draft, "deploy", action, ("push",) if deployer.pulls else ("test",), f"make {target} run the image")
     return replace(
         step,
-        consumes=(Consumed(f"image:{draft.name}", "digest"),),
+        needs=(*step.needs, *others),
+        consumes=(Consumed(f"image:{draft.name}", "digest"), *(Consumed(o, out) for o in others for out in ("url", "inside"))),
         asks=() if deployer.pulls else ("runner",),
         pure=False,
         format=deployer.format,
         pending=_waiting(draft),
     )
+
+
+def _each(kind: str, services: Mapping[str, str]) -> tuple[str, ...]:
+    """That step of every agent behind a service."""
+    return tuple(f"{kind}:{agent}" for agent in sorted(set(services.values())))
 
 
 def _waiting(draft: _Draft) -> str:

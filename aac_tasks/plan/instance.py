@@ -49,6 +49,11 @@ def instance_of(spec: AgentSpec, probe: HealthProbe | None, *, fixed_ports: bool
     )
 
 
+def services_of(spec: AgentSpec) -> dict[str, str]:
+    """Service → the agent of the workspace that it is; services that are no agents have no effect yet."""
+    return {name: agent for name, one in spec.services.items() if isinstance(agent := one.get("agent"), str)}
+
+
 def unlimited(instance: InstanceSpec) -> InstanceSpec:
     """The same instance without limits: a test asks whether the image works, not how much it may use."""
     return InstanceSpec(

@@ -70,7 +70,13 @@ ORIGINS: Mapping[str, Mapping[str, str]] = {
         "builder": "agent.lock builder",
     },
     "dockerfile": {"files": "the recipe"},
-    "test": {**INSTANCE, "checks": "spec.tests", "upstream": "the image's content"},
+    "test": {
+        **INSTANCE,
+        "checks": "spec.tests",
+        "services": "spec.services",
+        "neighbours": "spec.services",
+        "upstream": "the image's content",
+    },
     "push": {
         "refs": "spec.image",
         "registry": "spec.image.registry",
@@ -82,6 +88,7 @@ ORIGINS: Mapping[str, Mapping[str, str]] = {
         "target": "spec.deploy.target",
         "settings": "spec.deploy",
         "replicas": "spec.scaling.replicas",
+        "services": "spec.services",
         "upstream": "the image's digest",
     },
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aac_tasks.contracts import quantities
+from aac_tasks.contracts.spec import variable_of
 from aac_tasks.spec.lines import one_line
 from aac_tasks.spec.teaching import nearest
 from aac_tasks.spec.values import Path
@@ -94,6 +96,23 @@ def _checks(spec: Doc) -> Iterator[Finding]:
     for number, entry in _items(spec, "tests"):
         if entry.get("type") not in (None, *_RUN):
             yield ("spec", "tests", number), "accepted, no effect yet", "warning"
+
+
+def _services(spec: Doc) -> Iterator[Finding]:
+    """Services that are agents are told of by a variable each."""
+    told: dict[str, str] = {}
+    services = spec.get("services")
+    for name, service in services.items() if isinstance(services, Mapping) else ():
+        path = ("spec", "services", name)
+        if not isinstance(service, Mapping) or not service.get("agent"):
+            yield path, "accepted, no effect yet: only a service that names an agent is started", "warning"
+            continue
+        variable = variable_of(name)
+        if not re.match("[A-Z_]", variable):
+            yield path, f"no variable can be called {variable}; let the name begin with a letter", "error"
+        if variable in told:
+            yield path, f"{told[variable]!r} is told by {variable} already; rename one of the two", "error"
+        told.setdefault(variable, name)
 
 
 def _unique(spec: Doc, block: str, why: str) -> Iterator[Finding]:
@@ -204,4 +223,5 @@ def _items(spec: Doc, block: str) -> Iterator[tuple[int, Doc]]:
 
 _RULES: tuple[Callable[[Doc], Iterator[Finding]], ...] = (
     _resources, _ports, _environment, _names, _checks, _volumes, _health, _security, _scaling, _plugin_keys, _start,
+    _services,
 )  # fmt: skip

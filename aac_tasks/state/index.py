@@ -16,10 +16,13 @@ from aac_tasks.state.stamps import seal, unseal
 
 @dataclass(frozen=True)
 class Place:
-    """An agent's folder, and the folders that its steps read, all relative to the state root ("" is the root)."""
+    """An agent's folder, and the folders that its steps read, all relative to the state root ("" is the root); the agents that
+    it needs.
+    """
 
     folder: str
     roots: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 class Index:
@@ -36,16 +39,17 @@ class Index:
         except (OSError, ValueError):
             return {}
         rows = value if isinstance(value, dict) else {}
-        return {name: Place(folder, tuple(roots)) for name, (folder, roots) in rows.items()}
+        return {name: Place(folder, tuple(roots), tuple(*others)) for name, (folder, roots, *others) in rows.items()}
 
     def keep(self, plans: Iterable[AgentPlan]) -> None:
         """Remember these. Those that were left out of a plan, or lie below another folder, stay where they were."""
-        found = {p.agent: Place(p.folder, tuple(sorted({s.tree.root for s in p.steps if s.tree}))) for p in plans}
+        found = {p.agent: Place(p.folder, tuple(sorted({s.tree.root for s in p.steps if s.tree})), p.others) for p in plans}
         there = {place.folder for place in found.values()}
         kept = {name: place for name, place in self.places.items() if place.folder not in there}
         places = {**kept, **found}
         if places != self.places:
             with contextlib.suppress(OSError, StepError):  # what can't be kept is looked for again; steps tell of the disk
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(self._path, seal({name: [p.folder, list(p.roots)] for name, p in places.items()}))
+                rows = {name: [p.folder, list(p.roots), *([list(p.others)] if p.others else [])] for name, p in places.items()}
+                write_atomically(self._path, seal(rows))
             self.__dict__["places"] = places

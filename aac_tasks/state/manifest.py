@@ -10,7 +10,7 @@ from __future__ import annotations
 import array
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -84,7 +84,12 @@ class Untouched:
     @cached_property
     def evidence(self) -> Evidence:
         """The whole of it, tens of thousands of paths: for the next manifest, when what was to be done is done."""
-        return self.read()
+        read, names = self.read(), {agent.name for agent in self.agents}
+        return replace(read, agents=tuple(agent for agent in read.agents if agent.name in names))
+
+    def without(self, names: Collection[str]) -> Untouched:
+        """The same, but for these agents."""
+        return replace(self, agents=tuple(agent for agent in self.agents if agent.name not in names))
 
 
 def numbers_of(seen: Mapping[str, str], started_ns: int) -> Mapping[str, Numbers] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One step to do. ``action`` is complete; ``upstream`` holds the outputs of every step it needs, by kind.
+    """One step to do. ``action`` is complete; ``upstream`` holds the outputs of every step it needs, by kind; those of other
+    agents' steps by id.
 
     ``folder`` is the agent's folder on disk. ``previous`` is what the step's last result said (deploy: what runs).
     """
@@ -143,12 +144,18 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
 def _test(job: Job) -> Result:
     from aac_tasks.contracts.actions import TestAction  # lazy, as below: an edit → image run needs none of it
     from aac_tasks.steps.environment import resolve
-    from aac_tasks.steps.test import run_tests
+    from aac_tasks.steps.test import FOLDER, SERVICES, Bench, run_tests
 
-    action = decode(TestAction, job.action)
-    image, config = _image_to_run(job)
-    env = resolve(action.instance, job.tools, strict=False)
-    result = run_tests(action, image, config, _runner(job), env, job.tools)
+    action, runner = decode(TestAction, job.action), _runner(job)
+    top = job.tools.state / FOLDER
+
+    def bench(action: TestAction, folder: Path, step: str) -> Bench:
+        image, config = _image_to_run(job, step)
+        return Bench(action, image, config, runner, resolve(action.instance, job.tools, strict=False), folder)
+
+    needed = {one.agent: TestAction(one.instance, (), services=one.services) for one in action.neighbours}
+    others = {agent: bench(one, top / SERVICES / agent, f"image:{agent}") for agent, one in needed.items()}
+    result = run_tests(replace(bench(action, top, "image"), others=others), job.tools)
     return replace(result, outputs={**result.outputs, "isolation": action.runner.get("isolation", "")})
 
 
@@ -182,9 +189,13 @@ def _deploy(job: Job) -> Result:
     from aac_tasks.contracts.actions import DeployAction
     from aac_tasks.contracts.running import DeployRequest
     from aac_tasks.steps.environment import resolve, secrets_of
+    from aac_tasks.steps.neighbours import urls_of
 
     action = decode(DeployAction, job.action)
     deployer = job.catalog.deployers.get(action.target)
+    steps = {agent: f"deploy:{agent}" for agent in action.services.values()}
+    places = {agent: job.output(step, "inside") or job.output(step, "url") for agent, step in steps.items()}
+    urls = urls_of(action.services, {agent: str(url or "") for agent, url in places.items()})
     image, config = stored_image(job) if deployer.pulls else _image_to_run(job)
 
     def well(instance: Instance, log: Path) -> None:
@@ -200,13 +211,23 @@ def _deploy(job: Job) -> Result:
         config=config,
         runner=None if deployer.pulls else _runner(job),
         runners=job.catalog.runners.get,
-        resolve_env=lambda instance: resolve(instance, job.tools, strict=True),
+        resolve_env=lambda instance: {**urls, **resolve(instance, job.tools, strict=True)},
         wait_until_well=well,
         previous=job.previous or {},
     )
     deployed = deployer.deploy(request, job.tools)
     outputs: dict[str, Json] = {"url": deployed.url, "data": deployed.data, "target": action.target}
+    if inside := _inside(deployed.artifacts):
+        outputs["inside"] = inside
     return Result(outputs, deployed.artifacts, (f"{action.target}: {deployed.url}",) if deployed.url else ())
+
+
+def _inside(artifacts: Sequence[Artifact]) -> str:
+    """Where other agents of this machine reach what was deployed, if it is not at its URL."""
+    from aac_tasks.contracts.running import Instance
+
+    instances = (decode(Instance, artifact.data) for artifact in artifacts if artifact.type == "instance")
+    return next((one.url_inside for one in instances if one.inside), "")
 
 
 DO: Mapping[str, Callable[[Job], Result]] = {
@@ -221,21 +242,21 @@ DO: Mapping[str, Callable[[Job], Result]] = {
 """Step kind → what does it."""
 
 
-def stored_image(job: Job) -> tuple[StoredImage, ImageConfig]:
-    """The image that this run is about, and how it wants to be run."""
+def stored_image(job: Job, step: str = "image") -> tuple[StoredImage, ImageConfig]:
+    """The image that this run is about, or that of another agent's step, and how it wants to be run."""
     from aac_tasks.contracts.oci_config import config_from_oci  # lazy: only for steps that run an image
 
-    image = image_here((job.upstream or {}).get("image", {}))
+    image = image_here((job.upstream or {}).get(step, {}))
     with job.tools.blobs.open(image.config.digest) as file:
         return image, config_from_oci(json.load(file))
 
 
-def _image_to_run(job: Job) -> tuple[StoredImage, ImageConfig]:
+def _image_to_run(job: Job, step: str = "image") -> tuple[StoredImage, ImageConfig]:
     """The same, with every blob brought: what is missing must not look like a failure of the agent."""
-    image = image_here((job.upstream or {}).get("image", {}))
+    image = image_here((job.upstream or {}).get(step, {}))
     for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers)):
         job.tools.blobs.bring(blob)
-    return stored_image(job)
+    return stored_image(job, step)
 
 
 def _runner(job: Job) -> Runner:

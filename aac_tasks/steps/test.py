@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aac_tasks.catalog import Table
@@ -20,9 +20,13 @@ from aac_tasks.steps.checks import CHECKS, Outcome, Subject, run_check
 from aac_tasks.steps.environment import secrets_of
 from aac_tasks.steps.health import Watch, tail_of, wait_until_well
 from aac_tasks.steps.junit import junit
+from aac_tasks.steps.neighbours import urls_of
 from aac_tasks.steps.redaction import redact_keys
 
 FOLDER = "test"
+SERVICES = "services"
+"""Below it, a folder for each agent that is started beside."""
+
 RECORD = "running.json"
 REPORT = "junit.xml"
 LOG = "agent.log"
@@ -38,7 +42,9 @@ WELL = Check("becomes well", "health")
 
 @dataclass(frozen=True)
 class Bench:
-    """Everything one test run is about. ``folder`` receives report and log."""
+    """Everything one test run is about. ``folder`` receives report and log. ``others`` are the agents that it needs, by name, who
+    is needed first: they are started before it, and it is told where they are.
+    """
 
     action: TestAction
     image: StoredImage
@@ -46,6 +52,12 @@ class Bench:
     runner: Runner
     env: Mapping[str, str]
     folder: Path
+    others: Mapping[str, Bench] = field(default_factory=dict)
+
+    @property
+    def every(self) -> tuple[Bench, ...]:
+        """Those, and it."""
+        return (*self.others.values(), self)
 
     @property
     def log(self) -> Path:
@@ -65,12 +77,10 @@ class Bench:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Values that must not be shown or kept."""
-        return secrets_of(self.action.instance, self.env)
+        return tuple(value for one in self.every for value in secrets_of(one.action.instance, one.env))
 
 
-def run_tests(
-    action: TestAction, image: StoredImage, config: ImageConfig, runner: Runner, env: Mapping[str, str], tools: Tools
-) -> Result:
+def run_tests(bench: Bench, tools: Tools) -> Result:
     """Outputs: ``passed`` (how many checks) and ``report`` (a fingerprint of what was checked, without times).
 
     Report and log are written below the agent's state folder, secrets taken out.
@@ -79,16 +89,17 @@ def run_tests(
         StepError: the agent does not start, ends, or never becomes well, or a check fails. All checks are done
             before; those that need a running agent count as failed when there is none.
     """
-    bench = Bench(action, image, config, runner, env, tools.state / FOLDER)
-    bench.folder.mkdir(parents=True, exist_ok=True)
-    for file in (bench.log, bench.report):
-        file.unlink(missing_ok=True)
+    for one in bench.every:
+        one.folder.mkdir(parents=True, exist_ok=True)
+        for file in (one.log, one.report):
+            file.unlink(missing_ok=True)
     begun = tools.now()
     try:
         outcomes, failure = _run(bench, tools)
     finally:
-        _redact_file(bench.log, bench.secrets)
-    bench.report.write_text(junit(action.instance.name, outcomes), encoding="utf-8")
+        for one in bench.every:
+            _redact_file(one.log, bench.secrets)
+    bench.report.write_text(junit(bench.action.instance.name, outcomes), encoding="utf-8")
     _raise_for(bench, outcomes, failure)
     return _passed(bench, outcomes, tools.now() - begun, tools)
 
@@ -124,37 +135,54 @@ def end_left_over(folder: Path, runners: Table[Runner], tools: Tools) -> None:
 
     Needed even where the test need not run again: its result may be known from before.
     """
-    record = folder / FOLDER / RECORD
-    try:
-        left = decode(Instance, json.loads(record.read_bytes()))
-    except FileNotFoundError:
-        return
-    except ValueError:  # torn: killed before anything was started
-        left = None
-    if left is not None and left.runner in runners:
-        runners.get(left.runner).stop(left, tools, grace=GRACE)
-    record.unlink(missing_ok=True)
+    top = folder / FOLDER
+    for record in (top / RECORD, *top.glob(f"{SERVICES}/*/{RECORD}")):
+        try:
+            left = decode(Instance, json.loads(record.read_bytes()))
+        except FileNotFoundError:
+            continue
+        except ValueError:  # torn: killed before anything was started
+            left = None
+        if left is not None and left.runner in runners:
+            runners.get(left.runner).stop(left, tools, grace=GRACE)
+        record.unlink(missing_ok=True)
 
 
 def _run(bench: Bench, tools: Tools) -> tuple[list[Outcome], StepError | None]:
     begun = tools.now()
-    instance: Instance | None = None
+    running: list[Instance] = []
     failure: StepError | None = None
     try:
         try:
-            instance = _start(bench, tools)
-            watch = Watch(bench.runner, instance, bench.action.instance.probe, bench.log, bench.secrets, bench.action.timeout)
-            wait_until_well(watch, tools)
+            _start_all(bench, running, tools)
         except StepError as error:
             failure = error
         well = Outcome(WELL, failure.message if failure else "", tools.now() - begun)
-        subject = Subject(bench.image, bench.config, bench.runner, None if failure else instance)
+        subject = Subject(bench.image, bench.config, bench.runner, None if failure else running[-1])
         outcomes = [well, *(run_check(check, subject, tools) for check in bench.action.checks)]
         return [replace(o, problem=redact_keys(o.problem, bench.secrets)) for o in outcomes], failure
     finally:
-        if instance is not None:
+        for instance in reversed(running):
             bench.runner.stop(instance, tools, grace=GRACE)
-        bench.record.unlink(missing_ok=True)
+        for one in bench.every:
+            one.record.unlink(missing_ok=True)
+
+
+def _start_all(bench: Bench, running: list[Instance], tools: Tools) -> None:
+    """Start the agents that it needs, each once the one before is well, and then it; ``running`` gets what was started."""
+    places: dict[str, str] = {}
+    for agent, one in (*bench.others.items(), ("", bench)):
+        try:
+            urls = urls_of(one.action.services, places)
+            running.append(_start(replace(one, env={**urls, **one.env}), tools))
+            probe, patience = one.action.instance.probe, one.action.timeout
+            wait_until_well(Watch(bench.runner, running[-1], probe, one.log, bench.secrets, patience), tools)
+        except StepError as error:
+            if agent and not error.places:
+                what = f"agent {agent} is needed (spec.services): {error.message}"
+                raise StepError(what, tail=error.tail, hint=error.hint, places={"spec.services": what}) from error
+            raise
+        places[agent] = running[-1].url_inside
 
 
 def _start(bench: Bench, tools: Tools) -> Instance:
@@ -181,7 +209,7 @@ def _raise_for(bench: Bench, outcomes: Sequence[Outcome], failure: StepError | N
         more = "".join(f"\n  {o.check.name}: {o.problem}" for o in others)
         message = redact_keys(failure.message, bench.secrets)
         hint = "; ".join(filter(None, (failure.hint, f"report: {bench.report}")))
-        raise StepError(f"{message}{more}", tail=failure.tail, hint=hint, places=_places(bench, outcomes))
+        raise StepError(f"{message}{more}", tail=failure.tail, hint=hint, places=failure.places or _places(bench, outcomes))
     if bad:
         lines = "".join(f"\n  {o.check.name}: {o.problem}" for o in bad)
         count = f"{len(bad)} of {len(outcomes)} checks failed"

@@ -212,7 +212,7 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     "spec.secrets[].name": (edit("spec.secrets.0.name", "other"),),
     "spec.secrets[].provider": (edit("spec.secrets.0.provider", "file"),),
     "spec.secrets[].key": (edit("spec.secrets.0.key", "OTHER"),),
-    "spec.services": (edit("spec.services", {"redis": {"image": "redis:7"}}),),
+    "spec.services": (edit("spec.services", {"helper": {"agent": "helper"}}),),
 }  # fmt: skip
 """Leaf of the schema → edits of it; together they change exactly what its ``x-effect`` lists."""
 

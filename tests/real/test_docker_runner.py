@@ -18,7 +18,7 @@ from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import HealthProbe
 from aac_tasks.contracts.running import Instance
 from aac_tasks.errors import StepError
-from aac_tasks.steps.test import run_tests
+from aac_tasks.steps.test import Bench, run_tests
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docker")]
 
@@ -141,14 +141,16 @@ LISTENS = ("sh", "-c", "wget -qO- http://$LISTEN:8080/ && [ $LISTEN = 0.0.0.0 ]"
 def test_the_test_step_runs_with_it(stage: Stage, probe: HealthProbe) -> None:
     check = Check("answers", "http", {"request": {"path": "/"}, "expect": {"body": "well"}})
     action = TestAction(replace(web(), probe=probe), (check,), 20.0)
-    assert run_tests(action, stage.image(OPEN), OPEN, RUNNER, {}, stage.tools).outputs["passed"] == 2
+    bench = Bench(action, stage.image(OPEN), OPEN, RUNNER, {}, stage.tools.state / "test")
+    assert run_tests(bench, stage.tools).outputs["passed"] == 2
 
 
 @pytest.mark.parametrize("probe", [HealthProbe("http", port=8080), HealthProbe("tcp", port=8080, command=LISTENS)])
 def test_an_agent_that_listens_only_to_itself_is_not_well_although_the_port_accepts(stage: Stage, probe: HealthProbe) -> None:
     action = TestAction(replace(web(), probe=probe), (), 1.5)
+    bench = Bench(action, stage.image(CLOSED), CLOSED, RUNNER, {}, stage.tools.state / "test")
     with pytest.raises(StepError, match=r"was not well within 1.5 s(.|\n)*does it listen on 0\.0\.0\.0"):
-        run_tests(action, stage.image(CLOSED), CLOSED, RUNNER, {}, stage.tools)
+        run_tests(bench, stage.tools)
 
 
 def test_an_engine_that_is_not_there_is_a_reason_and_not_a_crash(tmp_path: Path) -> None:

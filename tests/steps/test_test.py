@@ -18,7 +18,7 @@ from aac_tasks.contracts.image import HealthProbe, ImageConfig
 from aac_tasks.contracts.result import Result
 from aac_tasks.contracts.roles import Runner
 from aac_tasks.errors import StepError
-from aac_tasks.steps.test import report_again, run_tests
+from aac_tasks.steps.test import FOLDER, Bench, report_again, run_tests
 
 HTTP = HealthProbe("http", path="/", port=8080)
 ANSWERS = Check("answers", "http", {"request": {"path": "/"}})
@@ -53,7 +53,7 @@ def run(
     timeout: float = 20.0,
 ) -> Result:
     action = TestAction(instance or replace(web(), probe=HTTP), checks, timeout)
-    return run_tests(action, stage.image(config), config, runner, env or {}, stage.tools)
+    return run_tests(Bench(action, stage.image(config), config, runner, env or {}, stage.tools.state / FOLDER), stage.tools)
 
 
 def http(expect: dict[str, Json], path: str = "/cgi-bin/env") -> Check:
@@ -252,7 +252,8 @@ def test_two_agents_with_one_port_are_tested_at_the_same_time(stage: Stage, runn
 
     def one(name: str) -> None:
         action = TestAction(replace(web(name), probe=HTTP), (http({"json": {"list": [1, {}]}}),), 20.0)
-        results.append(run_tests(action, image, config, runner, {}, stage.tools_of(name)))
+        tools = stage.tools_of(name)
+        results.append(run_tests(Bench(action, image, config, runner, {}, tools.state / FOLDER), tools))
 
     threads = [threading.Thread(target=one, args=(f"agent{i}",)) for i in range(3)]
     for thread in threads:

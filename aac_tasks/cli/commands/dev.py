@@ -24,7 +24,7 @@ def handle(args: Arguments, world: World) -> int:
     said = overrides(Arguments(**{**vars(args), "name": "", "restart": ""}))
     chosen = options(args, world)
     session = world.open(chosen, ignore)
-    names = resolve([args.agent] if args.agent else [], session) or tuple(a.agent for a in session.plan().agents)
+    names = resolve([args.agent] if args.agent else [], session) or tuple(a.agent for a in session.plan().asked)
     if len(names) != 1:
         raise UsageError(f"agent dev works on one agent; name one of {', '.join(names)}")
     work = Development(names[0], said, session, lambda words: show.line(world, words))

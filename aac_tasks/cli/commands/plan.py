@@ -49,7 +49,7 @@ def _row(agent: AgentPlan, number: int, planned: dict[str, Planned]) -> tuple[st
     step = agent.steps[number]
     one = planned[step.id]
     last = "" if one.seconds is None else duration(one.seconds)
-    needs = ", ".join(need.partition(":")[0] for need in step.needs)
+    needs = ", ".join(need.removesuffix(f":{step.agent}") for need in step.needs)
     reason = "" if one.reason == NEVER_RAN else one.reason
     why = step.pending.splitlines()[0] if step.pending else reason or step.doc
     return f"  {step.id}", needs, _STATUS[one.status], last, why

@@ -26,8 +26,10 @@ def handle(args: Arguments, world: World) -> int:
 
 
 def _show(answer: JsonObject, world: World) -> None:
-    state = "up to date" if answer.get("fresh") else "would run"
-    reason = str(answer.get("reason") or "")
+    state, reason = "up to date" if answer.get("fresh") else "would run", str(answer.get("reason") or "")
+    first = next(iter(_objects(answer.get("after"))), None)
+    if answer.get("fresh") and first is not None:
+        state, reason = f"may run, after {first.get('step')}", str(first.get("reason") or "")
     show.line(world, f"{answer.get('step')}: {state}{f' ({reason})' if reason else ''}")
     for change in _objects(answer.get("changes")):
         spec = str(change.get("spec") or "")

@@ -153,7 +153,7 @@ class ProcessDeployer:
             if isinstance(error, StepError) and live.instance.handle.get("moved"):
                 raise MovedError(error.message, tail=error.tail, hint=error.hint) from error
             raise
-        live = replace(live, url=_url(live.instance), well=True)
+        live = replace(live, url=live.instance.url, well=True)
         _write(slot.record, live)
         return live
 
@@ -230,11 +230,6 @@ def _is_running(live: Live, runners: Runners, tools: Tools) -> bool:
 def _artifact(live: Live) -> Artifact:
     data = encode(live.instance)
     return Artifact("instance", live.spec.name, data=data if isinstance(data, dict) else {})
-
-
-def _url(instance: Instance) -> str:
-    ports = [port for name, port in instance.ports.items() if name.endswith("/tcp")]
-    return f"http://{instance.address}:{ports[0]}" if ports else ""
 
 
 def _slot(tools: Tools, name: str) -> Slot:

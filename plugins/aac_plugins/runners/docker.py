@@ -24,7 +24,16 @@ from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
 from aac_plugins.runners.bytecode import Bytecode
-from aac_plugins.runners.docker_config import LABEL, comes_back, container_json, is_restarted, local_name, ports_of, usage_of
+from aac_plugins.runners.docker_config import (
+    LABEL,
+    address_of,
+    comes_back,
+    container_json,
+    is_restarted,
+    local_name,
+    ports_of,
+    usage_of,
+)
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_tasks.contracts.canonical import Json, JsonObject, table
@@ -104,14 +113,15 @@ class DockerRunner:
         if bytecode is not None and bytecode.ready(engine, request, names[0], tools):
             body = bytecode.into(body)
         name = f"{request.instance.name}-{secrets.token_hex(4)}"
-        made = engine.table(tools, "POST", "/containers/create", body, name=name)
-        container = str(made["Id"])
+        container = str(engine.table(tools, "POST", "/containers/create", body, name=name)["Id"])
+        state: JsonObject = {}
         try:
             if request.interactive:  # what connects the user's streams starts it, so that no word is lost
                 ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, ATTACHED
             else:
                 self._begin(engine, container, request, tools)
-                ports = ports_of(engine.inspect(tools, container), request)
+                state = engine.inspect(tools, container)
+                ports = ports_of(state, request)
                 follower = self._follow(engine, container, request, tools)
         except BaseException:
             self._remove(engine, container, tools)
@@ -129,6 +139,7 @@ class DockerRunner:
                 "log": str(request.log),
                 **follower,
             },
+            inside=address_of(state),
         )
 
     def _begin(self, engine: Engine, container: str, request: RunRequest, tools: Tools) -> None:

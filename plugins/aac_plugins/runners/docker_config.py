@@ -96,6 +96,12 @@ def ports_of(state: JsonObject, request: RunRequest) -> dict[str, int]:
     return ports
 
 
+def address_of(state: JsonObject) -> str:
+    """Its own address in the first network that it is in, of the same answer; empty with the host's network or none."""
+    networks = table(table(state.get("NetworkSettings")).get("Networks"))
+    return next((str(found) for one in networks.values() if (found := table(one).get("IPAddress"))), "")
+
+
 def is_restarted(state: JsonObject) -> bool:
     """Whether the engine starts it again when it ends, of its answer to ContainerInspect."""
     policy = table(table(state.get("HostConfig")).get("RestartPolicy"))
