@@ -37,7 +37,7 @@ class Command:
         self.child = subprocess.Popen(
             self.argv,
             cwd=self.folder,
-            env=self.env,
+            env={**self.env, "PYTHONFAULTHANDLER": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -58,8 +58,19 @@ class Command:
         return {match[1]: (when, line[0]) for when, line, match in found if match}
 
     def end(self) -> int:
-        """Its exit code, when all its lines are read. Whatever outlives it may have its pipe, so no waiting for that."""
-        code = self.child.wait(SECONDS)
+        """Its exit code, when all its lines are read. Whatever outlives it may have its pipe, so no waiting for that.
+
+        One that does not end is aborted, which has it say where each of its threads is.
+        """
+        try:
+            code = self.child.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            state = Path(f"/proc/{self.child.pid}/status").read_text().splitlines()[2]
+            self.child.send_signal(signal.SIGABRT)
+            self.child.send_signal(signal.SIGCONT)
+            self.child.wait(SECONDS)
+            self._reader.join(2.0)
+            raise AssertionError(f"it did not end within {SECONDS:g} s ({state}):\n{self.said}") from None
         self._reader.join(2.0)
         return code
 
