@@ -1,12 +1,14 @@
 """SIGINT and SIGTERM while steps run: the run is cancelled, children end, and what was finished is kept. A second signal
-ends at once: children are killed, and nothing is waited for.
+ends at once: children are killed, and nothing is waited for. So does a run that has not ended long after the first.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,9 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 AT_ONCE = 2.0
 """Seconds that killing children may take after the second signal."""
+
+LATEST = 45.0
+"""Seconds after the first signal in which a run has ended: longer than all that cleaning up may take."""
 
 KEPT = "what was finished is kept, and the next run goes on from there"
 
@@ -83,7 +88,8 @@ def install(
     """Handle both signals from now on; what is given back puts things as they were.
 
     The first calls ``cancel`` and then ``leave`` (which raises) in the main thread, the second ``kill`` and ends the
-    process; ``came`` collects their numbers. Outside of the main thread (an embedding program) signals are left as they are.
+    process, as does the end of `LATEST`; ``came`` collects their numbers. Outside of the main thread (an embedding program)
+    signals are left as they are.
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
@@ -93,6 +99,7 @@ def install(
         came.append(number)
         if len(came) > 1:
             _end(number, kill)
+        _thread.start_new_thread(_end_late, (number, kill))
         cancel()
         leave(number)
 
@@ -128,8 +135,29 @@ def interruptible(cancel: Callable[[], None], kill: Callable[[], None] = lambda:
 
 
 def _end(number: int, kill: Callable[[], None]) -> None:
-    """In a thread of its own: the main thread may hold the very lock that ``kill`` needs."""
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
-    killer.join(AT_ONCE)
+    """In a thread of its own: the main thread may hold the very lock that ``kill`` needs, or one that `threading` needs to
+    start a thread.
+    """
+    done = threading.Lock()
+    done.acquire()
+
+    def work() -> None:
+        try:
+            kill()
+        finally:
+            done.release()
+
+    _thread.start_new_thread(work, ())
+    done.acquire(timeout=AT_ONCE)
     os._exit(CODES[signal.Signals(number)])
+
+
+def _end_late(number: int, kill: Callable[[], None]) -> None:
+    """A signal raises wherever the main thread is, in libraries too, and may leave a lock of theirs locked for ever."""
+    time.sleep(LATEST)
+    import faulthandler  # lazy: only for a bug
+
+    said = f"error: it did not end within {LATEST:g} s of the signal, so it is ended now; please report what its threads did:\n"
+    os.write(2, said.encode())
+    faulthandler.dump_traceback(2, all_threads=True)
+    _end(number, kill)

@@ -53,6 +53,34 @@ print(lines)
 """
 
 
+STUCK = """
+import os, signal, sys, threading
+from aac_tasks.steps import interrupts
+
+interrupts.LATEST = 0.3
+with interrupts.interruptible(lambda: None, lambda: os.write(1, b"killed")):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+"""
+
+
+def test_a_run_that_hangs_after_a_signal_is_ended_and_says_where_it_hung() -> None:
+    done = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (143, "killed")
+    assert done.stderr.startswith("error: it did not end within 0.3 s of the signal, so it is ended now; please report")
+    assert 'File "<string>", line 12 in <module>' in done.stderr
+
+
+def test_a_second_signal_ends_at_once_wherever_the_first_one_led() -> None:
+    twice = STUCK.replace("0.3", "60").replace("lock = threading", "signal.raise_signal(signal.SIGINT); lock = threading")
+    done = subprocess.run([sys.executable, "-c", twice], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "killed", "")
+
+
 def test_a_signal_at_any_line_of_a_wait_cancels_the_run() -> None:
     done = subprocess.run([sys.executable, "-c", AT_EACH_LINE], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
