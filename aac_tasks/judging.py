@@ -199,11 +199,14 @@ class Judging:
 
 
     def _before(self, step: Step) -> Iterator[tuple[str, str]]:
-        """Steps that would run first because of what they read themselves, and why; what comes of them decides on this one."""
+        """Steps that would run first because of what they read themselves, and why; what comes of them decides on this one, for
+        it uses what they yield.
+        """
         seen: set[str] = set()
 
         def look(step: Step) -> Iterator[tuple[str, str]]:
-            for need in step.needs:
+            images = (f"image:{agent}" for agent in self._neighbours(step)) if "services" in step.asks else ()
+            for need in (*(consumed.step for consumed in step.consumes), *images):
                 if need not in seen:
                     seen.add(need)
                     found = list(look(self.run.step(need)))

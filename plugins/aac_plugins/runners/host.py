@@ -27,7 +27,7 @@ from aac_plugins.runners.loader import NotInImageError, home_of_python, load, ma
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.paths import is_open_to_all, remove_tree, resolve_in
 from aac_plugins.runners.ports import Ports, assign, release
-from aac_plugins.runners.records import environment_of, has_become, spawned_of, text_of, write_record
+from aac_plugins.runners.records import environment_seen, has_become, spawned_of, text_of, write_record
 from aac_plugins.runners.rootfs import make_folder, make_root
 from aac_plugins.runners.usage import usage_of
 from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
@@ -107,7 +107,7 @@ class HostRunner(simple.OnDisk):
         """Another program of the image, with the environment of the one that runs."""
         pid = simple.process_of(instance, tools).pid
         root = Path(text_of(instance, "root"))
-        env = environment_of(pid)
+        env = environment_seen(pid, tools)
         loaded = load(root, argv, {"PATH": env.get("PATH", "").replace(f"{root}/", "/")})
         if home_of_python(root, loaded.program) is None:
             env.pop("PYTHONHOME", None)

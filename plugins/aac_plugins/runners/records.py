@@ -19,6 +19,9 @@ from aac_tasks.errors import StepError
 FILE = "handle.json"
 PROC = Path("/proc")
 
+READABLE = 0.5
+"""Seconds after which an environment that still reads as empty is empty."""
+
 
 def write_record(state: Path, handle: JsonObject) -> None:
     """Keep a handle in the instance's folder, for the user only."""
@@ -111,6 +114,18 @@ def has_become(pid: int, link: str, folder: Path) -> bool:
     Source: execve(2) puts the new environment in place after the new program: between them it reads as empty.
     """
     return is_inside(pid, link, folder) and bool(environment_of(pid))
+
+
+def environment_seen(pid: int, tools: Tools) -> dict[str, str]:
+    """The same of one that may just become another program, as a shell does with its last command: see `has_become`."""
+    found: dict[str, str] = {}
+
+    def look() -> bool:
+        found.update(environment_of(pid))
+        return bool(found)
+
+    tools.wait_until(look, timeout=READABLE, every=0.002)
+    return found
 
 
 def children(pid: int) -> list[int]:

@@ -26,7 +26,7 @@ from aac_plugins.runners.groups import CGROUPS, remove_groups, sweep_groups
 from aac_plugins.runners.launch import Launch, User, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.ports import Ports, assign, release
-from aac_plugins.runners.records import environment_of, kill_strays, read_record, text_of, write_record
+from aac_plugins.runners.records import environment_of, environment_seen, kill_strays, read_record, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
 from aac_plugins.runners.usage import usage_of
 from aac_tasks.contracts.actions import InstanceSpec
@@ -144,7 +144,7 @@ class OciRuntime(simple.OnDisk):
         simple.process_of(instance, tools)
         state = Path(text_of(instance, "state"))
         uid, gid = (int(str(instance.handle[name])) for name in ("uid", "gid"))
-        launch = Launch(argv, environment_of(_agent(state)), text_of(instance, "workdir"), User(uid, gid))
+        launch = Launch(argv, environment_seen(_agent(state), tools), text_of(instance, "workdir"), User(uid, gid))
         file = state / f"exec-{secrets.token_hex(4)}.json"
         document = {**process_json(launch, ()), "terminal": terminal}  # options would lose the user or the environment
         write_private(file, document)

@@ -75,6 +75,15 @@ def test_a_second_program_runs_inside_with_the_same_environment_and_its_exit_cod
         runner.execute(instance, ("true",), stage.tools)
 
 
+def test_a_program_inside_has_the_environment_of_an_agent_that_becomes_others_all_the_time(stage: Stage, runner: Runner) -> None:
+    again = 'N=$((N+1)); export N; [ $N -lt 6000 ] && exec /bin/sh -c "$AGAIN"; sleep 30'
+    request = stage.request(shell(again), InstanceSpec("agent"), env={"MINE": "here", "AGAIN": again})
+    instance = stage.start(runner, request)
+    said = [runner.execute(instance, ("sh", "-c", "echo $MINE"), stage.tools) for _ in range(10)]
+    assert said == [(0, "here\n")] * 10
+    runner.stop(instance, stage.tools, grace=0.2)
+
+
 def test_no_capability_and_no_new_privilege(stage: Stage, runner: Runner) -> None:
     request = stage.request(shell("cat /proc/self/status"), InstanceSpec("agent"))
     instance = stage.start(runner, request)
