@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,15 +83,16 @@ def _evidence(session: Session, plan: AgentPlan, last: str, listed: Mapping[str,
     return AgentEvidence(plan.agent, plan.folder, plan.file, seen, said.rstrip("\n"), steps, images)
 
 
-def _with_others(plans: Sequence[AgentPlan], agents: Sequence[AgentEvidence]) -> Iterator[AgentEvidence]:
+def _with_others(plans: Sequence[AgentPlan], agents: Sequence[AgentEvidence]) -> Iterable[AgentEvidence]:
     """Whoever needs other agents rests on what those rest on; they come first."""
-    seen: dict[str, Mapping[str, Numbers]] = {}
-    images: dict[str, tuple[tuple[str, str, str], ...]] = {}
+    found: dict[str, AgentEvidence] = {}
     for plan, agent in zip(plans, agents, strict=True):
-        found = [seen[other] for other in plan.others]
-        seen[agent.name] = {path: numbers for one in (*found, agent.seen) for path, numbers in one.items()}
-        images[agent.name] = tuple(dict.fromkeys((*agent.images, *(i for other in plan.others for i in images[other]))))
-        yield replace(agent, seen=seen[agent.name], images=images[agent.name]) if plan.others else agent
+        every = [*(found[other] for other in plan.others), agent]
+        if len(every) > 1:
+            seen = {path: numbers for one in every for path, numbers in one.seen.items()}
+            agent = replace(agent, seen=seen, images=tuple(dict.fromkeys(image for one in every for image in one.images)))
+        found[plan.agent] = agent
+    return found.values()
 
 
 def _in_engines(artifacts: Sequence[Artifact]) -> Iterator[tuple[str, str, str]]:

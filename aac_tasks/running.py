@@ -24,6 +24,7 @@ from aac_tasks.state.stamps import Stamp, exclusively
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.environment import resolve
 from aac_tasks.steps.instances import FOLDER, Running, Start, kept, start, status, stop
+from aac_tasks.steps.neighbours import place_of
 
 
 class Instances:
@@ -266,8 +267,7 @@ class Instances:
             if not (other := str(table(one).get("agent") or "")):
                 continue
             runs = any(found["state"] == "running" for found in self._deployed(other))
-            outputs = (self._session.outputs(other, "deploy") or {}) if runs else {}
-            name, url = variable_of(service), str(outputs.get("inside") or outputs.get("url") or "")
+            name, url = variable_of(service), place_of(self._session.outputs(other, "deploy") or {}) if runs else ""
             if url:
                 places[name] = url
             elif name not in values:

@@ -127,6 +127,8 @@ class Workspace:
             SpecError: there is no such agent. PlanError: agents need one another.
         """
         left = [plan for plan in plans if plan.others]
+        if not left:
+            return Plan(tuple(plans))
         found = {plan.agent: plan for plan in plans}
         while left:
             plan = left.pop()

@@ -44,12 +44,11 @@ def choose(plan: Plan, selection: Sequence[str]) -> tuple[str, ...]:
         UsageError: a word stands for nothing.
     """
     kinds = {s.kind for s in plan.steps}
-    asked = [s for a in plan.asked for s in a.steps]
     ids = [s.id for s in plan.steps]
     chosen: dict[str, None] = {}
     for word in selection:
         if word in kinds:
-            found = [s.id for s in asked if s.kind == word] if plan.needed else [word]
+            found = [s.id for a in plan.asked for s in a.steps if s.kind == word] if plan.needed else [word]
         else:
             found = [word] if word in ids else fnmatch.filter(ids, word)
         if not found:

@@ -189,13 +189,13 @@ def _deploy(job: Job) -> Result:
     from aac_tasks.contracts.actions import DeployAction
     from aac_tasks.contracts.running import DeployRequest
     from aac_tasks.steps.environment import resolve, secrets_of
-    from aac_tasks.steps.neighbours import urls_of
+    from aac_tasks.steps.neighbours import place_of, urls_of
 
     action = decode(DeployAction, job.action)
     deployer = job.catalog.deployers.get(action.target)
-    steps = {agent: f"deploy:{agent}" for agent in action.services.values()}
-    places = {agent: job.output(step, "inside") or job.output(step, "url") for agent, step in steps.items()}
-    urls = urls_of(action.services, {agent: str(url or "") for agent, url in places.items()})
+    upstream = job.upstream or {}
+    places = {agent: place_of(upstream.get(f"deploy:{agent}", {})) for agent in action.services.values()}
+    urls = urls_of(action.services, places)
     image, config = stored_image(job) if deployer.pulls else _image_to_run(job)
 
     def well(instance: Instance, log: Path) -> None:

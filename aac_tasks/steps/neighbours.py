@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.spec import variable_of
 from aac_tasks.errors import StepError
+
+
+def place_of(deployed: JsonObject) -> str:
+    """Where other agents reach what a deploy, by its outputs, made run; empty when nobody can."""
+    return str(deployed.get("inside") or deployed.get("url") or "")
 
 
 def urls_of(services: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
