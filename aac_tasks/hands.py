@@ -20,7 +20,7 @@ from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock, write_lock
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import Stamp
-from aac_tasks.state.temporaries import sweep
+from aac_tasks.state.temporaries import made, sweep
 from aac_tasks.steps.built import with_engine
 from aac_tasks.steps.execute import Job, execute
 from aac_tasks.steps.tools import StepTools, Workshop
@@ -52,7 +52,7 @@ class Hands:
             resolve_secret=lambda ref: run.plugins.resolve_secret(ref),  # lazy: loads every plugin
             offline=run.options.offline,
         )
-        run.cache.mkdir(parents=True, exist_ok=True)
+        made(run.cache)
         run.blobs.sweep()
         sweep(run.state.tmp)
 

@@ -70,7 +70,7 @@ class Run:
         self.started_ns = time.time_ns()
         self.options = options
         self.tell = tell
-        self.cwd = options.cwd.resolve()
+        self.cwd = options.cwd if options.root else options.cwd.resolve()
         self.root = options.root or find_root(self.cwd)
         self.state = StateFolder(self.root)
         self.state.open()

@@ -32,7 +32,7 @@ from aac_tasks.state.action_cache import shareable
 from aac_tasks.state.judge import Case
 from aac_tasks.state.root import FOLDER, user_cache
 from aac_tasks.state.stamps import exclusively
-from aac_tasks.state.temporaries import remove
+from aac_tasks.state.temporaries import made, remove
 from aac_tasks.steps.sources import place
 from aac_tasks.steps.test import REPORTS
 
@@ -57,7 +57,6 @@ class Errand(Equipped):
     """A run of one step for somebody else, in a root of its own."""
 
     def __init__(self, order: Order, root: Path, tell: Tell) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _FROM_A_CI}
         runner = order.step.action.get("runner") if order.step.action else None
         options = Options(
             cwd=root,
@@ -66,7 +65,7 @@ class Errand(Equipped):
             runner=str(runner.get("name")) if isinstance(runner, Mapping) else "",
             allow_host=order.allow_host,
             no_cache=order.no_cache,
-            environment={**environment, PLACE: order.place or "none", WRITE: "1"},
+            environment={**_environment(), PLACE: order.place or "none", WRITE: "1"},
         )
         super().__init__(options, tell)
         self.order = order
@@ -126,7 +125,9 @@ class Errand(Equipped):
             )
 
     def reports(self) -> dict[str, str]:
-        """What the step left for people."""
+        """What a test left for people."""
+        if self.order.step.kind != "test":
+            return {}
         folder = self.state.agent(self.order.step.agent)
         return {
             str(path.relative_to(self.root)): path.read_bytes()[-LONGEST:].decode("utf-8", "replace")
@@ -136,9 +137,9 @@ class Errand(Equipped):
 
     def _clear(self) -> None:
         """Leave only the state folder: what an earlier order left, or what this one needs no more."""
-        for path in self.root.iterdir():
-            if path.name != FOLDER:
-                remove(path)
+        for name in os.listdir(self.root):  # noqa: PTH208  # for each step
+            if name != FOLDER:
+                remove(self.root / name)
 
     def close(self) -> None:
         """End children; remove sources."""
@@ -150,8 +151,7 @@ def work(data: bytes) -> bytes:
     """Do an order; what went wrong is part of the answer."""
     order = decode(Order, json.loads(data))
     root = user_cache(os.environ) / ERRANDS / fingerprint([order.root, order.folder, order.step.id])[:32]
-    root.mkdir(parents=True, exist_ok=True)
-    with exclusively(root):  # whoever was killed in here holds it no more
+    with exclusively(made(root)):  # whoever was killed in here holds it no more
         text = json.dumps(encode(_answer(order, root)))
     return text.replace(_quoted(str(root)), _quoted(order.root)).encode()
 
@@ -188,6 +188,12 @@ def halt(run: str) -> None:
         errands = tuple(_busy.get(run, ()))
     for errand in errands:
         errand.cancelled.set()
+
+
+@cache
+def _environment() -> dict[str, str]:
+    """This machine's, which does not change while the process runs."""
+    return {name: value for name, value in os.environ.items() if name not in _FROM_A_CI}
 
 
 @cache

@@ -16,11 +16,11 @@ NO_OP_MANY = "`agent build`, nothing changed"
 NINJA = "peer: `ninja`, the same graph, nothing changed"
 LIMIT = "the stat limit: an interpreter that stats the same files and does nothing else"
 EDIT_STARTS = "one line of one agent edited: until its step starts"
-ONE_JOB, TWO_JOBS = "20 agents edited: `agent build -n 1`", "20 agents edited: `agent build -n 2`"
-ONE_TEST, TWO_TESTS = "20 agents edited: `agent test -n 1`", "20 agents edited: `agent test -n 2`"
+ONE_JOB, MORE_JOBS = "20 agents edited: `agent build -n 1`", "20 agents edited: `agent build -n auto`"
+ONE_TEST, MORE_TESTS = "20 agents edited: `agent test -n 1`", "20 agents edited: `agent test -n auto`"
 ONE_SUM, TWO_SUMS = "arithmetic of two interpreters, one after the other", "the limit: arithmetic of two interpreters at once"
 
-COMPILE_SECONDS, COMPILE_MB, TWO_JOBS_FACTOR = 3.0, 200.0, 1.8
+COMPILE_SECONDS, COMPILE_MB, JOBS_FACTOR = 3.0, 200.0, 1.8
 CHANGED = 20
 RARELY = 3
 """How often what takes seconds is measured."""
@@ -65,9 +65,9 @@ def scale_rows(made: Many) -> list[Row]:
     paths = stat_paths(place)
     listed.write_bytes(b"\n".join(paths))
     sources = [path for path in paths if b"/.aac/" not in path and path.startswith(os.fsencode(place.folder))]
-    edits, one, two = edits_of(made), changes(made, "build", "1"), changes(made, "build", "2")
+    edits, one, two = edits_of(made), changes(made, "build", "1"), changes(made, "build", "auto")
     few = made.names[:CHANGED]
-    tested, tested_at_once = changes(made, "test", "1", *few), changes(made, "test", "2", *few)
+    tested, tested_at_once = changes(made, "test", "1", *few), changes(made, "test", "auto", *few)
     limit, middle = f"{LIMIT} ({len(paths)})", f"image:{middle_of(made)}"
     rows = [
         Row(PASS, lambda: place.timed(python, "-c", "pass")),
@@ -81,9 +81,9 @@ def scale_rows(made: Many) -> list[Row]:
         Row(f"`doit {middle}`, nothing changed", lambda: place.timed(doit, middle), IMPORT_DOIT, factor=2.0, cpu=True),
         Row(EDIT_STARTS, lambda: next(edits), NO_OP_MANY, more=300.0),
         Row(ONE_JOB, lambda: next(one), NO_OP_MANY, most=RARELY),
-        Row(TWO_JOBS, lambda: next(two), ONE_JOB, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
+        Row(MORE_JOBS, lambda: next(two), ONE_JOB, factor=1 / JOBS_FACTOR, most=RARELY),
         Row(ONE_TEST, lambda: next(tested), ONE_JOB, most=RARELY),
-        Row(TWO_TESTS, lambda: next(tested_at_once), ONE_TEST, factor=1 / TWO_JOBS_FACTOR, most=RARELY),
+        Row(MORE_TESTS, lambda: next(tested_at_once), ONE_TEST, factor=1 / JOBS_FACTOR, most=RARELY),
         Row(ONE_SUM, lambda: place.timed(python, "-c", _SUMS, "1"), PASS, most=RARELY),
         Row(TWO_SUMS, lambda: place.timed(python, "-c", _SUMS, "2"), ONE_SUM, most=RARELY),
     ]

@@ -24,10 +24,10 @@ def count(text: str) -> int:
 
 
 def job_count(text: str) -> int:
-    """A number, or ``auto``: as many as this process has processors."""
+    """A number, or ``auto``: one more than this process has processors, for steps also wait (ninja's rule for two of them)."""
     if text != "auto":
         return count(text)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def platform(text: str) -> str:
@@ -52,7 +52,9 @@ LOCKED = Flag(("--locked",), "refuse to change agent.lock (the default when CI=t
 BUILDER = Flag(("--builder",), "build with this builder, where agent.lock names none", "NAME", default="")
 RUNNER = Flag(("--runner",), "test and run with this runner instead of the first that works", "NAME", default="")
 ALLOW_HOST = Flag(("--allow-host",), "accept the runner `host`: a process with limits, not a container")
-JOBS = Flag(("-n", "--jobs"), "run up to N steps at once, auto: one a processor ([tool.aac] jobs, else 1)", "N", job_count)
+JOBS = Flag(
+    ("-n", "--jobs"), "run up to N steps at once, auto: one a processor and one more ([tool.aac] jobs, else 1)", "N", job_count
+)  # fmt: skip
 EXECUTOR = Flag(
     ("--executor",), "have the machines of a cluster build and test (dask://HOST:PORT; [tool.aac] executor)", "URL", default="",
 )  # fmt: skip

@@ -33,6 +33,8 @@ TaskDict = dict[str, Any]  # doit's own shape of a task
 class StepKey:
     """doit's `uptodate` for one step. Its text is the judge's reason, which is what `doit info` prints."""
 
+    __signature__ = inspect.Signature()  # doit asks `inspect` for it before every step, which would work it out each time
+
     def __init__(self, session: Session, step_id: str) -> None:
         self._session = session
         self._step_id = step_id
@@ -59,7 +61,7 @@ class StepAction:
     What is not a StepError is also kept in ``session.broken``, for the door to end with its exit code.
     """
 
-    __signature__ = inspect.Signature()  # doit asks `inspect` for it before every step, which would work it out each time
+    __signature__ = inspect.Signature()  # as above
 
     def __init__(self, session: Session, step_id: str) -> None:
         self._session = session

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.result import Result
-from aac_tasks.state.root import write_atomically
+from aac_tasks.state.root import read_file, write_atomically
 from aac_tasks.state.stamps import seal, unseal
 from aac_tasks.state.temporaries import NAME as TMP
+from aac_tasks.state.temporaries import made
 
 CACHEABLE_ARTIFACTS = frozenset({"blob"})
 """Only what lives in the content-addressed store can be promised to another checkout."""
@@ -33,7 +34,7 @@ class ActionCache:
     def get(self, deep: str) -> Result | None:
         """The result of that work, None when unknown or torn."""
         try:
-            return decode(Result, unseal(self._path(deep).read_bytes()))
+            return decode(Result, unseal(read_file(self._path(deep))))
         except (OSError, ValueError):
             return None
 
@@ -48,7 +49,7 @@ class ActionCache:
         kept = shareable(result)
         if kept is not None:
             path = self._path(deep)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            made(path.parent)
             write_atomically(path, seal(kept), self._tmp)
 
     def delete(self, deep: str) -> None:

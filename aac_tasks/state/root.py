@@ -12,9 +12,11 @@ from pathlib import Path
 
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.state.temporaries import NAME as TMP
-from aac_tasks.state.temporaries import made, new_name
+from aac_tasks.state.temporaries import made, unused
 
 FOLDER = ".aac"
+PIECE = 1 << 16
+"""Bytes; a file gives fewer at a time only at its end."""
 VERSION = 1
 
 
@@ -29,7 +31,7 @@ def find_root(start: Path) -> Path:
 def has_settings(pyproject: Path) -> bool:
     """Whether a pyproject.toml speaks of us; read as bytes, because most runs must not import a TOML parser."""
     try:
-        return b"[tool.aac" in pyproject.read_bytes()
+        return b"[tool.aac" in read_file(pyproject)
     except OSError:
         return False
 
@@ -74,7 +76,7 @@ class StateFolder:
             StepError: it can't be written.
         """
         try:
-            version = (self.path / "version").read_text().strip()
+            version = read_file(self.path / "version").decode("utf-8", "replace").strip()
         except (FileNotFoundError, NotADirectoryError):
             version = self._create()
         except OSError as error:
@@ -128,27 +130,53 @@ def write_atomically(path: Path, data: bytes, tmp: Path | None = None) -> None:
     The temporary name is in ``tmp``, by default that of the state folder which ``path`` lies in: who is killed meanwhile
     leaves nothing in a folder that is listed or that an image is made of.
     """
-    temporary = None
+    folder = str(tmp or _tmp_of(path))
     try:
-        temporary = new_name(tmp or _tmp_of(path))
-        temporary.write_bytes(data)
         try:
-            temporary.replace(path)
+            _replace(f"{folder}/{unused()}", path, data)
+        except FileNotFoundError:
+            made(Path(folder))
+            _replace(f"{folder}/{unused()}", path, data)
         except OSError as error:
             if error.errno != errno.EXDEV:  # an agent's folder may be on a disk of its own
                 raise
-            temporary.unlink()
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            temporary.write_bytes(data)
-            temporary.replace(path)
+            _replace(f"{path.parent}/.{path.name}.{os.getpid()}", path, data)
     except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):  # as the write, on a disk that is read-only
-                temporary.unlink()
         hint = _MACHINE.get(error.errno or 0, _LEAVE)
         raise StepError(f"{path} can't be written: {error.strerror or error}", hint=hint) from error
 
 
-def _tmp_of(path: Path) -> Path:
-    state = next((parent for parent in path.parents if parent.name == FOLDER), path.parent)
-    return state / TMP
+def _replace(temporary: str, path: Path, data: bytes) -> None:
+    """Every step writes and reads several small files, often beside other threads, and each call of the system is a chance to
+    lose one's turn: these are as few as can be, half of what an open file of Python's takes.
+    """
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(descriptor, left) :]
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105
+    except OSError:
+        with contextlib.suppress(OSError):  # as the write, on a disk that is read-only
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+
+
+def read_file(path: Path) -> bytes:
+    """A file's content; OSError where it can't be read."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = [os.read(descriptor, PIECE)]
+        while len(pieces[-1]) == PIECE:
+            pieces.append(os.read(descriptor, PIECE))
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
+
+
+def _tmp_of(path: Path) -> str:
+    state, mark, _ = str(path).rpartition(f"/{FOLDER}/")
+    return f"{state}{mark}{TMP}" if mark else f"{path.parent}/{TMP}"

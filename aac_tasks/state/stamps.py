@@ -20,7 +20,7 @@ from aac_tasks.contracts.canonical import Json, JsonObject, canonical
 from aac_tasks.contracts.codec import decode, outermost
 from aac_tasks.contracts.result import Result
 from aac_tasks.errors import StepError
-from aac_tasks.state.root import write_atomically
+from aac_tasks.state.root import read_file, write_atomically
 from aac_tasks.state.watch import describe
 
 
@@ -99,7 +99,7 @@ class StampFile:
     def files(self) -> Mapping[str, str]:
         """The input tree as it was when the stamp was written, empty when unknown."""
         try:
-            value = unseal(self._tree.read_bytes())
+            value = unseal(read_file(self._tree))
         except (OSError, ValueError):
             return {}
         return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
@@ -134,7 +134,7 @@ class StampFile:
 
 def _read(path: Path) -> Stamp | None:
     try:
-        return _decoded(path.read_bytes())
+        return _decoded(read_file(path))
     except (OSError, ValueError):
         return None
 

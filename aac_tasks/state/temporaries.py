@@ -6,6 +6,8 @@ A name begins with the pid of who writes: what a killed process left there is fo
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import os
 from pathlib import Path
 
@@ -15,7 +17,20 @@ NAME = "tmp"
 
 def new_name(folder: Path) -> Path:
     """A name that nobody has, in ``folder``, which is made."""
-    return made(folder) / f"{os.getpid()}-{os.urandom(8).hex()}"
+    return made(folder) / unused()
+
+
+def unused() -> str:
+    """A name that nobody has: containers that share a folder may have the same pid."""
+    return f"{(pid := os.getpid())}-{_token(pid)}-{next(_count)}"
+
+
+@functools.cache
+def _token(_pid: int) -> str:
+    return os.urandom(8).hex()
+
+
+_count = itertools.count()
 
 
 def made(folder: Path) -> Path:
@@ -27,10 +42,14 @@ def made(folder: Path) -> Path:
 
 def sweep(folder: Path) -> None:
     """Remove what killed processes left."""
-    for path in folder.glob("*"):
-        pid = path.name.partition("-")[0]
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  # for each step of another machine
+    except OSError:  # there is none
+        return
+    for name in names:
+        pid = name.partition("-")[0]
         if pid.isdigit() and not _running(int(pid)):
-            remove(path)
+            remove(folder / name)
 
 
 def remove(path: Path) -> None:

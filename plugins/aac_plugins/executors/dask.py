@@ -8,7 +8,9 @@ through a registry instead, is none of its business. https://distributed.dask.or
 
 from __future__ import annotations
 
+import itertools
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +32,11 @@ PATIENCE = "10s"
 
 LOOKS = 0.5
 """Seconds after which who waits looks whether anybody is still at work."""
+
+LINGER = 0.01
+"""Seconds for which an order waits for company while every worker has others to go on with: what is said to a scheduler costs
+it and us as much for one step as for several. Not longer: of a step that is done and not forgotten, Dask would make good the
+loss of the worker that did it."""
 
 MARK = "aac"
 """Before our events."""
@@ -69,7 +76,7 @@ class DaskExecutor:
 class DaskCrew:
     """The workers of one cluster, as one run uses them.
 
-    One thread submits: what was ordered while it talked with the scheduler goes together. An answer comes as an event, which the
+    One thread submits: what was ordered meanwhile goes together. An answer comes as an event, which the
     scheduler passes on at once; to fetch results costs a conversation with the scheduler and one with the worker for each step.
     """
 
@@ -79,6 +86,8 @@ class DaskCrew:
         self._tools = tools
         self._ordered: SimpleQueue[_Errand | None] = SimpleQueue()
         self._waiting: dict[str, _Errand] = {}
+        self._name, self._numbers = uuid.uuid4().hex, itertools.count()
+        self._enough = 2 * self.slots()
         client.subscribe_topic(client.id, self._hear)  # the topic that Dask itself forgets with the client
         threading.Thread(target=self._submit, name="dask", daemon=True).start()
 
@@ -88,7 +97,7 @@ class DaskCrew:
 
     def do(self, order: bytes, label: str) -> bytes:
         """Under a key of its own: equal keys would be one piece of work to Dask."""
-        errand = _Errand(f"{label}-{uuid.uuid4().hex}", order)
+        errand = _Errand(f"{label}-{self._name}-{next(self._numbers)}", order)
         self._waiting[errand.key] = errand
         self._ordered.put(errand)
         try:
@@ -96,7 +105,8 @@ class DaskCrew:
                 self._look(errand, label)
         finally:
             self._waiting.pop(errand.key, None)
-            errand.future = None  # Dask forgets what nobody holds
+            errand.ended.set()
+            self._ordered.put(errand)  # to be let go
         if errand.error is not None:
             raise _told(errand.error, label)
         return errand.answer
@@ -128,25 +138,33 @@ class DaskCrew:
             raise StepError(f"the Dask scheduler has no workers for {label}", hint="`dask worker HOST:PORT` starts one")
 
     def _batch(self) -> list[_Errand]:
-        """What was ordered meanwhile, at least one; nothing once it is closed, for then nobody waits any more."""
+        """What was ordered or ended meanwhile, at least one; nothing once it is closed, for then nobody waits any more."""
         items = [self._ordered.get()]
+        if len(self._waiting) > self._enough:
+            time.sleep(LINGER)
         while not self._ordered.empty():
             items.append(self._ordered.get())
         errands = [item for item in items if item is not None]
         return errands if len(errands) == len(items) else []
 
     def _submit(self) -> None:
-        while errands := self._batch():
-            orders, keys = [(errand.key, errand.order) for errand in errands], [errand.key for errand in errands]
-            step = partial(work_and_tell, work=self._trade.work, topic=self._client.id)
-            try:
-                futures = self._client.map(step, orders, key=keys, pure=False)
-            except Exception as error:  # whatever it is, somebody waits for each of them
-                for errand in errands:
-                    errand.end(error)
-                continue
-            for errand, future in zip(errands, futures, strict=True):
-                errand.future = None if errand.ended.is_set() else future
+        while batch := self._batch():
+            for errand in batch:
+                errand.future = None  # Dask forgets what nobody holds
+            if errands := [errand for errand in batch if not errand.ended.is_set()]:
+                self._map(errands)
+
+    def _map(self, errands: list[_Errand]) -> None:
+        orders, keys = [(errand.key, errand.order) for errand in errands], [errand.key for errand in errands]
+        step = partial(work_and_tell, work=self._trade.work, topic=self._client.id)
+        try:
+            futures = self._client.map(step, orders, key=keys, pure=False)
+        except Exception as error:  # whatever it is, somebody waits for each of them
+            for errand in errands:
+                errand.end(error)
+            return
+        for errand, future in zip(errands, futures, strict=True):
+            errand.future = None if errand.ended.is_set() else future
 
     def close(self, run: str = "") -> None:
         """What is still done of a run that was ended is told to end; Dask itself can't stop a thread."""
