@@ -10,7 +10,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
+import signal
+import subprocess
 import sys
 import time
 import urllib.request
@@ -32,6 +35,7 @@ INSPECT = "one inspect of an image by `docker image inspect`"
 DOCKER_EDIT = "peer: `docker build` and `docker run`, one line edited, until it is healthy"
 COMPILED_EDIT = f"{DOCKER_EDIT}; uv with `--compile-bytecode`"
 RUN = "the limit: `docker run` of an image that is there, until it is healthy"
+OURS_DEV = "`agent dev` with builder and runner docker, one line edited, until it is healthy"
 OURS_EDIT = "`agent run -d` with builder and runner docker, one line edited, until it is healthy"
 DOCKER_COLD = "peer: `docker build --no-cache`, uv with a warm cache mount"
 OURS_COLD = "`agent build --no-cache` with builder docker"
@@ -72,6 +76,8 @@ USER 10001:10001
 EXPOSE 8080
 ENTRYPOINT ["python3", "main.py"]
 """
+
+_SERVES = re.compile(r"(?<= serves at )http://\S+")
 
 BAKE = 'target "default" {\n  tags = ["peer:bake"]\n  attest = []\n}\n'
 
@@ -155,7 +161,7 @@ def engine_rows(made: Yard) -> list[Row]:
         still.said(*built)
         time.sleep(0.1)
     edits, peer_edits, compiled_edits = _edits(made, _ours_again), _edits(made, _peer_again), _edits(made, _compiled_again)
-    runs = _edits(made, _peer_runs, _peer_builds)
+    runs, saved = _edits(made, _peer_runs, _peer_builds), _developed(made)
     return [
         Row(INSPECT, lambda: ours.timed(docker, "image", "inspect", "kept:1.0")),
         Row(DOCKER_NO_OP, lambda: peer.timed(*build(made)), PASS),
@@ -166,6 +172,7 @@ def engine_rows(made: Yard) -> list[Row]:
         Row(COMPILED_EDIT, lambda: next(compiled_edits), DOCKER_EDIT),
         Row(RUN, lambda: next(runs), DOCKER_EDIT),
         Row(OURS_EDIT, lambda: next(edits), DOCKER_EDIT, factor=0.5),
+        Row(OURS_DEV, lambda: next(saved), DOCKER_EDIT, factor=0.5),
         Row(DOCKER_COLD, lambda: peer.timed(*build(made, "--no-cache")), PASS),
         Row(OURS_COLD, lambda: ours.timed(*built, "--no-cache"), DOCKER_COLD, factor=1.0),
         Row(EMBEDDED_COLD, lambda: ours.timed(agent, "build", "--builder", "embedded", "--no-cache"), DOCKER_COLD, factor=1.0),
@@ -184,6 +191,25 @@ def _edits(made: Yard, again: Callable[[Yard], str], before: Callable[[Yard], ob
         url = again(made)
         _wait(url, expected)
         yield Sample(1000 * (time.perf_counter() - started), 0.0)
+        _stop(made)
+
+
+def _developed(made: Yard) -> Iterator[Sample]:
+    """Each time a session of `agent dev` that serves, and then another line in the source, saved as above."""
+    made.lab.still.said(made.lab.python, "-m", "pip", "install", "-q", "watchfiles")
+    argv = (made.agent, "dev", "--runner", "docker", "benched")
+    while True:
+        with subprocess.Popen(argv, cwd=made.ours.folder, env=dict(made.ours.env), stdout=subprocess.PIPE, text=True) as session:
+            said = iter(session.stdout or ())
+            url = next(found[0] for line in said if (found := _SERVES.search(line)))
+            time.sleep(0.5)
+            expected = str(time.time_ns())
+            started = time.perf_counter()
+            (made.ours.folder / "main.py").write_text(MAIN.replace('"ok"', f'"{expected}"'))
+            _wait(url, expected)
+            yield Sample(1000 * (time.perf_counter() - started), 0.0)
+            session.send_signal(signal.SIGINT)
+            session.communicate()
         _stop(made)
 
 

@@ -14,8 +14,8 @@ from aac_tasks.steps.redaction import redact_keys
 TAIL = 20
 """Lines of the agent's log that an error shows."""
 
-FIRST, SLOWEST = 0.02, 1.0
-"""Seconds between two questions while it starts: short at first, then longer."""
+FIRST, SLOWEST, SHARE = 0.02, 1.0, 0.1
+"""Seconds between two questions while it starts: a tenth of its age, so that what is lost by asking late is a twentieth."""
 
 AT_LEAST = 10.0
 """Seconds that an agent gets to start however impatient its health check is; ``timeout`` still bounds them."""
@@ -50,7 +50,6 @@ def wait_until_well(watch: Watch, tools: Tools) -> float:
     """
     begun = tools.now()
     limit = patience(watch)
-    pause = FIRST
     while True:
         answer = _ask(watch, tools.now() - begun, tools)
         # Asked second: an answer may be somebody else's, who has the port that our agent could not get.
@@ -63,8 +62,7 @@ def wait_until_well(watch: Watch, tools: Tools) -> float:
         if tools.now() - begun > limit:
             what = f"{watch.instance.name} was not well within {limit:g} s: {answer}"
             raise _failed(watch, what, _hint(watch, answer))
-        tools.sleep(pause)
-        pause = min(pause * 1.5, SLOWEST)
+        tools.sleep(min(max(FIRST, SHARE * (tools.now() - begun)), SLOWEST))
 
 
 _HINT_ENDED = "its log says why; `agent run` starts it in the same way"

@@ -16,7 +16,7 @@ from aac_tasks.errors import StepError, UsageError
 TOGETHER = 400
 """Milliseconds over which changes are gathered at most; a pause of `STEP` ends it earlier."""
 
-STEP = 60
+STEP = 25
 LOOK = 200
 """Milliseconds between two looks at whether it is over."""
 

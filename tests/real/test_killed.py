@@ -1,6 +1,6 @@
 """Lock, image, test, push and deploy, killed and terminated at many moments: the next run does as if nothing had happened.
 
-    AAC_KILLS=200   how many moments, uniform over the run and at least eight within each step (without it: 100)
+    AAC_KILLS=50   how many moments, uniform over the run and at least eight within each step (without it: 200)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("kille
 KILLED = ("lock", "image", "test", "push", "deploy")
 DOIT = (sys.executable, "-m", "doit", "push", "deploy")
 IN_EACH_STEP = 8
-MOMENTS = int(os.environ.get("AAC_KILLS", "100"))
+MOMENTS = int(os.environ.get("AAC_KILLS", "200"))
 WAYS = ("kill", "kill the group", "terminate")
 """In turn; who aims within a step kills."""
 SPARE = MOMENTS // 2
