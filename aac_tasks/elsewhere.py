@@ -88,10 +88,8 @@ class Elsewhere:
             StepError: as the step itself would.
         """
         order = self._order(case, agent, last_tree)
-        data = self.crew.do(json.dumps(encode(order)).encode(), case.step.id)
+        data = self.crew.do(json.dumps(encode(order)).encode(), case.step.id, self._heard)
         answer = decode(Answer, json.loads(data))
-        for event in answer.events:
-            self._run.tell(event)
         for path, text in answer.reports.items():
             (self._run.root / path).parent.mkdir(parents=True, exist_ok=True)
             (self._run.root / path).write_text(text, encoding="utf-8")
@@ -105,6 +103,9 @@ class Elsewhere:
                 hint="do all machines see the same cache?",
             )
         return answer.result
+
+    def _heard(self, data: bytes) -> None:
+        self._run.tell(decode(Event, json.loads(data)))
 
     def _order(self, case: Case, agent: AgentPlan, last_tree: str) -> Order:
         run, step = self._run, case.step

@@ -10,7 +10,8 @@ import importlib.metadata
 import json
 import os
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -45,6 +46,9 @@ ERRANDS = "errands"
 
 LONGEST = 1 << 20
 """Bytes of a report that travel; of a longer one the end."""
+
+SELDOM = 0.5
+"""Seconds between two words of progress that travel."""
 
 _FROM_A_CI = ("CI", "GITHUB_EVENT_NAME", "GITHUB_REF", "CI_MERGE_REQUEST_IID", NAMESPACE)
 """What would have this machine write elsewhere than it was told to."""
@@ -147,28 +151,32 @@ class Errand(Equipped):
         self._clear()
 
 
-def work(data: bytes) -> bytes:
-    """Do an order; what went wrong is part of the answer."""
+def work(data: bytes, tell: Callable[[bytes], None]) -> bytes:
+    """Do an order, and tell what comes of it meanwhile; what went wrong is part of the answer."""
     order = decode(Order, json.loads(data))
     root = user_cache(os.environ) / ERRANDS / fingerprint([order.root, order.folder, order.step.id])[:32]
     with exclusively(made(root)):  # whoever was killed in here holds it no more
-        text = json.dumps(encode(_answer(order, root)))
-    return text.replace(_quoted(str(root)), _quoted(order.root)).encode()
+        here, there = _quoted(str(root)), _quoted(order.root)
+
+        def written(value: object) -> bytes:
+            return json.dumps(encode(value)).replace(here, there).encode()
+
+        travels = Travels()
+        return written(_answer(order, root, lambda event: tell(written(event)) if travels(event) else None))
 
 
-def _answer(order: Order, root: Path) -> Answer:
+def _answer(order: Order, root: Path, tell: Tell) -> Answer:
     if order.version != version():
         what = f"the worker has aac-tasks {version()}, and this run is by {order.version}"
         return Answer(failure=Failure(what, hint="have all machines run the same version"))
-    events: list[Event] = []
-    errand = Errand(order, root, lambda event: events.append(event) if _travels(event) else None)
+    errand = Errand(order, root, tell)
     with _guard:
         _busy.setdefault(order.run, set()).add(errand)
     try:
         result, parcel = errand.do()
-        return Answer(result, parcel, tuple(events), None, errand.reports())
+        return Answer(result, parcel, None, errand.reports())
     except AacError as error:
-        return Answer(None, Parcel(), tuple(events), _failure(error), errand.reports())
+        return Answer(None, Parcel(), _failure(error), errand.reports())
     finally:
         errand.close()
         with _guard:
@@ -177,9 +185,18 @@ def _answer(order: Order, root: Path) -> Answer:
                 del _busy[order.run]
 
 
-def _travels(event: Event) -> bool:
-    """Progress would come too late, and what is told of no step is told at home too."""
-    return event.type == "output" or (event.type == "note" and bool(event.step))
+class Travels:
+    """Which events go home: what is told of no step is told there too, and nobody can read more than some progress."""
+
+    def __init__(self) -> None:
+        self._last = -SELDOM
+
+    def __call__(self, event: Event) -> bool:
+        """Whether this one does."""
+        if event.type == "progress" and time.monotonic() - self._last >= SELDOM:
+            self._last = time.monotonic()
+            return True
+        return event.type == "output" or (event.type == "note" and bool(event.step))
 
 
 def halt(run: str) -> None:

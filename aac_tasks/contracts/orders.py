@@ -8,7 +8,7 @@ from typing import Protocol
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.plan import Step
-from aac_tasks.contracts.result import Event, Result
+from aac_tasks.contracts.result import Result
 from aac_tasks.contracts.tools import Tools
 
 
@@ -74,13 +74,11 @@ class Failure:
 class Answer:
     """What came of an order. ``result`` None without ``failure``: it is made of files that only who did it has.
 
-    ``parcel`` holds the blobs that the result promises; ``events`` what was told meanwhile; ``reports`` what the step left
-    for people (path below the root → text).
+    ``parcel`` holds the blobs that the result promises; ``reports`` what the step left for people (path below the root → text).
     """
 
     result: Result | None = None
     parcel: Parcel = Parcel()
-    events: tuple[Event, ...] = ()
     failure: Failure | None = None
     reports: Mapping[str, str] = field(default_factory=dict)
 
@@ -89,10 +87,11 @@ class Answer:
 class Trade:
     """What a worker is able to do: both are functions of a module, so that their names are enough where aac-tasks is installed.
 
-    ``work`` takes an encoded `Order` and returns an encoded `Answer`; ``halt`` ends what it does of a run, by the run's name.
+    ``work`` takes an encoded `Order` and returns an encoded `Answer`; meanwhile it hands over what it has to tell, an encoded
+    `Event` at a time. ``halt`` ends what it does of a run, by the run's name.
     """
 
-    work: Callable[[bytes], bytes]
+    work: Callable[[bytes, Callable[[bytes], None]], bytes]
     halt: Callable[[str], None]
 
 
@@ -103,8 +102,9 @@ class Crew(Protocol):
         """How many steps they can do at once."""
         ...
 
-    def do(self, order: bytes, label: str) -> bytes:
-        """Have one of them ``work``, and wait; again by another one when it dies meanwhile. ``label`` is for their own pages.
+    def do(self, order: bytes, label: str, tell: Callable[[bytes], None]) -> bytes:
+        """Have one of them ``work``, and wait; again by another one when it dies meanwhile. ``label`` is for their own pages;
+        ``tell`` gets what the worker tells meanwhile, in the thread that waits.
 
         Raises:
             StepError: nobody can be reached, too many died of it, or the run was cancelled.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from real.dask_cluster import Cluster, cluster
+from real.doors import installed
 from real_registry import free_port, registry_server
 from team import Member, Team, make_team, outcomes
 
@@ -23,6 +25,29 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("dask"
 AGENTS = ("ada", "bob")
 STEPS = {f"{kind}:{name}" for kind in ("image", "test") for name in AGENTS}
 PAGE = "agents/ada/www/index.html"
+TALKS = """
+import time
+from pathlib import Path
+
+from aac_tasks.contracts.plan import Step
+from aac_tasks.contracts.result import Result
+from aac_tasks.hookspecs import hookimpl
+
+
+@hookimpl
+def aac_add_steps(spec, plan):
+    until = spec.config.get("talks_until")
+    return [Step(f"talks:{plan.agent}", "talks", plan.agent, {"until": until})] if until else []
+
+
+@hookimpl
+def aac_run_step(step, upstream, tools):
+    if step.kind == "talks":
+        tools.note(f"is at it in {tools.root}")
+        while not Path(step.action["until"]).exists():
+            time.sleep(0.05)
+        return Result()
+"""
 
 
 @dataclass
@@ -37,7 +62,8 @@ class Lab:
     def member(self) -> Member:
         """A machine that hands its steps to the cluster."""
         self.count += 1
-        return self.team.member(f"member-{self.count}", {"AAC_SHARED_CACHE_WRITE": "1", "AAC_SHARED_CACHE_TIMEOUT": "120"})
+        env = {"AAC_SHARED_CACHE_WRITE": "1", "AAC_SHARED_CACHE_TIMEOUT": "120", **self.cluster.env}
+        return self.team.member(f"member-{self.count}", env)
 
     def errands(self, worker: str) -> list[Path]:
         """What stands of orders on a worker's disk."""
@@ -51,7 +77,10 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     top = tmp_path_factory.mktemp("dask")
     team = make_team(top, AGENTS)
-    with registry_server(top / "registry") as address, cluster(top / "cluster", ("one", "two")) as made:
+    plugins = installed(top, "talks", "aac_talks")
+    (plugins / "aac_talks.py").write_text(TALKS)
+    env = {"PYTHONPATH": os.pathsep.join(filter(None, (str(plugins), os.environ.get("PYTHONPATH"))))}
+    with registry_server(top / "registry") as address, cluster(top / "cluster", ("one", "two"), env) as made:
         team.settings(place=f"http://{address}/team/cache")
         yield Lab(team, address, made)
 
@@ -189,6 +218,23 @@ def test_who_interrupts_a_run_leaves_nothing_at_work(lab: Lab) -> None:
     assert process.returncode == 130, said
     waits_for(lambda: not under_test(lab, member), "the test of ada goes on")
     assert {step for step, how in outcomes(lab.test(member).ok()).items() if how == "done"} >= {"test:ada"}
+
+
+def test_what_a_worker_says_is_told_while_it_works(lab: Lab, tmp_path: Path) -> None:
+    member, until = lab.member(), tmp_path / "until"
+    with (member.project.folder / "agents/ada/agent.yaml").open("a") as file:
+        file.write(f"  config: {{talks_until: {until}}}\n")
+    words = (*command("doit"), "talks:ada")
+    env = {**member.project.env, "AAC_EXECUTOR": lab.cluster.address}
+    with subprocess.Popen(words, cwd=member.project.folder, env=env, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            # reading goes on until it comes; the process does not end before it may
+            assert f"ada:talks | is at it in {member.project.folder}\n" in iter(process.stderr or ())
+            assert process.poll() is None
+        finally:
+            until.touch()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_nobody_at_the_address_is_one_message(lab: Lab) -> None:

@@ -34,10 +34,10 @@ class Crew:
     def slots(self):
         return 1
 
-    def do(self, order, label):
+    def do(self, order, label, tell):
         with Path(os.environ["ORDERS"]).open("a") as file:
             file.write(f"{label}\\n")
-        return self.trade.work(order)
+        return self.trade.work(order, tell)
 
     def close(self, run=""):
         pass
@@ -154,6 +154,6 @@ def test_a_file_that_changes_while_it_is_sent_is_not_taken_for_what_it_was(team:
 def test_another_version_refuses_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AAC_CACHE_DIR", str(tmp_path))
     order = Order(version="0.0.1", run="r", step=Step("says:ada", "says", "ada", {}), root="/somewhere")
-    answer = decode(Answer, json.loads(work(json.dumps(encode(order)).encode())))
+    answer = decode(Answer, json.loads(work(json.dumps(encode(order)).encode(), print)))
     assert answer.failure is not None
     assert "and this run is by 0.0.1" in answer.failure.message

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from aac_tasks.errors import PluginError, StepError, UsageError
@@ -95,29 +95,41 @@ class DaskCrew:
         """Threads of all workers."""
         return sum(self._client.nthreads().values())
 
-    def do(self, order: bytes, label: str) -> bytes:
+    def do(self, order: bytes, label: str, tell: Callable[[bytes], None]) -> bytes:
         """Under a key of its own: equal keys would be one piece of work to Dask."""
         errand = _Errand(f"{label}-{self._name}-{next(self._numbers)}", order)
         self._waiting[errand.key] = errand
         self._ordered.put(errand)
         try:
-            while not errand.ended.wait(LOOKS):
-                self._look(errand, label)
+            while (said := self._listen(errand, label)) is not None:
+                if said:
+                    tell(said)
         finally:
             self._waiting.pop(errand.key, None)
-            errand.ended.set()
+            errand.ended = True
             self._ordered.put(errand)  # to be let go
         if errand.error is not None:
             raise _told(errand.error, label)
         return errand.answer
 
+    def _listen(self, errand: _Errand, label: str) -> bytes | None:
+        """What is told of it, nothing when nothing is for a while, None once it has ended."""
+        try:
+            return errand.said.get(timeout=LOOKS)
+        except Empty:
+            self._look(errand, label)
+            return b""
+
     def _hear(self, event: tuple[float, object]) -> None:
-        """One answer, or what Dask tells of its own."""
+        """What a worker tells, its answer, or what Dask tells of its own."""
         told = event[1]
-        if isinstance(told, (list, tuple)) and len(told) == 3 and told[0] == MARK:
-            errand = self._waiting.get(told[1])
-            if errand is not None:
-                errand.end(answer=told[2])
+        if isinstance(told, (list, tuple)) and len(told) == 4 and told[0] == MARK:
+            _, key, data, is_answer = told
+            errand = self._waiting.get(key)
+            if errand is not None and is_answer:
+                errand.end(answer=data)
+            elif errand is not None:
+                errand.said.put(data)
 
     def _look(self, errand: _Errand, label: str) -> None:
         """Whether there is still something to wait for."""
@@ -151,7 +163,7 @@ class DaskCrew:
         while batch := self._batch():
             for errand in batch:
                 errand.future = None  # Dask forgets what nobody holds
-            if errands := [errand for errand in batch if not errand.ended.is_set()]:
+            if errands := [errand for errand in batch if not errand.ended]:
                 self._map(errands)
 
     def _map(self, errands: list[_Errand]) -> None:
@@ -164,7 +176,7 @@ class DaskCrew:
                 errand.end(error)
             return
         for errand, future in zip(errands, futures, strict=True):
-            errand.future = None if errand.ended.is_set() else future
+            errand.future = None if errand.ended else future
 
     def close(self, run: str = "") -> None:
         """What is still done of a run that was ended is told to end; Dask itself can't stop a thread."""
@@ -175,25 +187,27 @@ class DaskCrew:
         self._client.close(timeout=2)
 
 
-def work_and_tell(order: tuple[str, bytes], work: Callable[[bytes], bytes], topic: str) -> bytes:
+def work_and_tell(order: tuple[str, bytes], work: Callable[[bytes, Callable[[bytes], None]], bytes], topic: str) -> bytes:
     """On a worker: do it and tell the answer; of a large one the scheduler should not be told, it is the result."""
     from distributed import get_worker  # lazy, as above
 
+    worker = get_worker()
     key, data = order
-    answer = work(data)
+    answer = work(data, lambda said: worker.log_event(topic, (MARK, key, said, False)))
     if len(answer) > TOLD:
         return answer
-    get_worker().log_event(topic, (MARK, key, answer))
+    worker.log_event(topic, (MARK, key, answer, True))
     return b""
 
 
 class _Errand:
-    """One order on its way. ``looked``: it was seen finished without an answer."""
+    """One order on its way. ``said``: what its worker told, None at the end. ``looked``: it was seen finished, and no answer."""
 
     def __init__(self, key: str, order: bytes) -> None:
         self.key = key
         self.order = order
-        self.ended = threading.Event()
+        self.said: SimpleQueue[bytes | None] = SimpleQueue()
+        self.ended = False
         self.future: Future[bytes] | None = None
         self.answer = b""
         self.error: BaseException | None = None
@@ -201,9 +215,9 @@ class _Errand:
 
     def end(self, error: BaseException | None = None, answer: bytes = b"") -> None:
         """Let who waits for it go on; the first answer counts."""
-        if not self.ended.is_set():
-            self.answer, self.error = answer, error
-            self.ended.set()
+        if not self.ended:
+            self.answer, self.error, self.ended = answer, error, True
+            self.said.put(None)
 
 
 def _told(error: BaseException, label: str) -> Exception:
