@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -27,6 +28,7 @@ from aac_tasks.conformance.small_agent import (
     install,
     recipe,
 )
+from aac_tasks.contracts.engines import Errand, ErrandBuilder
 from aac_tasks.contracts.image import ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.recipe import (
@@ -37,6 +39,7 @@ from aac_tasks.contracts.recipe import (
     Recipe,
     RecipeLayer,
     Run,
+    Write,
 )
 from aac_tasks.contracts.roles import Builder, BuildRequest
 from aac_tasks.errors import StepError
@@ -140,6 +143,29 @@ class BuilderConformance(Lending):
         made = _tree(site.build(COMPILED), site.lent, skip=1)
         assert made.pop("out/app/program") == ("file", 0o755, b"HELLO\n")
         assert {info[0] for info in made.values()} == {"dir"}
+
+    def test_an_errand_brings_what_its_commands_make_and_say_and_is_run_anew_each_time(self, site: Site) -> None:
+        """For builders with an engine that can be sent; a command that fails is named, with its last words."""
+        builder = site.subject.builder
+        if not hasattr(builder, "errand"):
+            return
+        lowest, made = base(site.lent), []
+        look = (*SHELL, "cat /errand/asked /errand/asked; cat /proc/sys/kernel/random/uuid > /errand/made")
+        errand = Errand(
+            "an errand", recipe(site.subject.platform).base, (Write("/errand/asked", "hello\n"), Run(look)), ("/errand",),
+            lambda locked: lowest,
+        )  # fmt: skip
+        for name in ("first", "second"):
+            said = cast("ErrandBuilder", builder).errand(errand, site.lent.folder / name, site.lent.tools)
+            assert said.splitlines().count("hello") == 2
+            assert (site.lent.folder / name / "errand/asked").read_text() == "hello\n"
+            made.append((site.lent.folder / name / "errand/made").read_text())
+        assert made[0] != made[1]
+        wrong = (*SHELL, "echo it is the end; exit 3")
+        with pytest.raises(StepError) as caught:
+            failing = replace(errand, instructions=(Run((*SHELL, "true")), Run(wrong)))
+            cast("ErrandBuilder", builder).errand(failing, site.lent.folder / "third", site.lent.tools)
+        assert (caught.value.command, "it is the end" in caught.value.tail) == (wrong, True)
 
     def test_commands_change_the_image_and_not_how_it_runs(self, site: Site) -> None:
         """As root, in the base; layers below stay the same blobs."""

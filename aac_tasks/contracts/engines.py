@@ -1,17 +1,22 @@
-"""What a builder with an engine can do beside building: know images, check a Dockerfile."""
+"""What a builder with an engine can do beside building: know images, check a Dockerfile, lend a toolchain's commands."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from aac_tasks.contracts.roles import Builder
+from aac_tasks.contracts.roles import Builder, Runtime
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.image import StoredImage
-    from aac_tasks.contracts.recipe import Recipe
+    from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies
+    from aac_tasks.contracts.recipe import Instruction, Recipe
     from aac_tasks.contracts.result import Artifact
+    from aac_tasks.contracts.roles import BaseImage
     from aac_tasks.contracts.tools import Tools
+    from aac_tasks.errors import StepError
 
 
 class EngineBuilder(Builder, Protocol):
@@ -48,4 +53,62 @@ class CheckingBuilder(Builder, Protocol):
 
     def check(self, recipe: Recipe, dockerfile: str, tools: Tools) -> Checked:
         """The author's own Dockerfile where the recipe has one, else ``dockerfile``, the rendered one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Instructions that an engine carries out in an image, for what their commands say and make: ``paths`` of it are taken out.
+
+    ``what`` is what messages call it; ``fetch_base`` brings the image.
+    """
+
+    what: str
+    image: LockedBase
+    instructions: tuple[Instruction, ...]
+    paths: tuple[str, ...]
+    fetch_base: Callable[[LockedBase], BaseImage]
+
+
+class ErrandBuilder(Builder, Protocol):
+    """A builder whose engine can be sent on an errand."""
+
+    def errand(self, errand: Errand, into: Path, tools: Tools) -> str:
+        """Do it anew, whatever the engine remembers; the paths come below ``into``. All that its commands said, line by line.
+
+        Raises:
+            StepError: with the ``command`` that failed and its last lines, or why none could be run.
+        """
+        ...
+
+
+class ToolchainImage(Protocol):
+    """The image that an engine compiles in, lent while something is locked on a host that lacks the tools."""
+
+    @property
+    def locked(self) -> LockedBase:
+        """What it is."""
+        ...
+
+    def other(self, request: BaseRequest) -> ToolchainImage:
+        """Another image for the same platform: for what is asked when something is locked, and for no build."""
+        ...
+
+    def run(
+        self, instructions: Sequence[Instruction], paths: Sequence[str], into: Path, refused: Callable[[str], StepError]
+    ) -> str:
+        """As `ErrandBuilder.errand`; ``refused`` makes the error out of the last lines of a command that failed."""
+        ...
+
+
+class LentRuntime(Runtime, Protocol):
+    """A runtime that can lock with the tools of a toolchain image."""
+
+    @property
+    def lends(self) -> tuple[str, ...]:
+        """Which ones, as its plans need them (``tool:NAME``)."""
+        ...
+
+    def resolve_in(self, request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
+        """As `Runtime.resolve`, with the same answer as the same tools on the host would give."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from aac_tasks.catalog import Catalog
@@ -13,9 +13,11 @@ from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import Lock, LockedPlatform
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
+from aac_tasks.steps.toolchain import Lent, can_lend, lacking, lending
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.roles import Pinning
+    from aac_tasks.contracts.lock import LockedBase, LockedDependencies
+    from aac_tasks.contracts.roles import Builder, Pinning
 
 
 def make_lock(action: LockAction, catalog: Catalog, tools: Tools, *, previous: Lock | None) -> Lock:
@@ -31,7 +33,8 @@ def make_lock(action: LockAction, catalog: Catalog, tools: Tools, *, previous: L
     builder, reason = choose_builder(action, catalog, tools, previous)
     if not catalog.builders.get(builder).uses_toolchain:
         action = replace(action, toolchain=None)
-    locked = tuple(_platform(action, p, catalog, tools, previous) for p in action.platforms)
+    making = _Making(action, catalog, catalog.builders.get(builder), tools, previous)
+    locked = tuple(making.platform(p) for p in action.platforms)
     others = previous.platforms if previous is not None and previous.inputs == question else ()
     kept = tuple(p for p in others if p.platform not in action.platforms)
     every = tuple(sorted((*locked, *kept), key=lambda p: str(p.platform)))
@@ -66,34 +69,53 @@ def needs_of(action: LockAction) -> frozenset[str]:
     return frozenset(needs)
 
 
-def _platform(
-    action: LockAction, platform: Platform, catalog: Catalog, tools: Tools, previous: Lock | None
-) -> LockedPlatform:
-    kept = previous.of(platform) if previous else None
-    same = _same_questions(action, previous)
-    if kept is not None and same.issuperset(_questions(action)):
-        return kept
-    base = kept.base if kept is not None and "base" in same else None
-    if base is None:
-        tools.progress(f"resolving base {action.base.reference} for {platform}")
-        base = catalog.bases.get(action.base.base).resolve(action.base, platform, tools)
-    toolchain = kept.toolchain if kept is not None and "toolchain" in same else None
-    if toolchain is None and action.toolchain is not None:
-        tools.progress(f"resolving toolchain {action.toolchain.reference} for {platform}")
-        toolchain = catalog.bases.get(action.toolchain.base).resolve(action.toolchain, platform, tools)
-    tools.progress(f"resolving dependencies for {platform}")
-    dependencies = catalog.runtimes.get(action.runtime).resolve(action.dependencies, base, tools)
-    return LockedPlatform(platform, base, dependencies, toolchain, _images(action, catalog, tools, previous))
+@dataclass(frozen=True)
+class _Making:
+    """A lock while it is made."""
 
+    action: LockAction
+    catalog: Catalog
+    builder: Builder
+    tools: Tools
+    previous: Lock | None
 
-def _images(action: LockAction, catalog: Catalog, tools: Tools, previous: Lock | None) -> dict[str, str]:
-    """Images of an own Dockerfile, each pinned once for all platforms; a line that is added moves no other."""
-    known = {name: pin for one in (previous.platforms if previous else ()) for name, pin in one.images.items()}
-    for image in action.images:
-        if image.reference not in known:
-            tools.progress(f"resolving {image.reference}")
-            known[image.reference] = cast("Pinning", catalog.bases.get(image.base)).pin(image.reference, tools)
-    return {image.reference: known[image.reference] for image in action.images}
+    def platform(self, platform: Platform) -> LockedPlatform:
+        """What was locked for the same question, and what is resolved now."""
+        action, catalog, tools = self.action, self.catalog, self.tools
+        kept = self.previous.of(platform) if self.previous else None
+        same = _same_questions(action, self.previous)
+        if kept is not None and same.issuperset(_questions(action)):
+            return kept
+        base = kept.base if kept is not None and "base" in same else None
+        if base is None:
+            tools.progress(f"resolving base {action.base.reference} for {platform}")
+            base = catalog.bases.get(action.base.base).resolve(action.base, platform, tools)
+        toolchain = kept.toolchain if kept is not None and "toolchain" in same else None
+        if toolchain is None and action.toolchain is not None:
+            tools.progress(f"resolving toolchain {action.toolchain.reference} for {platform}")
+            toolchain = catalog.bases.get(action.toolchain.base).resolve(action.toolchain, platform, tools)
+        tools.progress(f"resolving dependencies for {platform}")
+        return LockedPlatform(platform, base, self._dependencies(base, toolchain), toolchain, self._images())
+
+    def _dependencies(self, base: LockedBase, toolchain: LockedBase | None) -> LockedDependencies:
+        """By the host's tools; where it lacks one, by those of the image that an engine compiles in."""
+        action, runtime = self.action, self.catalog.runtimes.get(self.action.runtime)
+        missing = lacking(action, self.tools) if toolchain is not None and can_lend(self.builder, runtime) else ()
+        if toolchain is None or not missing:
+            return runtime.resolve(action.dependencies, base, self.tools)
+        image = Lent(toolchain, self.builder, self.catalog, missing, self.tools)
+        return lending(runtime).resolve_in(action.dependencies, image, self.tools)
+
+    def _images(self) -> dict[str, str]:
+        """Images of an own Dockerfile, each pinned once for all platforms; a line that is added moves no other."""
+        platforms = self.previous.platforms if self.previous else ()
+        known = {name: pin for one in platforms for name, pin in one.images.items()}
+        for image in self.action.images:
+            if image.reference not in known:
+                self.tools.progress(f"resolving {image.reference}")
+                base = cast("Pinning", self.catalog.bases.get(image.base))
+                known[image.reference] = base.pin(image.reference, self.tools)
+        return {image.reference: known[image.reference] for image in self.action.images}
 
 
 def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]:

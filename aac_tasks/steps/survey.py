@@ -39,7 +39,9 @@ def survey(catalog: Catalog, tools: Tools, *, allow_host: bool = False) -> tuple
 
 
 def builders_of(plan: Plan, catalog: Catalog, tools: Tools, lock_of: Callable[[AgentPlan], Lock | None]) -> Iterator[Finding]:
-    """Which builder each agent's image step takes, and why: as locked, as asked, or the first that can."""
+    """Which builder each agent's image step takes, and why: as locked, as asked, or the first that can. Before it, for a
+    language that compiles, whose tools a step lock will ask.
+    """
     from aac_tasks.steps.lock import choose_builder, needs_of
 
     for agent in plan.agents:
@@ -52,9 +54,31 @@ def builders_of(plan: Plan, catalog: Catalog, tools: Tools, lock_of: Callable[[A
                 yield _locked(name, catalog.builders.get(lock.builder), needs_of(action), tools)
                 continue
             builder, why = choose_builder(action, catalog, tools, lock)
+            yield from _asking(f"lock:{agent.agent}", action, catalog.builders.get(builder), catalog, tools)
             yield Finding("agents", name, "ok", f"builder {builder}: {why}")
         except AacError as error:
             yield Finding("agents", name, "blocked", str(error).partition("\n")[0])
+
+
+def _asking(name: str, action: LockAction, builder: Builder, catalog: Catalog, tools: Tools) -> Iterator[Finding]:
+    """Which tools answer what has to be resolved: this machine's, or the toolchain image's. Nothing where none is needed."""
+    from aac_tasks.steps.toolchain import can_lend, lacking, lending, programs_of
+
+    programs = ", ".join(programs_of(action))
+    missing = lacking(action, tools)
+    if not programs:
+        return
+    if not missing:
+        yield Finding("agents", name, "ok", f"{programs} of this machine")
+        return
+    runtime = catalog.runtimes.get(action.runtime)
+    lent = lending(runtime).lends if action.toolchain is not None and can_lend(builder, runtime) else ()
+    if set(missing).issubset(lent) and action.toolchain is not None:
+        image = f"the image {action.toolchain.reference}, by builder {builder.name}"
+        yield Finding("agents", name, "ok", f"{programs} in {image}; not on PATH: {', '.join(missing)}")
+        return
+    alone = ", ".join(program for program in missing if program not in lent)
+    yield Finding("agents", name, "warning", f"{alone} is not on PATH, and no image is asked for it")
 
 
 def dockerfiles_of(agent: str, image: JsonObject, dockerfile: JsonObject, catalog: Catalog, tools: Tools) -> Iterator[Finding]:

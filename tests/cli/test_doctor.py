@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -105,6 +106,30 @@ def test_each_agent_is_told_its_builder_and_why() -> None:
     assert told(planned(), lock) == [("warning", "builder docker: as agent.lock says, but no engine")]
     assert told(planned("embedded"), lock) == [("ok", "builder embedded: as asked")]
     assert told(planned("docker"), None) == [("blocked", f"builder docker can't build this: {off._reason}")]
+
+
+def test_a_lock_that_is_to_be_made_is_told_whose_tools_it_asks() -> None:
+    action = LockAction(
+        "go", BaseRequest("debian", "debian:trixie"), DependencyRequest(), (Platform(),), "engine", ("tool:go", "tool:zz"),
+        BaseRequest("registry", "golang:1.24"),
+    )  # fmt: skip
+    step = Step("lock:hello", "lock", "hello", cast("JsonObject", encode(action)))
+    plan = Plan((AgentPlan("hello", "", "agent.yaml", (step,)),))
+
+    def told(on_path: tuple[str, ...], lent: tuple[str, ...], **engine: object) -> tuple[str, str]:
+        builder: Any = SimpleNamespace(name="engine", can_build=lambda needs, tools: "", uses_toolchain=True, **engine)
+        runtime: Any = SimpleNamespace(name="go", lends=lent, resolve_in=None)
+        table = replace(catalog(builders=(builder,)), runtimes=Table("runtime", {"go": runtime}))
+        tools: Any = SimpleNamespace(which=lambda program: program if program in on_path else None)
+        lock, image = builders_of(plan, table, tools, lambda agent: None)
+        assert (lock.name, image.name, image.text) == ("lock:hello", "image:hello", "builder engine: as asked")
+        return lock.state, lock.text
+
+    assert told(("go", "zz"), ()) == ("ok", "go, zz of this machine")
+    in_image = "go, zz in the image golang:1.24, by builder engine; not on PATH: go, zz"
+    assert told((), ("go", "zz"), errand=None) == ("ok", in_image)
+    assert told((), ("go",), errand=None) == ("warning", "zz is not on PATH, and no image is asked for it")
+    assert told((), ("go", "zz")) == ("warning", "go, zz is not on PATH, and no image is asked for it")
 
 
 def hands(found: Catalog) -> dict[str, Any]:

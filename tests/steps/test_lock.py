@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
+
+import pytest
 
 from aac_tasks.catalog import Catalog, Table
 from aac_tasks.contracts.actions import LockAction
+from aac_tasks.contracts.engines import Errand, ToolchainImage
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, Lock, LockedBase, LockedDependencies, LockedFile
+from aac_tasks.contracts.recipe import Run
 from aac_tasks.contracts.tools import Tools
+from aac_tasks.errors import StepError
 from aac_tasks.steps.lock import make_lock
 
 ASKED = LockAction("lang", BaseRequest("ground", "ground:1"), DependencyRequest(("a",)), (Platform(),))
@@ -40,13 +46,13 @@ class Quiet:
 
 
 def lock_again(
-    action: LockAction, previous: Lock | None, number: int, *, uses_toolchain: bool = True
+    action: LockAction, previous: Lock | None, number: int, *, uses_toolchain: bool = True, day: Any = None, tools: Any = None
 ) -> tuple[Lock, list[str]]:
-    day: Any = Day(number, uses_toolchain=uses_toolchain)
+    day = day or Day(number, uses_toolchain=uses_toolchain)
     empty: Any = Table("nothing")
     one: Any = Table("thing", {"ground": day, "lang": day})
     catalog = Catalog(one, one, one, empty, empty, empty, empty)
-    return make_lock(action, catalog, cast("Tools", Quiet()), previous=previous), day.asked
+    return make_lock(action, catalog, cast("Tools", tools or Quiet()), previous=previous), day.asked
 
 
 def test_a_platform_that_is_added_moves_nothing_of_the_others() -> None:
@@ -93,3 +99,66 @@ def test_a_toolchain_that_is_pinned_is_kept_when_dependencies_change() -> None:
     second, asked = lock_again(replace(COMPILED, dependencies=DependencyRequest(("b",))), first, 2)
     assert asked == ["dependencies"]
     assert second.platforms[0].toolchain == first.platforms[0].toolchain
+
+
+@dataclass
+class Engine(Day):
+    """A day on which the runtime also knows what to ask in an image, and the builder has an engine for it."""
+
+    command: tuple[str, ...] = ()
+
+    def resolve_in(self, request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
+        more = image.other(BaseRequest("ground", "more:1"))
+        image.run((Run(("make", "lock")),), ("/lock",), Path("first"), lambda tail: StepError(f"refused: {tail}"))
+        said = more.run((), (), Path("second"), StepError)
+        return LockedDependencies(texts={"lock": said})
+
+    def errand(self, errand: Errand, into: Path, tools: Tools) -> str:
+        self.asked.append(f"{errand.what}: {len(errand.instructions)} into {into}, {', '.join(errand.paths)}")
+        if self.command:
+            raise StepError("it ended with 1", tail="no such thing", command=self.command)
+        return "said"
+
+    def fetch(self, locked: LockedBase, tools: Tools) -> None: ...
+
+
+@dataclass
+class Host(Quiet):
+    """A machine with some programs."""
+
+    programs: tuple[str, ...] = ()
+    offline: bool = False
+
+    def which(self, program: str) -> Path | None:
+        return Path(program) if program in self.programs else None
+
+    def note(self, text: str) -> None: ...
+
+
+def test_a_tool_that_the_host_lacks_is_asked_in_the_toolchain_image() -> None:
+    lock, asked = lock_again(COMPILED, None, 1, day=Engine(), tools=Host())
+    assert lock.platforms[0].dependencies.texts == {"lock": "said"}
+    assert asked == [
+        "base", "toolchain:1", "more:1", "make in day 1: 1 into first, /lock", "make in day 1: 0 into second, ",
+    ]  # fmt: skip
+    assert lock.platforms[0].toolchain is not None
+
+
+def test_a_tool_that_the_host_has_is_the_one_that_is_asked() -> None:
+    _, asked = lock_again(COMPILED, None, 1, day=Engine(), tools=Host(("make",)))
+    assert asked == ["base", "toolchain:1", "dependencies"]
+
+
+def test_a_builder_that_compiles_with_the_host_s_tools_asks_no_image() -> None:
+    _, asked = lock_again(COMPILED, None, 1, day=Engine(uses_toolchain=False), tools=Host())
+    assert asked == ["base", "dependencies"]
+
+
+def test_what_a_tool_in_an_image_refuses_is_told_in_the_runtime_s_words() -> None:
+    with pytest.raises(StepError, match=r"^refused: no such thing$"):
+        lock_again(COMPILED, None, 1, day=Engine(command=("make", "lock")), tools=Host())
+
+
+def test_no_image_is_asked_without_a_network() -> None:
+    with pytest.raises(StepError, match="make is not installed, and an image that has it can be asked with a network only"):
+        lock_again(COMPILED, None, 1, day=Engine(), tools=Host(offline=True))

@@ -46,18 +46,19 @@ class Classic:
         """Load it, unless it is there."""
         load_image(self.engine, image, [name], self.tools)
 
-    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> str:
         """Build the stage itself, and read the paths out of a container that never starts."""
         name = work.kept or _name()
         before = inspect(self.engine, name, self.tools).get("Id")
         try:
-            self._build(work, name, stage.name)
+            said = self._build(work, name, stage.name)
             self._read(name, {p: stage.made.get(p, p) for p in paths}, archive)
         finally:
             if not work.kept:
                 forget(self.engine, name, self.tools)
         if before and before != inspect(self.engine, name, self.tools).get("Id"):
             forget(self.engine, str(before), self.tools)
+        return said
 
     def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
         """Build into the engine under a name that is taken away again."""
@@ -68,7 +69,7 @@ class Classic:
         finally:
             forget(self.engine, name, self.tools)
 
-    def _build(self, work: Work, name: str, target: str) -> None:
+    def _build(self, work: Work, name: str, target: str) -> str:
         if work.secrets or work.ssh:
             raise StepError(f"{work.what}: build secrets and ssh need BuildKit", hint="install docker's buildx plugin")
         query = {"version": "1", "rm": "1", "forcerm": "1", "t": name, "target": target}
@@ -84,6 +85,7 @@ class Classic:
                 self.tools.progress(told)
             if line.get("error"):
                 raise failure(work, "\n".join(said[-200:]), "docker")
+        return "\n".join(said)
 
     def _answers(self, context: Path, query: dict[str, str]) -> Iterator[dict[str, object]]:
         with (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.stages import AUTHORITIES, LENT, Work
-from aac_plugins.oci.engine_context import context_folder
+from aac_plugins.oci.engine_context import authorities, context_folder
 from aac_tasks.contracts.tools import Process
 from aac_tasks.errors import StepError
 
@@ -66,12 +66,6 @@ def arguments(work: Work) -> Iterator[str]:
         yield f"--target={work.target}"
     for name, value in work.args:
         yield f"--build-arg={name}={value}"
-
-
-def authorities(tools: Tools) -> str:
-    """The file of certificate authorities that the user's environment names, "" when it names none that is there."""
-    named = (tools.environment(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
-    return next((bundle for bundle in named if bundle and Path(bundle).is_file()), "")
 
 
 def access_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ...]]:
@@ -177,6 +171,11 @@ def failure(work: Work, said: str, program: str) -> StepError:
     message = f"{where or work.what}: {command or 'the build failed'}"
     hint = "" if work.own else "the lines above are what its command said"
     return StepError(message, tail=tail, hint=hint, command=_command_at(number, work))
+
+
+def spoken(said: str) -> str:
+    """What commands said, without BuildKit's number and time before each line."""
+    return re.sub(r"^#\d+ \d+\.\d+ ", "", said, flags=re.MULTILINE)
 
 
 def _line_number(work: Work, said: str) -> int:

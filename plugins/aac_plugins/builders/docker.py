@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_plugins.builders.assembly import FORMAT
-from aac_plugins.builders.commandline import Command, access_arguments, arguments, environment, lend_context, run_build
+from aac_plugins.builders.commandline import Command, access_arguments, arguments, environment, lend_context, run_build, spoken
 from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.engine import EngineMaker, Executor
 from aac_plugins.builders.stages import CONTEXTS, Dialect, Work
@@ -23,11 +23,11 @@ from aac_tasks.errors import StepError
 from aac_tasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.engines import Checked
+    from aac_tasks.contracts.engines import Checked, Errand
     from aac_tasks.contracts.image import Layer, StoredImage
     from aac_tasks.contracts.recipe import Recipe, Stage
     from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
-    from aac_tasks.contracts.tools import Tools
+    from aac_tasks.contracts.tools import Completed, Tools
 
 _VARIABLES = (
     "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION",
@@ -54,6 +54,10 @@ class DockerBuilder:
     def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
         """Build, or put together from what the store remembers, without asking the engine."""
         return EngineMaker(self.name, connect).build(request, tools)
+
+    def errand(self, errand: Errand, into: Path, tools: Tools) -> str:
+        """Run a stage for what it says and makes."""
+        return EngineMaker(self.name, connect).errand(errand, into, tools)
 
     def check(self, recipe: Recipe, dockerfile: str, tools: Tools) -> Checked:
         """BuildKit's own rules, where it has them."""
@@ -112,9 +116,10 @@ class BuildKit:
         """Load it, unless it is there."""
         load_image(self.engine, image, [name], self.tools)
 
-    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> str:
         """Build the last stage, which holds the paths, into a tar."""
-        self._build(work, f"--output=type=tar,dest={archive}")
+        done = self._build(work, f"--output=type=tar,dest={archive}")
+        return spoken(f"{done.stdout}\n{done.stderr}")
 
     def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
         """Build into the engine under a name that is taken away again."""
@@ -125,13 +130,13 @@ class BuildKit:
         finally:
             forget(self.engine, name, self.tools)
 
-    def _build(self, work: Work, output: str) -> None:
+    def _build(self, work: Work, output: str) -> Completed:
         context = lend_context(work, self.tools)
         flags, values = access_arguments(work, self.tools)
         argv = ["docker", "buildx", "build", "--progress=plain", output, *arguments(work), *flags, *self._caches(), str(context)]
         network = self.tools.environment("AAC_BUILD_NETWORK")
         argv[-1:-1] = [f"--network={network}"] if network else []
-        run_build(work, Command(argv, self.env, values), self.tools)
+        return run_build(work, Command(argv, self.env, values), self.tools)
 
     @property
     def env(self) -> dict[str, str]:

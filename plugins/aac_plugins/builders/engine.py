@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aac_plugins.builders.assembly import Commanded, Installed, access_key, assemble
-from aac_plugins.builders.commandline import authorities
 from aac_plugins.builders.stages import (
     Dialect,
     Work,
@@ -21,15 +21,17 @@ from aac_plugins.builders.stages import (
     stage_text,
     work_of,
 )
+from aac_plugins.oci.engine_context import authorities
 from aac_plugins.oci.sources import archived_entries, confirm_context
 from aac_tasks.contracts.codec import encode
-from aac_tasks.contracts.recipe import CommandLayer, Context
+from aac_tasks.contracts.recipe import CommandLayer, Context, Recipe, Run, Stage
 
 if TYPE_CHECKING:
     from aac_plugins.oci.layer import Entry
     from aac_tasks.contracts.canonical import JsonObject
+    from aac_tasks.contracts.engines import Errand
     from aac_tasks.contracts.image import Layer, StoredImage
-    from aac_tasks.contracts.recipe import DockerfileLayers, Stage
+    from aac_tasks.contracts.recipe import DockerfileLayers
     from aac_tasks.contracts.roles import BaseImage, BuildRequest
     from aac_tasks.contracts.tools import Tools
 
@@ -46,8 +48,8 @@ class Executor(Protocol):
         """Let it have a base under a name."""
         ...
 
-    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
-        """Build the stage and write ``paths`` of it as a tar; StepError with the last lines that its command said."""
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> str:
+        """Build the stage and write ``paths`` of it as a tar; what it said. StepError with the last lines of its command."""
         ...
 
     def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
@@ -91,6 +93,25 @@ class EngineMaker:
         confirm_context(work.files or ())
         return archived_entries(archive)
 
+    def errand(self, errand: Errand, into: Path, tools: Tools) -> str:
+        """A stage like any other, so it reaches what builds reach; nothing of it is kept."""
+        stage, platform = Stage("errand", errand.instructions, base=errand.image), errand.image.platform
+        nothing = Recipe(errand.what, platform, errand.image, ())
+        with tools.scratch() as folder:
+            commands = tuple(i.argv for i in errand.instructions if isinstance(i, Run))
+            work = Work(errand.what, folder, platform, no_cache=True, commands=commands)
+            work.lent.mkdir()
+            work.lent.chmod(0o755)
+            executor = self._connect(tools)
+            image, named = lent_base(errand.fetch_base(errand.image), platform, tools)
+            text = stage_text(stage, named, nothing, lender(work, tools), _dialect(executor, tools))
+            work.dockerfile.write_text(text + outlet(stage, errand.paths), encoding="utf-8")
+            executor.lend(image, named)
+            archive = folder / "stage.tar"
+            said = executor.run(work, stage, errand.paths, archive)
+            _unpack(archived_entries(archive), into)
+        return said
+
     def grow(self, layer: Commanded, image: BaseImage, request: BuildRequest, tools: Tools) -> BaseImage:
         """Run commands in the image, or the author's own Dockerfile."""
         with tools.scratch() as folder:
@@ -116,6 +137,18 @@ class EngineMaker:
         made = self._connect(tools).make(work, ())
         confirm_context(work.files or ())
         return made
+
+
+def _unpack(entries: Sequence[Entry], into: Path) -> None:
+    """The files alone. An archive names each folder before what is in it, and nothing that is outside."""
+    for entry in entries:
+        place = into / entry.path
+        if entry.type == "dir":
+            place.mkdir(parents=True, exist_ok=True)
+        elif entry.type == "file" and callable(entry.data):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with entry.data() as source, place.open("xb") as out:
+                shutil.copyfileobj(source, out)
 
 
 def _dialect(executor: Executor, tools: Tools) -> Dialect:

@@ -26,6 +26,7 @@ from aac_tasks.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.canonical import JsonObject
+    from aac_tasks.contracts.engines import Errand
     from aac_tasks.contracts.image import Layer, StoredImage
     from aac_tasks.contracts.recipe import Stage
     from aac_tasks.contracts.roles import BaseImage, Builder, BuildRequest
@@ -39,7 +40,7 @@ OLDEST = (4, 2)
 """The first Podman with named build contexts."""
 
 _MADE = re.compile(r"^--> ([0-9a-f]{11,64})$", re.MULTILINE)
-"""What each step became; the last but one is the whole first stage."""
+"""What each step became; the last ones copy a path each, and the one before them is the whole first stage."""
 
 
 class PodmanBuilder:
@@ -67,6 +68,10 @@ class PodmanBuilder:
     def build(self, request: BuildRequest, tools: Tools) -> StoredImage:
         """Build, or put together from what the store remembers, without asking Podman."""
         return EngineMaker(self.name, connect).build(request, tools)
+
+    def errand(self, errand: Errand, into: Path, tools: Tools) -> str:
+        """Run a stage for what it says and makes."""
+        return EngineMaker(self.name, connect).errand(errand, into, tools)
 
     def load(self, image: StoredImage, name: str, tools: Tools) -> Artifact:
         """Into the user's storage, which reads only the layers that it lacks."""
@@ -148,13 +153,14 @@ class Podman:
             self.tools.progress(f"loading {name} into podman")
             self.told("load", "--quiet", f"--input={file}")
 
-    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> None:
+    def run(self, work: Work, stage: Stage, paths: Sequence[str], archive: Path) -> str:
         """Build the last stage, which holds the paths, into a tar; Podman makes images of both stages, which go away."""
         made = work.folder / "image.id"
         said = self._build(work, f"--output=type=tar,dest={archive}", f"--iidfile={made}")
         self._forget(made.read_text(encoding="utf-8").strip())
-        for stage_image in _MADE.findall(said)[-2:-1]:
+        for stage_image in _MADE.findall(said)[-1 - len(paths) : -len(paths)]:
             self._keep(stage_image, work.kept)
+        return said
 
     def make(self, work: Work, known: Sequence[Layer]) -> BaseImage:
         """Build into the storage under a name that is taken away again."""

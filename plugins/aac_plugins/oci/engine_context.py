@@ -11,11 +11,15 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aac_plugins.oci.layer import Entry
 from aac_plugins.oci.sources import context_entries
 from aac_tasks.contracts.roles import ContextFile
 from aac_tasks.errors import StepError
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.tools import Tools
 
 _FOLDER = 0o755
 
@@ -75,3 +79,9 @@ def _make_parents(folder: Path, top: Path) -> None:
         _make_parents(folder.parent, top)
         folder.mkdir()
         folder.chmod(_FOLDER)
+
+
+def authorities(tools: Tools) -> str:
+    """The file of certificate authorities that the user's environment names, "" when it names none that is there."""
+    named = (tools.environment(name) for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    return next((bundle for bundle in named if bundle and Path(bundle).is_file()), "")

@@ -27,6 +27,7 @@ from aac_plugins.runtimes.compiled import (
 from aac_plugins.runtimes.compiled_probe import GO
 from aac_plugins.runtimes.origin import DEBIAN, number
 from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.engines import ToolchainImage
 from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import CompiledLayer, Context, Instruction, Recipe, Run, Stage, Write
@@ -45,6 +46,7 @@ class GoRuntime:
     """See the module."""
 
     name = "go"
+    lends: tuple[str, ...] = ("go",)
     settings_schema: JsonObject | None = schema_of(
         "Go",
         package={
@@ -85,6 +87,10 @@ class GoRuntime:
     def resolve(self, request: DependencyRequest, base: LockedBase, tools: Tools) -> LockedDependencies:
         """go.mod and go.sum, and the version of Go that compiles; see ``go_modules``."""
         return go_modules.resolve(request, tools)
+
+    def resolve_in(self, request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
+        """The same by the go of a toolchain image."""
+        return go_modules.resolve_in(request, image, tools)
 
     def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
         """Nothing: what an agent depends on is in its program."""
@@ -129,11 +135,8 @@ def _prepared(texts: Mapping[str, str], written: Mapping[str, str], locked: Lock
 
 
 def _go(locked: LockedPlatform, *words: str) -> tuple[str, ...]:
-    """A command of a build stage. ``env`` and not ARG: the official image's own GOTOOLCHAIN would prevail."""
     version = locked.dependencies.tools.get("go", "")
-    env = {**go_build.settings(locked.platform), "GOMODCACHE": "/go/pkg/mod", "GOCACHE": "/go/cache",
-           "GOTOOLCHAIN": f"go{version}" if version else "auto"}  # fmt: skip
-    return ("env", *(f"{name}={value}" for name, value in env.items()), "go", "-C", SOURCES, *words)
+    return go_build.in_stage(locked.platform, f"go{version}" if version else "auto", *words)
 
 
 def _stage(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aac_plugins.runtimes.compiled import NETWORK, seen, write_locked
+from aac_plugins.runtimes.compiled import NETWORK, SOURCES, seen, write_locked
 from aac_plugins.runtimes.go_refusals import refused
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.roles import Compilation
@@ -86,6 +86,12 @@ def settings(platform: Platform) -> dict[str, str]:
         "GOARCH": platform.architecture,
         name: level,
     }
+
+
+def in_stage(platform: Platform, toolchain: str, *words: str, **more: str) -> tuple[str, ...]:
+    """``go WORDS`` in a build stage. ``env`` and not ARG: the official image's own GOTOOLCHAIN would prevail."""
+    env = {**settings(platform), "GOMODCACHE": "/go/pkg/mod", "GOCACHE": "/go/cache", "GOTOOLCHAIN": toolchain, **more}
+    return ("env", *(f"{name}={value}" for name, value in env.items()), "go", "-C", SOURCES, *words)
 
 
 def command(program: str, package: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from aac_plugins.runtimes import java_install, java_probe, java_project, java_to
 from aac_plugins.runtimes.origin import EPOCH, Language
 from aac_plugins.runtimes.starting import command_of
 from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.engines import ToolchainImage
 from aac_tasks.contracts.image import ImageRef
 from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.plan import Facts
@@ -57,6 +58,7 @@ class JavaRuntime:
     """See the module."""
 
     name = "java"
+    lends: tuple[str, ...] = ("mvn", "javac")
     settings_schema: JsonObject | None = SETTINGS
 
     def wants(self, spec: AgentSpec) -> tuple[str, ...]:
@@ -108,6 +110,12 @@ class JavaRuntime:
 
         return java_resolve.resolve(request, tools)
 
+    def resolve_in(self, request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
+        """The same by the Maven of a toolchain image, or of one like it that has Maven."""
+        from aac_plugins.runtimes import java_resolve  # lazy: as above
+
+        return java_resolve.resolve_in(request, _with_maven(image) if request.requirements else image, tools)
+
     def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
         """Jars and probe below /opt/agent; see ``java_install``."""
         java_install.install(locked, into, tools)
@@ -143,6 +151,18 @@ def _toolchain(base: BaseRequest, project: java_project.Project) -> BaseRequest:
     image = _toolchain_image(project, java_tools.major(base.version) or NEWEST)
     repository, _, tag = image.partition(":")
     return BaseRequest("registry", str(ImageRef("docker.io", repository, tag)), (), "java")
+
+
+def _with_maven(image: ToolchainImage) -> ToolchainImage:
+    """Plain sources are compiled in an image without it."""
+    locked = image.locked
+    if "/maven:" in locked.reference or any(file.name == "maven" for file in locked.files):
+        return image
+    if locked.base == "debian":
+        return image.other(BaseRequest("debian", locked.reference, ("maven",), "jdk", locked.runtime_version))
+    java = java_tools.major(locked.runtime_version) or NEWEST
+    reference = f"docker.io/{_toolchain_image(java_project.Project('mvn'), java)}"
+    return image.other(BaseRequest("registry", reference, (), "java"))
 
 
 def _toolchain_image(project: java_project.Project, java: str) -> str:

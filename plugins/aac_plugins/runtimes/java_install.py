@@ -20,11 +20,17 @@ from aac_tasks.errors import StepError
 
 JAR_MEDIA_TYPE = "application/java-archive"
 _PROBE_SOURCE = f"/probe/{java_probe.NAME}.java"
-_MAVEN = (
-    "java", "-cp", "/usr/share/maven/boot/*", "-Dclassworlds.conf=/usr/share/maven/bin/m2.conf", "-Dmaven.home=/usr/share/maven",
-    f"-Dmaven.multiModuleProjectDirectory={APP_DIR}", "org.codehaus.plexus.classworlds.launcher.Launcher",
-)  # fmt: skip
-"""What the shell script `mvn` starts; the toolchain of Debian packages has no shell, and the official image the same folders."""
+
+
+def maven(folder: str, *properties: str) -> tuple[str, ...]:
+    """What the shell script `mvn` starts for the project in ``folder``; the toolchain of Debian packages has no shell, and the
+    official image the same folders.
+    """
+    return (
+        "java", "-cp", "/usr/share/maven/boot/*", "-Dclassworlds.conf=/usr/share/maven/bin/m2.conf",
+        "-Dmaven.home=/usr/share/maven", f"-Dmaven.multiModuleProjectDirectory={folder}", *properties,
+        "org.codehaus.plexus.classworlds.launcher.Launcher",
+    )  # fmt: skip
 
 
 def jar_names(files: tuple[LockedFile, ...]) -> Mapping[str, LockedFile]:
@@ -129,7 +135,7 @@ def _compiling(tool: str, release: str, locked: LockedDependencies) -> Iterator[
     elif tool == "mvn":
         yield context
         goal = ("-B", "-q", "-f", f"{APP_DIR}/pom.xml", *maven_release(release), "process-classes")
-        yield Run((*_MAVEN, *goal), cache=("/root/.m2",))
+        yield Run((*maven(APP_DIR), *goal), cache=("/root/.m2",))
     else:
         yield Write("/compile/aac.gradle", java_probe.own_text("aac.gradle"))
         yield context

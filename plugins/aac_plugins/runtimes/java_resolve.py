@@ -14,15 +14,23 @@ from pathlib import Path
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
+from aac_plugins.debian.keystore import key_store
+from aac_plugins.oci.engine_context import authorities
 from aac_plugins.runtimes import java_probe, java_refusals
-from aac_plugins.runtimes.java_install import JAR_MEDIA_TYPE
+from aac_plugins.runtimes.java_install import JAR_MEDIA_TYPE, maven
 from aac_plugins.runtimes.java_project import POM, REPOSITORIES, coordinates
-from aac_plugins.runtimes.java_tools import DEPENDENCY_PLUGIN, find_jdk, run_gradle, run_maven
+from aac_plugins.runtimes.java_tools import DEPENDENCY_PLUGIN, find_jdk, major, maven_words, run_gradle, run_maven
+from aac_tasks.contracts.engines import ToolchainImage
 from aac_tasks.contracts.lock import DependencyRequest, LockedDependencies, LockedFile
+from aac_tasks.contracts.recipe import Add, Run, Write
 from aac_tasks.contracts.tools import HttpRequest, Tools
 from aac_tasks.errors import StepError
 
 CENTRAL = "https://repo.maven.apache.org/maven2"
+_PLACE, _REPOSITORY_THERE = "/resolve", "/repository"
+"""Where an image has the project, and what Maven downloads."""
+
+_BEGIN = "-----BEGIN CERTIFICATE-----"
 _REPOSITORY = re.compile(r"^\s*\*\s+(\S+) \(([^,\s]+),", re.MULTILINE)
 
 
@@ -65,18 +73,64 @@ def _maven(pom: str, tools: Tools) -> tuple[LockedFile, ...]:
     tools.progress("resolving Java dependencies")
     with tools.scratch() as folder:
         (folder / POM).write_text(pom, "utf-8")
-        goals = tuple(f"{DEPENDENCY_PLUGIN}:{goal}" for goal in ("build-classpath", "list-repositories"))
-        settings = ("-DincludeScope=runtime", f"-Dmdep.outputFile={folder / 'classpath'}", "-Dmdep.pathSeparator=|")
-        done = run_maven((*goals, *settings), folder, tools)
+        done = run_maven(_goals(str(folder)), folder, tools)
         if done.exit_code != 0:
             raise java_refusals.unresolved(done.stdout + done.stderr, offline=tools.offline)
-        classpath = (folder / "classpath").read_text("utf-8").strip()
-    addresses = {"central": CENTRAL, **dict(_REPOSITORY.findall(done.stdout))}
-    return tuple(_locked_by_maven(Path(path), addresses, tools) for path in classpath.split("|") if path)
+        return _locked_files(folder / "classpath", done.stdout, Path("/"), str(tools.cache / "maven"), tools)
 
 
-def _locked_by_maven(path: Path, addresses: Mapping[str, str], tools: Tools) -> LockedFile:
-    repository = tools.cache / "maven"
+def resolve_in(request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
+    """As `resolve`, by the Maven of a toolchain image.
+
+    Raises:
+        StepError: something can't be found, or is not what its repository says; or Gradle is wanted.
+    """
+    compiled = {"javac": major(image.locked.runtime_version)} if "compile" in request.groups else {}
+    if set(request.files) - {REPOSITORIES, POM}:
+        hint = "install it (https://gradle.org/install), or let Maven or spec.dependencies say what the agent depends on"
+        raise StepError("gradle is not installed, and only Maven is asked in an image", hint=hint)
+    if POM not in request.files and not request.requirements:
+        return LockedDependencies(tools=compiled)
+    pom = request.files.get(POM) or _pom(request)
+    trusting, properties = _trusted(tools)
+    words = (*maven(_PLACE, *properties), *maven_words(_goals(_PLACE), _PLACE, _REPOSITORY_THERE, tools))
+    with tools.scratch() as folder:
+        said = image.run(
+            (Write(f"{_PLACE}/{POM}", pom), *trusting, Run(words)),
+            (f"{_PLACE}/classpath", _REPOSITORY_THERE),
+            folder,
+            lambda tail: java_refusals.unresolved(tail, offline=tools.offline),
+        )
+        classpath = folder / _PLACE.strip("/") / "classpath"
+        return LockedDependencies(_locked_files(classpath, said, folder, _REPOSITORY_THERE, tools), tools=compiled)
+
+
+def _trusted(tools: Tools) -> tuple[tuple[Add, ...], tuple[str, ...]]:
+    """The certificate authorities that the user's environment names, as Java reads them, and what tells Java where they are."""
+    bundle = authorities(tools)
+    if not bundle:
+        return (), ()
+    certificates = Path(bundle).read_text("utf-8", "replace").split(_BEGIN)[1:]
+    store = tools.blobs.put(
+        key_store({str(number): _BEGIN + text for number, text in enumerate(certificates)}), media_type="application/octet-stream"
+    )
+    place = f"{_PLACE}/authorities"
+    return (Add("", store.digest.hex, place),), (f"-Djavax.net.ssl.trustStore={place}", "-Djavax.net.ssl.trustStoreType=JKS")
+
+
+def _goals(folder: str) -> tuple[str, ...]:
+    goals = tuple(f"{DEPENDENCY_PLUGIN}:{goal}" for goal in ("build-classpath", "list-repositories"))
+    return (*goals, "-DincludeScope=runtime", f"-Dmdep.outputFile={folder}/classpath", "-Dmdep.pathSeparator=|")
+
+
+def _locked_files(classpath: Path, said: str, root: Path, repository: str, tools: Tools) -> tuple[LockedFile, ...]:
+    """Every jar of a class path; its paths are those below ``root``, where Maven's ``repository`` is too."""
+    addresses = {"central": CENTRAL, **dict(_REPOSITORY.findall(said))}
+    places = (root / path.lstrip("/") for path in classpath.read_text("utf-8").strip().split("|") if path)
+    return tuple(_locked_by_maven(place, root / repository.lstrip("/"), addresses, tools) for place in places)
+
+
+def _locked_by_maven(path: Path, repository: Path, addresses: Mapping[str, str], tools: Tools) -> LockedFile:
     try:
         *group, artifact, version, name = path.relative_to(repository).parts
         origin = (path.parent / "_remote.repositories").read_text("utf-8")

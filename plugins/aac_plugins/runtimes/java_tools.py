@@ -78,10 +78,15 @@ def _maven(goals: tuple[str, ...], folder: Path, repository: Path, tools: Tools)
     if program is None:
         raise StepError(
             "mvn is not installed; it resolves Java dependencies when agent.lock is written, and compiles what has a pom.xml",
-            hint="install it (Debian: apt install maven)",
+            hint="install it (Debian: apt install maven), or use --builder docker",
         )
+    return _run((str(program), *maven_words(goals, str(folder), str(repository), tools)), folder, tools)
+
+
+def maven_words(goals: tuple[str, ...], folder: str, repository: str, tools: Tools) -> tuple[str, ...]:
+    """What Maven is told, here or in an image; ``-C`` refuses files that don't match their checksum."""
     common = ("-B", "-C", "-Dstyle.color=never", f"-Dmaven.repo.local={repository}", *_proxies(tools))
-    return _run((str(program), *common, "-f", str(folder / "pom.xml"), *goals), folder, tools)
+    return (*common, "-f", f"{folder}/pom.xml", *goals)
 
 
 def run_gradle(arguments: tuple[str, ...], folder: Path, tools: Tools) -> Completed:

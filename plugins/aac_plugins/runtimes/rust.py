@@ -26,6 +26,7 @@ from aac_plugins.runtimes.compiled import (
 from aac_plugins.runtimes.compiled_probe import RUST
 from aac_plugins.runtimes.origin import DEBIAN, number
 from aac_tasks.contracts.canonical import JsonObject
+from aac_tasks.contracts.engines import ToolchainImage
 from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import CompiledLayer, Context, Instruction, Recipe, Run, Stage, Write
@@ -49,6 +50,7 @@ class RustRuntime:
     """See the module."""
 
     name = "rust"
+    lends: tuple[str, ...] = ("cargo", "cc")
     settings_schema: JsonObject | None = schema_of(
         "Rust",
         bin={
@@ -91,6 +93,10 @@ class RustRuntime:
     def resolve(self, request: DependencyRequest, base: LockedBase, tools: Tools) -> LockedDependencies:
         """Cargo.toml and Cargo.lock, and what compiles; see ``rust_crates``."""
         return rust_crates.resolve(request, base.platform, tools)
+
+    def resolve_in(self, request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
+        """The same by the cargo of a toolchain image."""
+        return rust_crates.resolve_in(request, image, tools)
 
     def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
         """Nothing: what an agent depends on is in its program."""
@@ -146,9 +152,7 @@ def _install(locked: LockedPlatform, package: str, chosen: str, made: str) -> Ru
 
 
 def _cargo(locked: LockedPlatform, *words: str) -> Run:
-    triple = rust_build.triple_of(locked.platform)
-    env = {"CARGO_HOME": "/cargo", "CARGO_TARGET_DIR": "/target", "RUSTFLAGS": " ".join(rust_build.FLAGS), **rust_build.SETTINGS}
-    return Run(("env", *(f"{k}={v}" for k, v in env.items()), "cargo", *words, "--target", triple), cache=("/cargo",))
+    return rust_build.in_stage(*words, "--target", rust_build.triple_of(locked.platform))
 
 
 def _stage(name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str) -> Stage:

@@ -19,6 +19,7 @@ from aac_plugins.runtimes.origin import EPOCH
 from aac_plugins.runtimes.rust_refusals import refused
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase
+from aac_tasks.contracts.recipe import Run
 from aac_tasks.contracts.roles import Compilation
 from aac_tasks.contracts.tools import Completed, Process, Tools
 from aac_tasks.errors import StepError
@@ -80,6 +81,12 @@ class Rust:
         own = _settings_file(tools)
         options = ("--config", str(own)) if own else ()
         return tools.run(Process(("cargo", *words, *options), cwd=folder, env={**self.env, **env}, timeout=TIMEOUT))
+
+
+def in_stage(*words: str) -> Run:
+    """``cargo WORDS`` in a build stage."""
+    env = {"CARGO_HOME": "/cargo", "CARGO_TARGET_DIR": "/target", "RUSTFLAGS": " ".join(FLAGS), **SETTINGS}
+    return Run(("env", *(f"{k}={v}" for k, v in env.items()), "cargo", *words), cache=("/cargo",))
 
 
 def _settings_file(tools: Tools) -> Path | None:

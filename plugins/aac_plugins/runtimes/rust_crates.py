@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from aac_plugins.runtimes.compiled import Problems, asked_version
-from aac_plugins.runtimes.rust_build import Rust, linker_version
+from aac_plugins.runtimes.compiled import SOURCES, Problems, asked_version
+from aac_plugins.runtimes.rust_build import Rust, in_stage, linker_version
 from aac_plugins.runtimes.rust_refusals import refused
 from aac_tasks.contracts.canonical import JsonObject, table
+from aac_tasks.contracts.engines import ToolchainImage
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import DependencyRequest, LockedDependencies
+from aac_tasks.contracts.recipe import Run, Write
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
@@ -91,16 +93,16 @@ def resolve(request: DependencyRequest, platform: Platform, tools: Tools) -> Loc
         StepError: Rust or its linker is not installed, or a crate can't be had.
     """
     asked, _ = asked_version(request.requirements, "rustc")
-    pinned = {name: request.files[name] for name in (MANIFEST, LOCK) if name in request.files}
+    pinned = _pinned(request)
     if tools.which("cargo") is None:
         if LOCK in pinned:  # all that an engine needs, which brings its own Rust
             return LockedDependencies(texts=pinned)
         raise StepError(
             "cargo is not installed, and without it Cargo.lock can't be made",
-            hint="install Rust (https://rustup.rs), or commit a Cargo.lock made with `cargo generate-lockfile`",
+            hint="install Rust (https://rustup.rs), use --builder docker, or commit a Cargo.lock of `cargo generate-lockfile`",
         )
     with tools.scratch() as folder:
-        for name, text in (*request.files.items(), *((path, "") for path in _targets(parsed(request.files[MANIFEST])))):
+        for name, text in _package(request).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
         rust = Rust.found(tools, folder, asked)
@@ -111,6 +113,41 @@ def resolve(request: DependencyRequest, platform: Platform, tools: Tools) -> Loc
                 raise refused(done.tail, "the crates can't be resolved", offline=tools.offline)
             pinned[LOCK] = (folder / LOCK).read_text("utf-8")
     return LockedDependencies(texts=pinned, tools={"rustc": rust.version, "cc": linker_version(rust, platform, tools)})
+
+
+def resolve_in(request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
+    """As `resolve`, by the cargo of a toolchain image, which is of the version that was asked for.
+
+    Raises:
+        StepError: a crate can't be had.
+    """
+    pinned = _pinned(request)
+    if LOCK in pinned:
+        return LockedDependencies(texts=pinned)
+    with tools.scratch() as folder:
+        said = image.run(
+            (
+                *(Write(f"{SOURCES}/{name}", text) for name, text in _package(request).items()),
+                Run(("rustc", "-vV")),
+                Run(("cc", "--version")),
+                in_stage("generate-lockfile", "--manifest-path", f"{SOURCES}/{MANIFEST}"),
+            ),
+            (f"{SOURCES}/{LOCK}",),
+            folder,
+            lambda tail: refused(tail, "the crates can't be resolved", offline=tools.offline),
+        )
+        pinned[LOCK] = (folder / SOURCES.strip("/") / LOCK).read_text("utf-8")
+    found = {"rustc": re.search(r"^release: (\S+)$", said, re.MULTILINE), "cc": re.search(r"^cc (\(.+)$", said, re.MULTILINE)}
+    return LockedDependencies(texts=pinned, tools={name: line[1].strip() for name, line in found.items() if line})
+
+
+def _pinned(request: DependencyRequest) -> dict[str, str]:
+    return {name: request.files[name] for name in (MANIFEST, LOCK) if name in request.files}
+
+
+def _package(request: DependencyRequest) -> dict[str, str]:
+    """What cargo is shown: the author's files, and empty ones for sources."""
+    return {**request.files, **dict.fromkeys(_targets(parsed(request.files[MANIFEST])), "")}
 
 
 def _targets(text: JsonObject) -> Iterator[str]:

@@ -165,7 +165,7 @@ def test_without_maven_the_remedy_is_named(tmp_path: Path) -> None:
     error = refused(lambda: RUNTIME.resolve(request("a:b:1", compiles=False), BASE, stage.tools))
     assert str(error) == (
         "mvn is not installed; it resolves Java dependencies when agent.lock is written, and compiles what has a pom.xml\n"
-        "  → install it (Debian: apt install maven)"
+        "  → install it (Debian: apt install maven), or use --builder docker"
     )
 
 
