@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.plan import AgentPlan
-from aac_tasks.discovery import MANIFESTS, TEXT_SUFFIXES, Choices, facts_of, manifests, relative
+from aac_tasks.discovery import MANIFESTS, TEXT_SUFFIXES, Choices, known_of, manifests, relative
 from aac_tasks.errors import Problem, SpecError, UsageError
 from aac_tasks.spec.definition import Compiled as Schema
 from aac_tasks.spec.definition import compiled
@@ -70,9 +70,8 @@ class Compiler:
         if any(p.severity == "error" for p in extra):
             raise SpecError(extra)
         _refuse_unknown(read, plugins.catalog, file)
-        wants = plugins.catalog.runtimes.get(read.spec.runtime).wants(read.spec)
         context = self.root / context_root(here, read.spec.build.context, file)
-        facts = facts_of(context, wants, folder / LOCK_NAME)
+        wants, facts = known_of(plugins.catalog.runtimes.get(read.spec.runtime), read.spec, context, folder / LOCK_NAME)
         ignore_file = context / ".dockerignore"
         request = Request(
             spec=named(read.spec, self.choices.registry, all_tags=self.choices.all_tags),

@@ -6,13 +6,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from glob import glob, has_magic
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.watch import describe
+
+if TYPE_CHECKING:
+    from aac_tasks.contracts.roles import Follower, Runtime
+    from aac_tasks.contracts.spec import AgentSpec
 
 MANIFESTS = ("agent.yaml", "agent.yml", "Agent.yaml", "Agent.yml")
 """Names that an agent's file may have; two of them in one folder are refused."""
@@ -72,7 +78,26 @@ def relative(path: Path, root: Path) -> str:
     return "" if found == "." else Path(found).as_posix()
 
 
-def facts_of(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
+def known_of(runtime: Runtime, spec: AgentSpec, context: Path, lock: Path) -> tuple[tuple[str, ...], Facts]:
+    """The files of a build context that a runtime asks for, then those that it finds named in them, and so on; their content."""
+    wants = runtime.wants(spec)
+    facts = _facts_of(context, wants, lock)
+    if not hasattr(runtime, "follows"):
+        return wants, facts
+    while more := tuple(n for n in _present(context, cast("Follower", runtime).follows(spec, facts)) if n not in wants):
+        wants = (*wants, *dict.fromkeys(more))
+        facts = _facts_of(context, wants, lock)
+    return wants, facts
+
+
+def _present(folder: Path, names: tuple[str, ...]) -> Iterator[str]:
+    """The names, and in place of a pattern those of the files that it matches."""
+    for name in names:
+        found = glob(name, root_dir=folder, recursive=True) if has_magic(name) else [name]  # noqa: PTH207  # never a ValueError
+        yield from sorted(found)
+
+
+def _facts_of(folder: Path, wants: tuple[str, ...], lock: Path) -> Facts:
     """What a runtime asked for, in a build context."""
     texts: dict[str, str | None] = {}
     exists = frozenset(w for w in wants if os.path.isfile(os.path.join(folder, w)))  # noqa: PTH113, PTH118  # thousands

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.context import ContextFile as ContextFile
 from aac_tasks.contracts.image import Descriptor, Digest, ImageConfig, Layer, Platform, StoredImage
-from aac_tasks.contracts.lock import (
-    BaseRequest,
-    DependencyRequest,
-    LockedBase,
-    LockedDependencies,
-    LockedPlatform,
-)
+from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.recipe import CompiledLayer, Recipe
 
 if TYPE_CHECKING:  # a build knows neither the spec nor running images; making their classes takes longer than a layer
@@ -100,6 +94,14 @@ class Runtime(Protocol):
 
     def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
         """Install into ``into``, which becomes the image's root for this layer: same input, same bytes, everywhere."""
+        ...
+
+
+class Follower(Runtime, Protocol):
+    """A runtime whose files name others that it must know."""
+
+    def follows(self, spec: AgentSpec, facts: Facts) -> tuple[str, ...]:
+        """Files that those in ``facts`` speak of, with ``*`` and ``?`` where many are meant; asked until none is new."""
         ...
 
 

@@ -18,8 +18,9 @@ would fetch a frontend from Docker Hub.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from aac_tasks.contracts.dockerfile_text import IMAGE as _IMAGE
 from aac_tasks.contracts.dockerfile_text import NAME as _NAME
@@ -99,22 +100,30 @@ def _own(layer: DockerfileLayers) -> Iterator[str]:
 
 
 def _stage(stage: Stage, named: str, mounts: str) -> Iterator[str]:
-    """A build stage from ``named``. Many ADDs are spread over stages of their own, whose files are copied in one piece."""
+    """A build stage from ``named``. Many files are spread over stages of their own and copied in one piece."""
     name = _held(stage.name, _STAGE, "stage name", "lower-case letters, digits, '.', '_' and '-'")
-    adds = [i for i in stage.instructions if isinstance(i, Add)]
-    chunks = [adds[i : i + ADDS_PER_STAGE] for i in range(0, len(adds), ADDS_PER_STAGE)] if len(adds) > ADDS_PER_STAGE else []
+    files = _many(stage)
+    chunks = [files[i : i + ADDS_PER_STAGE] for i in range(0, len(files), ADDS_PER_STAGE)]
     for number, chunk in enumerate(chunks, 1):
         yield f"FROM scratch AS {name}-files-{number}"
-        for add in chunk:
-            yield _add(add)
+        for file in chunk:
+            yield from _instruction(file, mounts)
         yield ""
     yield f"FROM {_held(named, _IMAGE, f'image of stage {name}', 'a name with optional tag and digest')} AS {name}"
     yield "USER 0:0"
     for number in range(1, len(chunks) + 1):
         yield f"COPY --from={name}-files-{number} / /"
+    spread = set(map(id, files))
     for instruction in stage.instructions:
-        if not (chunks and isinstance(instruction, Add)):
+        if id(instruction) not in spread:
             yield from _instruction(instruction, mounts)
+
+
+def _many(stage: Stage) -> Sequence[Instruction]:
+    """What is fetched, or else what is written before anything is done, where it is too much for layers of one stage."""
+    adds = [i for i in stage.instructions if isinstance(i, Add)]
+    writes = list(itertools.takewhile(lambda i: isinstance(i, Write), stage.instructions))
+    return next((files for files in (adds, writes) if len(files) > ADDS_PER_STAGE), ())
 
 
 def _instruction(instruction: Instruction, mounts: str) -> Iterator[str]:

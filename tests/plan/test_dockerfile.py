@@ -204,6 +204,18 @@ def test_many_files_never_make_more_layers_than_a_storage_driver_takes() -> None
     assert copied == [f"--from=dependencies-files-{n} / /" for n in (1, 2, 3)]
 
 
+def test_many_files_that_are_written_first_are_spread_too_and_those_behind_the_context_stay_behind_it() -> None:
+    first = [Write(f"/crates/{i}/Cargo.toml", f"# {i}\n") for i in range(ADDS_PER_STAGE + 1)]
+    last = Write("/src/Cargo.toml", "# last\n")
+    text = render(replace(PLAIN, layers=(dependencies(*first, Context("/src"), last, Run(("true",))),)), lambda _: BASE)
+    *files, stage, _ = re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+    assert [part.count("\nCOPY ") for part in files] == [ADDS_PER_STAGE, 1]
+    assert [i.rest.partition("\n")[0] for i in read(f"FROM {stage}") if i.word == "COPY"] == [
+        "--from=dependencies-files-1 / /", "--from=dependencies-files-2 / /", "--chown=0:0 . /src/",
+        '--chmod=644 <<"EOF" /src/Cargo.toml',
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("patterns", "lines"),
     [

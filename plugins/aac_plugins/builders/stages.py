@@ -175,20 +175,23 @@ def _run(run: Run, recipe: Recipe, dialect: Dialect) -> Iterator[str]:
 
 
 def _grouped(instructions: Sequence[Instruction]) -> Iterator[list[Instruction]]:
-    """Files for one folder are copied at once: an image has at most 125 layers, build stages included."""
+    """Files for one folder, or below it, are copied at once: an image has at most 125 layers, build stages included."""
     group: list[Instruction] = []
-    names: set[str] = set()
+    targets: set[str] = set()
     for instruction in instructions:
-        files = isinstance(instruction, Add | Write)
-        name = posixpath.basename(instruction.target) if isinstance(instruction, Add | Write) else ""
-        fits = files and group and isinstance(group[-1], Add | Write) and name not in names
-        if group and not (fits and _folder_of(group[0]) == _folder_of(instruction)):
+        target = path(instruction.target) if isinstance(instruction, Add | Write) else ""
+        if group and not (target and target not in targets and _below(target, _folder_of(group[0]))):
             yield group
-            group, names = [], set()
+            group, targets = [], set()
         group.append(instruction)
-        names.add(name)
+        targets.add(target)
     if group:
         yield group
+
+
+def _below(target: str, folder: str) -> bool:
+    """Folders of a stage's own root are copied one by one: some of them are links in some images."""
+    return posixpath.dirname(target) == "/" if folder == "/" else folder != "" and target.startswith(folder)
 
 
 def _folder_of(instruction: Instruction) -> str:
@@ -212,7 +215,11 @@ def lender(work: Work, tools: Tools) -> Lender:
         folder.mkdir()
         folder.chmod(0o755)
         for file in files:
-            _lend(file, folder / posixpath.basename(file.target), tools)
+            place = folder / posixpath.relpath(file.target, posixpath.dirname(files[0].target))
+            for parent in reversed(place.relative_to(folder).parents[:-1]):
+                (folder / parent).mkdir(exist_ok=True)
+                (folder / parent).chmod(0o755)
+            _lend(file, place, tools)
         return folder.name
 
     return lend

@@ -6,10 +6,11 @@ What it depends on is in Cargo.toml and Cargo.lock, or in ``spec.dependencies``.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aac_plugins.runtimes import rust_build, rust_crates
+from aac_plugins.runtimes import rust_build, rust_crates, rust_packages
 from aac_plugins.runtimes.compiled import (
     PROBE,
     SOURCES,
@@ -64,6 +65,10 @@ class RustRuntime:
         """The package's files, which Rust it wants, and where its program is."""
         return (*rust_crates.FILES, *rust_crates.MAINS)
 
+    def follows(self, spec: AgentSpec, facts: Facts) -> tuple[str, ...]:
+        """Manifests of other packages of the author's: of a workspace, or named by ``path``."""
+        return rust_packages.manifests_named(facts.texts)
+
     def plan(self, spec: AgentSpec, facts: Facts) -> RuntimePlan:
         """A base with a C library, the crates, and Rust itself."""
         base, problems = base_of(spec, MINIMAL)
@@ -80,9 +85,12 @@ class RustRuntime:
         chosen = setting(spec, self.name, "bin") or rust_crates.program_in(texts.get(rust_crates.MANIFEST, ""))
         written = {n: t for n, t in texts.items() if facts.texts.get(n) != t}
         version, tools = locked.dependencies.tools.get("rustc", ""), LockedDependencies(tools=locked.dependencies.tools)
+        known = {**facts.texts, **dict.fromkeys(rust_crates.FILES), **texts}
+        place = rust_packages.folder_of(rust_packages.packages_in(known), chosen)
+        first = (*_crates(locked, known, chosen, place), Context(SOURCES), *_written(written))
         agent = CompiledLayer(
             self.name, version, locked.dependencies, (program,),
-            _stage("build", locked, (*_crates(locked, chosen), Context(SOURCES), *_written(written)), chosen, program),
+            _stage("build", locked, first, chosen, program, place),
             {"bin": chosen},
         )  # fmt: skip
         probe = CompiledLayer(
@@ -111,12 +119,20 @@ def _dependencies(spec: AgentSpec, facts: Facts) -> tuple[DependencyRequest, Pro
     files = {name: text for name in rust_crates.FILES if (text := facts.texts.get(name)) is not None}
     if rust_crates.MANIFEST in files:
         message = "Cargo.toml says what this agent depends on; add it there (`cargo add CRATE@VERSION`) and take it out here"
-        return DependencyRequest(version, files), (("spec.dependencies", message),) if spec.dependencies else ()
+        twice = (("spec.dependencies", message),) if spec.dependencies else ()
+        return DependencyRequest(version, files), (*twice, *_unnamed(spec, files[rust_crates.MANIFEST]))
     source = next((path for path in rust_crates.MAINS if path in facts.exists), "")
     manifest, wrong = rust_crates.manifest(spec.name, spec.dependencies, source or rust_crates.MAINS[0])
     missing = (("spec.runtime", f"neither Cargo.toml nor {' nor '.join(rust_crates.MAINS)} found in {facts.folder}"),)
     files = {**files, rust_crates.MANIFEST: manifest}
     return DependencyRequest(version, files), (*wrong, *(() if source else missing))
+
+
+def _unnamed(spec: AgentSpec, manifest: str) -> Problems:
+    keys = rust_crates.parsed(manifest).keys()
+    if "workspace" not in keys or "package" in keys or setting(spec, "rust", "bin"):
+        return ()
+    return (("spec.config.rust.bin", "Cargo.toml is a workspace and no package; name the program of a member"),)
 
 
 def _musl(spec: AgentSpec) -> Problems:
@@ -131,33 +147,35 @@ def _written(texts: Mapping[str, str]) -> tuple[Write, ...]:
     return tuple(Write(f"{SOURCES}/{name}", text) for name, text in texts.items())
 
 
-def _crates(locked: LockedPlatform, chosen: str) -> tuple[Instruction, ...]:
+def _crates(locked: LockedPlatform, known: rust_packages.Texts, chosen: str, place: str) -> tuple[Instruction, ...]:
     """What the agent depends on is compiled in a layer of its own, which lasts until Cargo.toml or Cargo.lock change.
 
-    Then the package itself is taken out again: cargo compares dates of files, and would take an empty program for the agent,
+    Then the author's packages are taken out again: cargo compares dates of files, and would take an empty program for the agent,
     whose sources may be older. For the same reason no cache of compiled things is shared: it would hold other agents' programs.
     """
-    files = rust_crates.without_sources(locked.dependencies.texts)
+    files = rust_packages.without_sources(known, chosen)
     if not files:
         return ()
     written = tuple(Write(f"{CRATES}/{name}", text) for name, text in files.items())
-    package = rust_crates.package_in(files[rust_crates.MANIFEST])
-    clean = ("clean", "--release", "--locked", "--manifest-path", f"{CRATES}/{rust_crates.MANIFEST}", "--package", package)
-    return (*written, _install(locked, CRATES, chosen, CRATES), _cargo(locked, *clean))
+    packages = (word for name in rust_packages.own_packages(known) for word in ("--package", name))
+    clean = ("clean", "--release", "--locked", "--manifest-path", f"{CRATES}/{rust_crates.MANIFEST}", *packages)
+    return (*written, _install(locked, posixpath.join(CRATES, place), chosen, CRATES), _cargo(locked, *clean))
 
 
 def _install(locked: LockedPlatform, package: str, chosen: str, made: str) -> Run:
     """Compiles, and puts the program into ``made``/bin."""
-    return _cargo(locked, "install", "--path", package, "--locked", "--no-track", "--bin", chosen, "--root", made)
+    return _cargo(locked, "install", "--path", package.rstrip("/"), "--locked", "--no-track", "--bin", chosen, "--root", made)
 
 
 def _cargo(locked: LockedPlatform, *words: str) -> Run:
     return rust_build.in_stage(*words, "--target", rust_build.triple_of(locked.platform))
 
 
-def _stage(name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str) -> Stage:
+def _stage(
+    name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str, place: str = ""
+) -> Stage:
     image = TOOLCHAIN.official(locked.dependencies.tools.get("rustc", ""))
-    build = _install(locked, SOURCES, chosen, MADE)
+    build = _install(locked, posixpath.join(SOURCES, place), chosen, MADE)
     return Stage(name, (*first, build), image, locked.toolchain, {program: f"{MADE}/bin/{chosen}"})
 
 

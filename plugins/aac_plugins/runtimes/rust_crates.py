@@ -8,10 +8,10 @@ written too, from ``spec.dependencies``: ``serde@1``, or a line of ``[dependenci
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 from aac_plugins.runtimes.compiled import SOURCES, Problems, asked_version
@@ -147,45 +147,28 @@ def _pinned(request: DependencyRequest) -> dict[str, str]:
 
 def _package(request: DependencyRequest) -> dict[str, str]:
     """What cargo is shown: the author's files, and empty ones for sources."""
-    return {**request.files, **dict.fromkeys(_targets(parsed(request.files[MANIFEST])), "")}
+    return {**request.files, **dict.fromkeys(targets(parsed(request.files[MANIFEST])), "")}
 
 
-def _targets(text: JsonObject) -> Iterator[str]:
+def targets(text: JsonObject, folder: str = "") -> Iterator[str]:
     """Files that cargo wants to see before it resolves anything. Sources are not at hand here, so they are left empty."""
     about, library = table(text.get("package")), text.get("lib")
-    yield MAINS[0]
-    yield from _paths([library] if isinstance(library, Mapping) else [], "src/lib.rs")
+    yield posixpath.join(folder, MAINS[0])
+    yield from paths([library] if isinstance(library, Mapping) else [], "src/lib.rs", folder)
     for kind, place in (("bin", "src/bin"), ("example", "examples"), ("test", "tests"), ("bench", "benches")):
-        targets = text.get(kind)
-        for target in map(table, targets if isinstance(targets, list) else []):
+        for target in tables(text.get(kind)):
             main = kind == "bin" and target.get("name") == about.get("name")  # cargo finds it there, and must not find two
-            yield from _paths([target], MAINS[0] if main else f"{place}/{target.get('name')}.rs")
+            yield from paths([target], MAINS[0] if main else f"{place}/{target.get('name')}.rs", folder)
 
 
-def without_sources(texts: Mapping[str, str]) -> dict[str, str]:
-    """Files of a package that depends on the same crates and does nothing: compiled first, it lasts until these change.
-
-    Empty where there is nothing to gain, or where a part of it is a package of the author's own, whose sources it would need.
-    """
-    packages = parsed(texts.get(LOCK, "")).get("package")
-    own = [one for one in map(table, packages) if "source" not in one] if isinstance(packages, list) else []
-    document = parsed(texts.get(MANIFEST, ""))
-    about = table(document.get("package"))
-    if not isinstance(packages, list) or len(packages) == 1 or len(own) != 1 or "workspace" in about:
-        return {}
-    sources = dict.fromkeys((*_targets(document), *_script(about, texts[MANIFEST])), "fn main() {}\n")
-    return {MANIFEST: texts[MANIFEST], LOCK: texts[LOCK], **sources}
+def tables(value: object) -> list[JsonObject]:
+    """The tables of an array of tables (``[[bin]]``), which may be missing."""
+    return [table(one) for one in value] if isinstance(value, list) else []
 
 
-def _script(about: JsonObject, text: str) -> Iterator[str]:
-    """The build script, without which cargo neither compiles what that depends on nor takes a package that ``links``."""
-    script = about.get("build")
-    if script is not False and (script or "links" in about or "build-dependencies" in text):
-        yield from _paths([{"path": script if isinstance(script, str) else ""}], "build.rs")
-
-
-def _paths(targets: Sequence[JsonObject], default: str) -> Iterator[str]:
+def paths(targets: Sequence[JsonObject], default: str, folder: str = "") -> Iterator[str]:
+    """Files of targets of the package in ``folder``, those in the build context."""
     for target in targets:
-        path = Path(str(target.get("path") or default))
-        if not path.is_absolute() and ".." not in path.parts:
-            yield path.as_posix()
+        path = posixpath.normpath(posixpath.join(folder, str(target.get("path") or default)))
+        if not path.startswith(("/", "../")):
+            yield path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,39 @@ def test_a_program_is_the_same_on_two_machines_whatever_was_there_before(rust: S
     assert compiled(RUNTIME, tmp_path / "one", locked, rust, settings=BIN) != first
     write(tmp_path / "one", {"src/main.rs": text})
     assert compiled(RUNTIME, tmp_path / "one", locked, rust, settings=BIN) == first, "with warm caches"
+
+
+@pytest.mark.network
+def test_of_several_packages_an_edit_compiles_those_that_hold_it_and_nothing_stale_is_left(
+    rust: StepTools, tmp_path: Path
+) -> None:
+    part = BARE.partition("\n[[bin]]")[0].replace("hello", "part")
+    files = {
+        "Cargo.toml": f'{BARE}\nitoa = "1"\npart = {{ path = "part" }}\nmac = {{ path = "mac" }}\n',
+        "src/main.rs": 'fn main() { println!("one {} {} {}", part::word(), mac::word!(), itoa::Buffer::new().format(7)); }\n',
+        "part/Cargo.toml": f'{part}\n[build-dependencies]\nitoa = "1"\n',
+        "part/build.rs": 'fn main() { println!("cargo:rustc-env=SAID=two{}", itoa::Buffer::new().format(0)); }\n',
+        "part/src/lib.rs": 'pub fn word() -> &\'static str { env!("SAID") }\n',
+        "mac/Cargo.toml": f"{part.replace('part', 'mac')}\n[lib]\nproc-macro = true\n",
+        "mac/src/lib.rs": "#[proc_macro]\npub fn word(_: proc_macro::TokenStream) -> proc_macro::TokenStream "
+                          '{ "\\"three\\"".parse().unwrap() }\n',
+    }  # fmt: skip
+    place = write(tmp_path / "kept", files)
+    subprocess.run(("cargo", "generate-lockfile", "-q"), cwd=place, check=True, timeout=120)
+    request = DependencyRequest(files={name: (place / name).read_text() for name in ("Cargo.toml", "Cargo.lock")})
+    locked = resolve(request, Platform(), rust)
+    assert run(compiled(RUNTIME, place, locked, rust, settings=BIN), tmp_path).stdout == "one two0 three 7\n"
+    crates = {path: path.stat().st_mtime_ns for path in place.glob("target/**/libitoa-*.rlib")}
+    assert len(crates) == 2, "for the program, and for the build script"
+    edits = {"src/main.rs": ("one", "uno"), "part/build.rs": ("two", "due"), "mac/src/lib.rs": ("three", "tre")}
+    for name, (old, new) in edits.items():
+        files[name] = files[name].replace(old, new)
+        write(place, {name: files[name]})
+        program = compiled(RUNTIME, place, locked, rust, settings=BIN)
+    assert run(program, tmp_path).stdout == "uno due0 tre 7\n"
+    assert {path: path.stat().st_mtime_ns for path in place.glob("target/**/libitoa-*.rlib")} == crates
+    fresh = write(tmp_path / "fresh", {**files, **locked.texts})
+    assert compiled(RUNTIME, fresh, locked, rust, settings=BIN) == program
 
 
 @pytest.mark.network

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from plugins.compiled.compile_bench import write
 
 from aac_plugins.runtimes.compiled import PROBE
 from aac_plugins.runtimes.rust import RustRuntime
-from aac_plugins.runtimes.rust_crates import manifest, parsed, program_in, without_sources
+from aac_plugins.runtimes.rust_crates import manifest, parsed, program_in
+from aac_plugins.runtimes.rust_packages import folder_of, manifests_named, packages_in, without_sources
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import CompiledLayer, Context, Recipe, Run, Write
 from aac_tasks.contracts.roles import RuntimePlan
 from aac_tasks.contracts.spec import AgentSpec, Build, Metadata, Port
+from aac_tasks.discovery import known_of
 from aac_tasks.plan.dockerfile import render
 
 RUNTIME = RustRuntime()
@@ -149,7 +155,7 @@ def test_crates_are_compiled_before_any_source_is_there_and_in_another_folder() 
     assert [("/crates" if word in ("/src", "/made") else word) for word in build.argv] == list(crates.argv)
 
 
-def test_nothing_is_compiled_before_for_a_package_without_crates_or_with_parts_of_the_author_s_own() -> None:
+def test_nothing_is_compiled_before_for_a_package_without_crates_or_with_parts_that_are_elsewhere() -> None:
     assert without_sources({}) == {}
     assert without_sources({"Cargo.toml": OWN}) == {}
     assert without_sources({"Cargo.toml": OWN, "Cargo.lock": MINE}) == {}
@@ -164,3 +170,91 @@ def test_every_target_that_a_manifest_names_is_there_and_a_build_script_where_cr
     assert lent(f'{OWN}[build-dependencies]\ncc = "1"\n') == {"src/main.rs", "build.rs"}
     assert lent(f'{OWN}links = "z"\nbuild = "make.rs"\n') == {"src/main.rs", "make.rs"}
     assert lent(f'{OWN}build = false\n[build-dependencies]\ncc = "1"\n') == {"src/main.rs"}
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> dict[str, str]:
+    """An agent with packages in folders of any depth; each one is named by one that was there before it, in one of the ways."""
+    names = draw(st.lists(st.text("abc", min_size=1, max_size=3), min_size=1, max_size=5, unique=True))
+    folders, texts = [""], {"Cargo.toml": OWN}
+    for name in names:
+        folder = posixpath.join(draw(st.sampled_from(("", "libs", "deep/er"))), name)
+        by = draw(st.sampled_from(folders))
+        place = posixpath.relpath(folder, by or ".")
+        texts[posixpath.join(by, "Cargo.toml")] += draw(st.sampled_from((
+            f'[dependencies.{name}]\npath = "{place}"\n', f'[target."cfg(unix)".dependencies]\n{name} = {{ path = "{place}" }}\n',
+            f'[build-dependencies.{name}]\npath = "{place}"\n', f'[workspace]\nmembers = ["{place}"]\n',
+        ))) if parsed(texts[posixpath.join(by, "Cargo.toml")]).keys() == {"package"} else f'[patch.x.{name}]\npath = "{place}"\n'
+        texts[f"{folder}/Cargo.toml"] = OWN.replace("mine", name)
+        folders.append(folder)
+    texts["Cargo.lock"] = CRATE + "".join(f'[[package]]\nname = "{name}"\nversion = "1.0.0"\n' for name in ("mine", *names))
+    return texts
+
+
+@given(trees())
+def test_every_package_that_another_one_names_is_found_and_compiled_before_without_its_sources(texts: dict[str, str]) -> None:
+    known: dict[str, str | None] = {name: texts[name] for name in ("Cargo.toml", "Cargo.lock")}
+    while more := {name: texts.get(name) for name in manifests_named(known) if name not in known}:
+        known |= more
+    assert known == texts
+    made = without_sources(known)
+    assert texts.items() <= made.items()
+    for one in packages_in(known):
+        targets = ("src/main.rs", "src/lib.rs") if one.folder else ("src/main.rs",)
+        assert {posixpath.join(one.folder, target) for target in targets} <= made.keys()
+
+
+BOTH = f"{MINE}{PATH}{CRATE}"
+PART = {"part/Cargo.toml": OWN.replace("mine", "part")}
+
+
+def around(manifest: str, lock: str = BOTH, **more: str | None) -> tuple[str, ...]:
+    return manifests_named({"Cargo.toml": manifest, "Cargo.lock": lock, **more})
+
+
+def test_manifests_are_looked_for_below_the_build_context_alone_and_only_where_the_lock_has_several_packages() -> None:
+    assert around(f'{OWN}[dependencies]\npart = {{ path = "./x/../part" }}\n') == ("part/Cargo.toml",)
+    assert around(f'{OWN}[dependencies]\npart = {{ path = "../part" }}\nother = {{ path = "/part" }}\n') == ()
+    assert around('[workspace]\nmembers = ["agents/*", "../else"]\n') == ("agents/*/Cargo.toml",)
+    assert around('[workspace]\nmembers = "agents"\n[lib]\npath = "x"\n') == ()
+    assert around(f'{OWN}[dependencies]\npart = {{ path = "part" }}\n', f"{MINE}{CRATE}") == ()
+    assert around("[package") == ()
+
+
+def test_planning_knows_the_manifests_that_are_there_and_those_that_they_name(tmp_path: Path) -> None:
+    member = OWN.replace("mine", "part") + '[dependencies]\nother = { path = "../../deep/other" }\nnone = { path = "../none" }\n'
+    files = {
+        "Cargo.toml": '[workspace]\nmembers = ["crates/*", "**odd[", "/etc/*"]\n', "Cargo.lock": BOTH,
+        "crates/part/Cargo.toml": member, "deep/other/Cargo.toml": OWN,
+    }  # fmt: skip
+    write(tmp_path, {**files, "crates/README.md": "no package"})
+    wants, known = known_of(RUNTIME, spec(), tmp_path, tmp_path / "agent.lock")
+    assert {name: text for name, text in known.texts.items() if text} == files
+    assert known.exists == files.keys()
+    asked = {"crates/part/Cargo.toml", "deep/other/Cargo.toml", "crates/none/Cargo.toml"}
+    assert sorted(wants) == sorted((*RUNTIME.wants(spec()), *asked))
+
+
+def test_the_crates_of_several_packages_are_compiled_before_unless_one_is_missing_twice_there_or_needed_by_a_crate() -> None:
+    texts = {"Cargo.toml": f"{OWN}[dependencies]", "Cargo.lock": BOTH, **PART}
+    made = without_sources(texts)
+    assert made.keys() == {*texts, "src/main.rs", "part/src/main.rs", "part/src/lib.rs"}
+    assert made["Cargo.toml"].endswith("[dependencies]\n"), "a Dockerfile can write no other file"
+    assert without_sources({**texts, "part/Cargo.toml": None}) == {}
+    assert without_sources({**texts, "Cargo.lock": BOTH + CRATE.replace("serde", "part")}) == {}
+    assert without_sources({**texts, "Cargo.lock": f'{BOTH}dependencies = [\n "part 1.0.0",\n]\n'}) == {}
+
+
+def test_the_program_s_package_is_the_context_or_a_member_of_a_workspace_that_is_no_package_itself() -> None:
+    members = {"b/Cargo.toml": f'{OWN}[[bin]]\nname = "serve"\n', **PART}
+    workspace = {"Cargo.toml": "[workspace]\n", **members}
+    assert [folder_of(packages_in(workspace), name) for name in ("serve", "part", "other")] == ["b", "part", ""]
+    assert folder_of(packages_in({"Cargo.toml": OWN, **members}), "part") == ""
+    assert folder_of([], "part") == ""
+
+
+def test_a_workspace_is_asked_which_program_is_the_agent() -> None:
+    known = facts(texts={"Cargo.toml": "[workspace]\n", "Cargo.lock": BOTH})
+    ((path, message),) = planned(known).problems
+    assert (path, message) == ("spec.config.rust.bin", "Cargo.toml is a workspace and no package; name the program of a member")
+    assert planned(known, config={"rust": {"bin": "part"}}).problems == ()
