@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from aac_tasks.conformance.lending import Lending, Lent
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.lock import LockedBase, LockedPlatform
 from aac_tasks.contracts.plan import Facts
 from aac_tasks.contracts.recipe import ApplicationLayer, CompiledLayer, DependencyLayer, Recipe
-from aac_tasks.contracts.roles import Runtime
+from aac_tasks.contracts.roles import Follower, Runtime
 from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.plan.dockerfile import render
 
@@ -31,9 +33,18 @@ class RuntimeUnderTest:
 
     def facts(self) -> Facts:
         """What planning may know of ``files``: the texts of those that the runtime wants, and which of them exist."""
-        wanted = self.runtime.wants(self.spec)
+        known = self._known(self.runtime.wants(self.spec))
+        follower = cast("Follower", self.runtime) if hasattr(self.runtime, "follows") else None
+        while follower and (more := self._more(follower.follows(self.spec, known)) - known.texts.keys()):
+            known = self._known((*known.texts, *more))
+        return known
+
+    def _more(self, names: Iterable[str]) -> set[str]:
+        return {found for name in names for found in (fnmatch.filter(self.files, name) if "*" in name else (name,))}
+
+    def _known(self, wanted: Iterable[str]) -> Facts:
         texts = {name: self.files.get(name) for name in wanted}
-        return Facts(Path("the agent's folder"), texts, frozenset(n for n in wanted if n in self.files))
+        return Facts(Path("the agent's folder"), texts, frozenset(n for n in texts if n in self.files))
 
 
 class RuntimeConformance(Lending):

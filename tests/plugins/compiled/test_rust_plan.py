@@ -14,6 +14,7 @@ from aac_plugins.runtimes.compiled import PROBE
 from aac_plugins.runtimes.rust import RustRuntime
 from aac_plugins.runtimes.rust_crates import manifest, parsed, program_in
 from aac_plugins.runtimes.rust_packages import folder_of, manifests_named, packages_in, without_sources
+from aac_tasks.conformance.runtime import RuntimeUnderTest
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import LockedBase, LockedDependencies, LockedPlatform
 from aac_tasks.contracts.plan import Facts
@@ -229,8 +230,10 @@ def test_planning_knows_the_manifests_that_are_there_and_those_that_they_name(tm
     }  # fmt: skip
     write(tmp_path, {**files, "crates/README.md": "no package"})
     wants, known = known_of(RUNTIME, spec(), tmp_path, tmp_path / "agent.lock")
-    assert {name: text for name, text in known.texts.items() if text} == files
-    assert known.exists == files.keys()
+    tried = RuntimeUnderTest(RUNTIME, spec(), BASE, {**files, "crates/README.md": "no package"}).facts()  # by a plugin's author
+    for one in (known, tried):
+        assert {name: text for name, text in one.texts.items() if text} == files
+        assert one.exists == files.keys()
     asked = {"crates/part/Cargo.toml", "deep/other/Cargo.toml", "crates/none/Cargo.toml"}
     assert sorted(wants) == sorted((*RUNTIME.wants(spec()), *asked))
 
