@@ -140,7 +140,7 @@ def _without(folder: Path, place: Place, *argv: str) -> Sample:
 
 @dataclass(frozen=True)
 class Packagers:
-    """All pairs, and each image's size in bytes as it travels (compressed)."""
+    """All pairs."""
 
     pairs: tuple[Pair, ...]
     agent: str
@@ -156,35 +156,20 @@ class Packagers:
         place, program = self.task
         return Row("peer: `task`, five steps, nothing changed", lambda: place.timed(program, "test"))
 
-    def sizes(self) -> Iterator[tuple[str, float]]:
-        """What is built → MB."""
-        for pair in self.pairs:
-            layers = json.loads(pair.ours.said(self.agent, "inspect", "--json"))["layers"]
-            yield f"{pair.language}, ours", sum(layer["size"] for layer in layers) / 1e6
-            result = pair.peer.folder / "result"
-            if result.exists():
-                yield f"{pair.language}, {pair.packager}", _stored(result) / 1e6
-
-
-def _stored(path: Path) -> int:
-    """Bytes of the layers of the youngest image in a layout (ko adds one with each build), or of an archive."""
-    if not path.is_dir():
-        return path.stat().st_size
-    manifest = json.loads(_blob(path, json.loads((path / "index.json").read_text())["manifests"][-1]).read_text())
-    return sum(layer["size"] for layer in manifest["layers"])
-
 
 @contextlib.contextmanager
 def packagers(top: Path, lab: Lab) -> Iterator[Packagers]:
     """Install the peers and build everything once; minutes, most of them downloads and compiling ko."""
     env = {**lab.still.env, "PATH": f"{lab.bin}:{lab.still.env['PATH']}"}
-    yard = _Yard(top, env, lab)
+    yard = Yard(top, env, lab)
     with registry_server(top / "registry") as host:
         yield Packagers((yard.go(host), yard.java(), yard.python()), yard.agent, yard.task())
 
 
 @dataclass(frozen=True)
-class _Yard:
+class Yard:
+    """Where the pairs are made."""
+
     top: Path
     env: Mapping[str, str]
     lab: Lab
@@ -197,11 +182,11 @@ class _Yard:
         """ko compiles with the same flags as we do: -trimpath, no debug symbols."""
         modules, built = self.top / "ko-modules", self.top / "ko-built"
         env = {**self.env, "GOMODCACHE": str(modules), "GOCACHE": str(built), "GOFLAGS": "-modcacherw", "GOTOOLCHAIN": "local"}
-        ours, peer = self._example("go", "ours-go", self.env), self._example("go", "peer-go", env)
+        ours, peer = self.example("go", "ours-go", self.env), self.example("go", "peer-go", env)
         peer.said("go", "install", KO)  # GOBIN below
         ko = self.top / "bin" / "ko"
         base = f"{host}/base:1"
-        peer.said("skopeo", "copy", "--dest-tls-verify=false", self._base(ours, "hello-go"), f"docker://{base}")
+        peer.said("skopeo", "copy", "--dest-tls-verify=false", self._base(ours), f"docker://{base}")
         (peer.folder / ".ko.yaml").write_text(f"defaultBaseImage: {base}\ndefaultLdflags: [-s, -w]\n")
         argv = (str(ko), "build", "--bare", "--push=false", "--sbom=none", "--oci-layout-path=result", ".")
         peer.said(*argv)
@@ -223,9 +208,9 @@ class _Yard:
 
     def java(self) -> Pair:
         """jib as its authors recommend it, offline, into an archive."""
-        ours, peer = (self._example("java", f"{who}-java", self.env) for who in ("ours", "peer"))
+        ours, peer = (self.example("java", f"{who}-java", self.env) for who in ("ours", "peer"))
         base = self.top / "java-base.tar"
-        peer.said("skopeo", "copy", self._base(ours, "hello-java"), f"docker-archive:{base}:base:1")
+        peer.said("skopeo", "copy", self._base(ours), f"docker-archive:{base}:base:1")
         plugin = PLUGIN.format(version=JIB, base=base)
         (peer.folder / "pom.xml").write_text(POM.replace("</project>\n", plugin))
         maven = (str(shutil.which("mvn")), "-q", "compile", "jib:buildTar")
@@ -250,7 +235,8 @@ class _Yard:
         (ours.folder / "service.py").write_text(SERVICE)
         return Pair("a Python agent", "`bentoml build` (no image yet)", ours, peer, argv, "service.py", "#")
 
-    def _example(self, name: str, folder: str, env: Mapping[str, str]) -> Place:
+    def example(self, name: str, folder: str, env: Mapping[str, str]) -> Place:
+        """One of ours in a folder of its own, built by us where it is called so."""
         place = Place(self.top / folder, {**env, "GOBIN": str(self.top / "bin")})
         shutil.copytree(ROOT / "examples" / name, place.folder)
         if folder.startswith("ours"):
@@ -265,17 +251,14 @@ class _Yard:
             (place.folder / "agent.yaml").write_text(agent)
         return place
 
-    def _base(self, ours: Place, name: str) -> str:
+    def _base(self, ours: Place) -> str:
         """The base of an image of ours, alone, as an OCI layout: what skopeo copies from."""
         layers = json.loads(ours.said(self.agent, "inspect", "--json"))["layers"]
         count = sum(layer["name"] == "base" for layer in layers)
-        layout = ours.folder.with_name(f"{ours.folder.name}-base")
-        ours.said(self.agent, "save", name, "-o", f"{layout}.tar")
-        with tarfile.open(f"{layout}.tar") as tar:
-            tar.extractall(layout, filter="data")
+        layout = saved(ours, self.agent)
         index = json.loads((layout / "index.json").read_text())
-        manifest = json.loads(_blob(layout, index["manifests"][0]).read_text())
-        config = json.loads(_blob(layout, manifest["config"]).read_text())
+        manifest = json.loads(blob(layout, index["manifests"][0]).read_text())
+        config = json.loads(blob(layout, manifest["config"]).read_text())
         config["rootfs"]["diff_ids"] = config["rootfs"]["diff_ids"][:count]
         config.pop("history", None)
         config["config"] = {k: v for k, v in config["config"].items() if k == "Env"}
@@ -285,7 +268,18 @@ class _Yard:
         return f"oci:{layout}"
 
 
-def _blob(layout: Path, descriptor: Mapping[str, str]) -> Path:
+def saved(ours: Place, agent: str) -> Path:
+    """The image of the agent in a folder, as an OCI layout beside it."""
+    name = json.loads(ours.said(agent, "plan", "--json"))["agents"][0]["agent"]
+    layout = ours.folder.with_name(f"{ours.folder.name}-image")
+    ours.said(agent, "save", name, "-o", f"{layout}.tar")
+    with tarfile.open(f"{layout}.tar") as tar:
+        tar.extractall(layout, filter="data")
+    return layout
+
+
+def blob(layout: Path, descriptor: Mapping[str, str]) -> Path:
+    """A blob of a layout."""
     return layout / "blobs" / descriptor["digest"].replace(":", "/")
 
 

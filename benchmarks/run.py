@@ -4,6 +4,7 @@ python -m benchmarks            about three minutes
 python -m benchmarks --quick    a small set of everything, to see that it works
 python -m benchmarks --packagers  beside ko, jib, bentoml and go-task: about fifteen minutes, the most of it compiling
 python -m benchmarks --engine   beside `docker build`, podman and langgraph, in an engine of its own (root): about ten minutes
+python -m benchmarks --sizes    what images weigh, beside ko's, jib's, bentoml's and usual Dockerfiles' (root): about ten minutes
 python -m benchmarks --scale    a workspace of a thousand agents, built for real: about ten minutes
 python -m benchmarks --growth   how cost grows from 1 to 10,000 agents: about twenty minutes
 python -m benchmarks --dask     2,000 short steps on four Dask workers of this machine: about five minutes
@@ -33,6 +34,7 @@ from benchmarks.scale import COMPILE_MB, COMPILE_SECONDS, cold_lines, compile_co
 
 PAGE = ROOT / "docs" / "performance.md"
 TABLE, ENGINE_TABLE, PACKAGERS_TABLE = "table", "engine table", "packagers table"
+SIZES_TABLE = "sizes table"
 SCALE_TABLE, GROWTH_TABLE, CACHE_TABLE, DASK_TABLE = "scale table", "growth table", "cache table", "dask table"
 AGENTS = {True: 5, False: 100}
 """How many a fresh clone has, by whether it is to be quick."""
@@ -41,7 +43,8 @@ AGENTS = {True: 5, False: 100}
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every goal was met or ``--quick`` was asked, 1 when one was not."""
     args = _arguments(argv)
-    light = args.quick or args.scale or args.growth or args.cache or args.dask  # their own workspaces are what is large
+    own = args.sizes or args.scale or args.growth or args.cache or args.dask  # their own workspaces are what is large
+    light = args.quick or own
     size = replace(QUICK if light else Size(), runs=args.runs or (QUICK.runs if args.quick else 9 if light else Size().runs))
     with tempfile.TemporaryDirectory(prefix="aac-benchmarks-") as top:
         print("preparing: wheel, venv, projects …", file=sys.stderr)
@@ -50,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return beside_an_engine(Path(top), lab, args.write)
         if args.packagers:
             return beside_packagers(Path(top), lab, args.write)
+        if args.sizes:
+            return weighed(Path(top), lab, args.write)
         if args.scale:
             return at_scale(Path(top), lab, args.agents or 1000, args.write)
         if args.growth:
@@ -69,6 +74,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--engine", action="store_true", help="beside `docker build` in an engine")
     parser.add_argument("--packagers", action="store_true", help="beside ko, jib, bentoml and go-task")
+    parser.add_argument("--sizes", action="store_true", help="what images weigh, beside others'")
     parser.add_argument("--cache", action="store_true", help="a fresh clone with a warm cache in a registry")
     parser.add_argument("--dask", action="store_true", help="many short steps on a Dask cluster")
     parser.add_argument("--scale", action="store_true", help="many agents in one workspace")
@@ -126,13 +132,28 @@ def beside_packagers(top: Path, lab: Lab, written: bool) -> int:
         cold = [row for pair in made.pairs for row in pair.cold_rows(made.agent)]
         measure(measured, lab.size.runs)
         measure(cold, min(COLD_RUNS, lab.size.runs))
-        told = [f"* {what}: {megabytes:.1f} MB" for what, megabytes in made.sizes()]
         note = _where(lab, f"where something is compiled from nothing {COLD_RUNS}; {made.versions}")
-    lines = [*table([*measured, *cold]), "", "Sizes of the images as they travel, with the same base:", "", *told, "", note]
+    lines = [*table([*measured, *cold]), "", note]
     print("\n".join(lines))
     if written:
         write(lines, PACKAGERS_TABLE)
     return 0 if all(one is not False for one in _verdicts([*measured, *cold])) else 1
+
+
+def weighed(top: Path, lab: Lab, written: bool) -> int:
+    """Sizes of images, runtime by runtime; no goals."""
+    from benchmarks.sizes import HEAD, scales  # lazy: needs pytest, root, mmdebstrap, skopeo, docker-registry, go and mvn
+
+    with scales(top, lab) as pairs:
+        told = []
+        for pair in pairs:
+            told.append(str(pair))
+            print(told[-1], file=sys.stderr)
+        lines = [*HEAD, *sorted(told)]
+    print("\n".join(lines))
+    if written:
+        write(lines, SIZES_TABLE)
+    return 0
 
 
 def at_scale(top: Path, lab: Lab, agents: int, written: bool) -> int:

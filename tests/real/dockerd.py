@@ -85,7 +85,14 @@ def docker_engine(docker_binaries: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def containerd_engine(docker_binaries: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with the containerd image store, the default of new installations; it has no network."""
-    with _running(docker_binaries, tmp_path_factory.mktemp("dockerd"), "containerd") as engine:
+    with quiet_engine(docker_binaries, tmp_path_factory.mktemp("dockerd")) as engine:
+        yield engine
+
+
+@contextlib.contextmanager
+def quiet_engine(binaries: Path, folder: Path) -> Iterator[Engine]:
+    """The same, for who is no test: many may run at once, and builds may have the network of the machine."""
+    with _running(binaries, folder, "containerd") as engine:
         yield engine
 
 
