@@ -73,11 +73,6 @@ def parsed(text: str) -> JsonObject:
         return {}
 
 
-def package_in(text: str) -> str:
-    """The package's name."""
-    return str(table(parsed(text).get("package")).get("name") or "")
-
-
 def program_in(text: str) -> str:
     """The program of a package that is meant when none is named."""
     document = parsed(text)
