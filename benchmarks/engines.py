@@ -207,10 +207,11 @@ def _developed(made: Yard) -> Iterator[Sample]:
             started = time.perf_counter()
             (made.ours.folder / "main.py").write_text(MAIN.replace('"ok"', f'"{expected}"'))
             _wait(url, expected)
-            yield Sample(1000 * (time.perf_counter() - started), 0.0)
+            sample = Sample(1000 * (time.perf_counter() - started), 0.0)
             session.send_signal(signal.SIGINT)
             session.communicate()
         _stop(made)
+        yield sample
 
 
 def _ours_again(made: Yard) -> str:
