@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -76,6 +77,7 @@ class RunnerRights(RunnerBasis):
         assert stage.tools.wait_until(lambda: runner.status(instance, stage.tools).state != "running", timeout=20.0)
         assert runner.status(instance, stage.tools).exit_code != 0
         assert "survived" not in stage.said_by(request)
+        assert not Path("oom").exists()  # what Podman's helper leaves where it was started
 
     def test_use_is_measured(self, runner: Runner, stage: Stage) -> None:
         if not isinstance(runner, Measuring):

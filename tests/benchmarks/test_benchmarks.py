@@ -74,7 +74,7 @@ SCALE_WORKS = (
     "`doit image:a00002`, nothing changed",
     "one line of one agent edited: until its step starts",
     "20 agents edited: `agent build -n 1`",
-    "20 agents edited: `agent build -n 2`",
+    "20 agents edited: `agent build -n auto`",
     "peer: `doit` with `file_dep`",
     "peer: `task` (go-task)",
     "peer: `scons`",

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_plugins.oci.docker_api import Engine
@@ -81,7 +81,8 @@ class PodmanRunner(DockerRunner):
         if not _answers(engine, tools):
             Path(engine.socket).unlink(missing_ok=True)
             service = self._command(tools, "system", "service", f"--time={IDLE}", f"unix://{engine.socket}")
-            tools.spawn(service, log=folder / "service.log")
+            # not in the user's folder: conmon leaves a file "oom" where it is started, when a container has no memory left
+            tools.spawn(replace(service, cwd=folder), log=folder / "service.log")
             if not tools.wait_until(lambda: _answers(engine, tools), timeout=PATIENCE, every=0.02):
                 raise StepError("podman's service does not answer", hint=f"its log: {folder / 'service.log'}")
         return engine
