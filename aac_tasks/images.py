@@ -24,7 +24,7 @@ from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.session import Session
 from aac_tasks.state.root import write_atomically
-from aac_tasks.state.stamps import StampFile, exclusively, seal, unseal
+from aac_tasks.state.stamps import StampFile, exclusively, read_sealed, seal
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.image_files import ImageFiles
 
@@ -254,7 +254,7 @@ class Images:
     def _names(self) -> dict[str, StoredImage]:
         """What the record says; a torn one is as good as none."""
         try:
-            value = unseal(self._record.read_bytes())
+            value = read_sealed(self._record)
         except (OSError, ValueError):
             return {}
         return {name: decode(StoredImage, image) for name, image in value.items()} if isinstance(value, dict) else {}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.result import Result
-from aac_tasks.state.root import read_file, write_atomically
-from aac_tasks.state.stamps import seal, unseal
+from aac_tasks.state.root import write_atomically
+from aac_tasks.state.stamps import read_sealed, seal
 from aac_tasks.state.temporaries import NAME as TMP
 from aac_tasks.state.temporaries import made
 
@@ -34,7 +34,7 @@ class ActionCache:
     def get(self, deep: str) -> Result | None:
         """The result of that work, None when unknown or torn."""
         try:
-            return decode(Result, unseal(read_file(self._path(deep))))
+            return decode(Result, read_sealed(self._path(deep)))
         except (OSError, ValueError):
             return None
 
@@ -42,7 +42,7 @@ class ActionCache:
         """Every result that is whole, the newest first."""
         for path in sorted(self._folder.glob("??/*"), key=_age):
             with contextlib.suppress(OSError, ValueError):
-                yield decode(Result, unseal(path.read_bytes()))
+                yield decode(Result, read_sealed(path))
 
     def put(self, deep: str, result: Result) -> None:
         """Keep a result, unless it promises something that only this checkout has."""

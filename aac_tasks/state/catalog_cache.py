@@ -17,7 +17,7 @@ from aac_tasks.catalog import Catalog, origins, recalled
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.errors import StepError
 from aac_tasks.state.root import write_atomically
-from aac_tasks.state.stamps import seal, unseal
+from aac_tasks.state.stamps import read_sealed, seal
 from aac_tasks.state.watch import holds, observe
 
 FORMAT = 2
@@ -41,7 +41,7 @@ class CatalogCache:
     def read(self) -> Known | None:
         """The catalog, its plugins not imported yet; None when it is not known or may have changed."""
         try:
-            kept = unseal(self._path.read_bytes())
+            kept = read_sealed(self._path)
             if isinstance(kept, dict) and holds(kept["seen"]):
                 brought = {role: dict(names) for role, names in kept["origins"].items()}
                 return Known(recalled(brought, str(kept["fingerprint"])), bool(kept["listens"]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aac_tasks.state.blobs import hash_file
-from aac_tasks.state.stamps import unseal
+from aac_tasks.state.stamps import read_sealed
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 OURS = ("blobs", "memos", "actions")
@@ -102,7 +102,7 @@ def _problem(path: Path, cache: Path) -> str:
     if path.is_relative_to(cache / "blobs"):
         return "" if hash_file(path).hex == path.name else "its bytes hash to something else"
     try:
-        unseal(path.read_bytes())
+        read_sealed(path)
     except ValueError as error:
         return str(error)
     return ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.errors import StepError
 from aac_tasks.state.root import write_atomically
-from aac_tasks.state.stamps import seal, unseal
+from aac_tasks.state.stamps import read_sealed, seal
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Index:
     def places(self) -> dict[str, Place]:
         """Nothing when there was no such run, or the file is torn."""
         try:
-            value = unseal(self._path.read_bytes())
+            value = read_sealed(self._path)
         except (OSError, ValueError):
             return {}
         rows = value if isinstance(value, dict) else {}

@@ -11,8 +11,8 @@ from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.errors import StepError
-from aac_tasks.state.root import read_file, write_atomically
-from aac_tasks.state.stamps import seal, unseal
+from aac_tasks.state.root import write_atomically
+from aac_tasks.state.stamps import read_sealed, seal
 from aac_tasks.state.watch import code_files, holds, observe
 
 FORMAT = 2
@@ -37,7 +37,7 @@ class PlanCache:
     def load(self, name: str) -> tuple[dict[str, str], AgentPlan] | None:
         """What it was made from, and the plan; None when there is none, or something changed."""
         try:
-            kept = unseal(read_file(self._folder / name))
+            kept = read_sealed(self._folder / name)
             if isinstance(kept, dict) and kept.get("format") == FORMAT and self._code_holds(kept["code"]) and holds(kept["seen"]):
                 return kept["seen"], decode(AgentPlan, kept["plan"])
         except (OSError, ValueError, KeyError):
@@ -87,7 +87,7 @@ class PlanCache:
 
 def _listed(path: Path) -> dict[str, str]:
     """A list of code; OSError where there is none, ValueError where it is torn."""
-    listed = unseal(path.read_bytes())
+    listed = read_sealed(path)
     if not isinstance(listed, dict):
         raise ValueError(f"{path} holds no list")
     return listed

@@ -134,9 +134,6 @@ def write_atomically(path: Path, data: bytes, tmp: Path | None = None) -> None:
     try:
         try:
             _replace(f"{folder}/{unused()}", path, data)
-        except FileNotFoundError:
-            made(Path(folder))
-            _replace(f"{folder}/{unused()}", path, data)
         except OSError as error:
             if error.errno != errno.EXDEV:  # an agent's folder may be on a disk of its own
                 raise
@@ -150,7 +147,7 @@ def _replace(temporary: str, path: Path, data: bytes) -> None:
     """Every step writes and reads several small files, often beside other threads, and each call of the system is a chance to
     lose one's turn: these are as few as can be, half of what an open file of Python's takes.
     """
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    descriptor = _new(temporary)
     try:
         try:
             left = memoryview(data)
@@ -163,6 +160,16 @@ def _replace(temporary: str, path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):  # as the write, on a disk that is read-only
             os.unlink(temporary)  # noqa: PTH108
         raise
+
+
+def _new(path: str) -> int:
+    """A descriptor of a new file; the folder is made where it is missing."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        made(Path(path).parent)
+        return os.open(path, flags, 0o666)
 
 
 def read_file(path: Path) -> bytes:

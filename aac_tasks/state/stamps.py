@@ -58,6 +58,11 @@ def unseal(data: bytes) -> Json:
     return value
 
 
+def read_sealed(path: Path) -> Json:
+    """What `seal` put into a file; OSError where it can't be read, ValueError where it is torn."""
+    return unseal(read_file(path))
+
+
 class StampFile:
     """The stamp of one step, in the step's folder."""
 
@@ -99,7 +104,7 @@ class StampFile:
     def files(self) -> Mapping[str, str]:
         """The input tree as it was when the stamp was written, empty when unknown."""
         try:
-            value = unseal(read_file(self._tree))
+            value = read_sealed(self._tree)
         except (OSError, ValueError):
             return {}
         return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from aac_tasks.contracts.image import Digest
 from aac_tasks.errors import StepError
 from aac_tasks.state.blobs import Blobs, pieces
 from aac_tasks.state.root import write_atomically
+from aac_tasks.testing import need
 
 
 def test_a_blob_is_found_by_the_digest_of_its_bytes(tmp_path: Path) -> None:
@@ -106,3 +108,12 @@ def test_a_file_that_goes_while_it_is_stored_is_told_by_its_own_name_and_nothing
     with pytest.raises(StepError, match="gone can't be read: No such file"):
         blobs.put(pieces(tmp_path / "gone"), media_type="text/plain")
     assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
+
+
+def test_a_first_write_onto_another_disk_is_whole_though_there_is_no_folder_for_what_is_still_written(tmp_path: Path) -> None:
+    other = Path("/dev/shm")  # a disk of its own wherever there is Linux
+    need(other.is_dir() and other.stat().st_dev != tmp_path.stat().st_dev, "there is no second disk")
+    with tempfile.TemporaryDirectory(dir=other) as there:
+        write_atomically(Path(there, "agent.lock"), b"1", tmp_path / "tmp")
+        assert [(path.name, path.read_bytes()) for path in Path(there).iterdir()] == [("agent.lock", b"1")]
+    assert list((tmp_path / "tmp").iterdir()) == []
