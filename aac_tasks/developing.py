@@ -8,39 +8,29 @@ started again when the new one does not become well.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from aac_tasks.contracts.actions import InstanceSpec, PortMapping
-from aac_tasks.contracts.image import StoredImage
-from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.running import Changes, Reloading
 from aac_tasks.errors import AacError, StepError
 from aac_tasks.plan.overrides import Overrides, overridden
 from aac_tasks.running import Instances
+from aac_tasks.serving import MovedError, Serving, Wanted, serve
 from aac_tasks.session import Session
 from aac_tasks.steps.built import image_here
-from aac_tasks.steps.environment import secrets_of
-from aac_tasks.steps.health import Watch, wait_until_well
 from aac_tasks.steps.http.fronts import Fronts
-from aac_tasks.steps.instances import Running, Start, kept, reload, start, status, stop
+from aac_tasks.steps.instances import Running, kept, reload, status, stop
+from aac_tasks.steps.places import Places
 from aac_tasks.steps.reloading import NotFilesError, changes_between, refuse_others
+
+_IN_USE = re.compile(r"address (already )?in use|EADDRINUSE", re.IGNORECASE)
 
 GRACE = 2.0
 """Seconds that an instance gets to end: somebody waits for the next one."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to serve, and the run whose tools know it. ``values`` hold secrets: never shown."""
-
-    session: Session
-    image: StoredImage
-    asked: InstanceSpec
-    values: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -52,21 +42,8 @@ class Turn:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class Serving:
-    """What serves, and what it was started from. ``secrets`` are never shown."""
-
-    running: Running
-    wanted: Wanted
-    secrets: tuple[str, ...] = field(repr=False)
-
-
-class MovedError(StepError):
-    """It was told another port than its own, and did not become well: it may not look at PORT."""
-
-
 class Development:
-    """``serving`` is None until something served. ``tell`` gets what a person should know.
+    """``serving`` is None until something served. ``tell`` gets what a person should know. After each `renew`, `settle`.
 
     ``keeper`` ends what was started: rounds may be cancelled, and what they started has to end all the same.
     """
@@ -79,6 +56,8 @@ class Development:
         self._said = said
         self._tell = tell
         self._fronts = Fronts(tell)
+        self._places = Places()
+        self._leaving: Running | None = None
         self._in_place = False
 
     def clear(self) -> None:
@@ -88,18 +67,19 @@ class Development:
                 self._stop(running)
 
     def renew(self, session: Session) -> Turn | None:
-        """Let what was built last serve; None when that is what serves already.
+        """Let what was built last serve; None when that is what serves already. What served before it ends with `settle`.
 
         Raises:
             StepError: it can't be started, or is not well: what served before still does, or does again.
         """
+        self._let_go()
         outputs = session.image(self.agent)
         if outputs is None:
             raise StepError(f"{self.agent} has no image", hint=f"`agent build {self.agent}` says why")
         instances = Instances(session)
         asked = overridden(instances.instance_spec(self.agent), self._said)
         tools = session.hands.tools("", self.agent)
-        wanted = Wanted(session, image_here(outputs), asked, instances.values(self.agent, asked, tools))
+        wanted = Wanted(self.agent, session, image_here(outputs), asked, instances.values(self.agent, asked, tools))
         old = self.serving
         if old is None:
             self._replace(wanted)
@@ -125,19 +105,18 @@ class Development:
         refuse_others(was.asked, now.asked)
         if was.values != now.values:
             raise NotFilesError("values of its environment changed")
-        blobs = now.session.hands.tools("", self.agent).blobs
+        blobs = now.tools.blobs
         try:
             return changes_between(was.image, now.image, blobs, archive, [mount.target for mount in now.asked.mounts])
         except (StepError, OSError) as error:
             raise NotFilesError(f"they can't be compared: {error}".partition("\n")[0]) from error
 
     def _reload(self, old: Serving, wanted: Wanted, changes: Changes, runner: Reloading) -> Turn:
-        tools = wanted.session.hands.tools("", self.agent)
+        tools = wanted.tools
         began, told = tools.now(), old.running.log.stat().st_size
         self._fronts.lead_nowhere()  # who asks now waits until it is there again
         try:
-            request = self._request(wanted, old.running.spec)
-            running = reload(old.running, request, changes, runner, tools)
+            running = reload(old.running, wanted.request(old.running.spec), changes, runner, tools)
         except StepError as error:
             if wanted.session.cancelled.is_set():
                 raise
@@ -145,7 +124,7 @@ class Development:
             return Turn(why=f"reloading failed: {error.message}")
         self.serving = Serving(running, wanted, old.secrets)
         try:
-            self._wait(running, old.secrets, wanted, told)
+            self.serving.wait(told)
         except StepError as error:
             self._end_serving()
             self._bring_back(old, wanted, error)
@@ -169,8 +148,16 @@ class Development:
             self._tell(f"{self.agent} does not take another port (PORT), so it is stopped before the next one starts")
             return
         self._fronts.lead_to(new.running.instance)
-        self._end_serving()
+        self._leaving = old.running if old else None
         self.serving = new
+
+    def settle(self) -> None:
+        """What nobody waits for: the end of what served until now, and a place for what will serve next."""
+        self._let_go()
+        serving = self.serving
+        if serving is not None:
+            wanted = serving.wanted
+            self._places.make(wanted.request(self._next(wanted)), wanted.runner, wanted.tools)
 
     @property
     def url(self) -> str:
@@ -192,9 +179,16 @@ class Development:
     def close(self) -> None:
         """Nothing runs and no port is taken afterwards."""
         try:
+            self._let_go()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        try:
             self._end_serving()
         finally:
             self._fronts.close()
+            self._places.give_up(self._keeper.hands.tools("", self.agent))
 
     # -- in place, or beside it ---------------------------------------------------------------------------------
 
@@ -223,38 +217,28 @@ class Development:
         self._fronts.lead_to(self.serving.running.instance)
         raise StepError(f"{error.message}; what ran before runs again", tail=error.tail, hint=error.hint) from error
 
-    def _start(self, wanted: Wanted) -> Serving:
-        """Start and wait until it is well; nothing of it is left when that fails."""
+    def _next(self, wanted: Wanted) -> InstanceSpec:
+        """How it is run, and under which name, beside what serves."""
         taken = self.serving.running.instance.name if self.serving else ""
         spec = _anywhere(wanted.asked) if self._fronts.url else wanted.asked
-        spec = replace(spec, name=next(name for name in self._names if name != taken))
-        session = wanted.session
-        tools = session.hands.tools("", self.agent)
-        running = start(self._request(wanted, spec), session.hands.runner, session.catalog.runners, tools)
-        secrets = secrets_of(spec, wanted.values)
-        try:
-            self._wait(running, secrets, wanted)
-        except BaseException as error:
-            self._stop(running)
-            if isinstance(error, StepError) and running.instance.handle.get("moved"):
-                raise MovedError(error.message, tail=error.tail, hint=error.hint) from error
-            raise
-        return Serving(running, wanted, secrets)
+        return replace(spec, name=next(name for name in self._names if name != taken))
 
-    def _request(self, wanted: Wanted, spec: InstanceSpec) -> Start:
-        tools = wanted.session.hands.tools("", self.agent)
-        with tools.blobs.open(wanted.image.config.digest) as file:
-            config = config_from_oci(json.load(file))
-        return Start(self.agent, wanted.image, config, spec, wanted.values)
-
-    def _wait(self, running: Running, secrets: tuple[str, ...], wanted: Wanted, told: int = 0) -> None:
-        """Until it is well; who is not loses its log, so that nothing points there."""
-        hands = wanted.session.hands
+    def _start(self, wanted: Wanted) -> Serving:
+        """Start and wait until it is well; nothing of it is left when that fails."""
+        spec = self._next(wanted)
+        place = self._places.of(wanted.runner, spec)
         try:
-            watch = Watch(hands.runner, running.instance, running.spec.probe, running.log, secrets, told=told)
-            wait_until_well(watch, hands.tools("", self.agent))
+            return serve(wanted, wanted.request(spec, place), self._stop)
         except StepError as error:
-            raise StepError(error.message, tail=error.tail, hint=error.hint.partition("; log: ")[0]) from error
+            if not place or not _IN_USE.search(error.tail):
+                raise
+        # the last one there has just ended: who listens without SO_REUSEADDR has to wait for its connections
+        return serve(wanted, wanted.request(spec), self._stop)
+
+    def _let_go(self) -> None:
+        old, self._leaving = self._leaving, None
+        if old is not None:
+            self._stop(old)
 
     def _end_serving(self) -> None:
         old, self.serving = self.serving, None

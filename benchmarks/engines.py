@@ -43,7 +43,7 @@ EMBEDDED_COLD = "`agent build --no-cache` with builder embedded"
 
 DEPENDENCIES = ("fastapi==0.115.6", "uvicorn==0.34.0", "httpx==0.28.1", "pydantic==2.10.4", "jinja2==3.1.5")
 
-HEALTH = "  healthCheck: {path: /health, interval: 1s}\n"
+HEALTH = "  healthCheck: {path: /health}\n"
 
 MAIN = """\
 import uvicorn
@@ -246,12 +246,14 @@ def _wait(url: str, expected: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             if json.load(opener.open(f"{url}/health", timeout=5))["status"] == expected:
                 return
-        time.sleep(0.005)
+        time.sleep(0.02)
     raise SystemExit(f"{url} never answered {expected}")
 
 
 def _stop(made: Yard) -> None:
-    """Whatever runs in the engine, not measured."""
+    """Whatever runs in the engine, not measured; what compiles modules ends by itself."""
+    while made.engine.docker("ps", "-q", "--filter", "label=dev.agent.bytecode").ok().stdout:
+        time.sleep(0.5)
     running = made.engine.docker("ps", "-aq").ok().stdout.split()
     if running:
         made.engine.docker("rm", "-f", *running).ok()

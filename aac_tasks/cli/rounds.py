@@ -16,12 +16,13 @@ from aac_tasks.cli.errors import TERMINATED, told
 from aac_tasks.cli.world import World
 from aac_tasks.contracts.plan import AgentPlan, Plan
 from aac_tasks.contracts.result import Event
-from aac_tasks.developing import Development, Serving, Turn
+from aac_tasks.developing import Development, Turn
 from aac_tasks.errors import AacError
 from aac_tasks.plan.affected import affected
 from aac_tasks.reporter import Reporter, make
 from aac_tasks.reporter.wording import duration, plain
 from aac_tasks.run import Options
+from aac_tasks.serving import Serving
 from aac_tasks.session import Session
 from aac_tasks.state.ignore import IgnoreRules
 from aac_tasks.state.root import find_root
@@ -121,6 +122,7 @@ class Rounds:
                 self._log.follow(self._work.serving)
                 if turn := self._work.renew(session):
                     self._serves(session, time.monotonic() - began, turn)
+                    self._work.settle()
                 elif self._failed:
                     self._say(f"{self._agent} is as it was")
                 self._failed = False

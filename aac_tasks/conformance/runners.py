@@ -25,6 +25,7 @@ from dataclasses import replace
 import pytest
 
 from aac_tasks.conformance.runner_basis import CAN_LACK as CAN_LACK
+from aac_tasks.conformance.runner_places import RunnerPlaces
 from aac_tasks.conformance.runner_reload import RunnerReload
 from aac_tasks.conformance.runner_rights import RunnerRights
 from aac_tasks.conformance.stage import WEB, Stage, shell, web
@@ -39,7 +40,7 @@ OPEN = shell('exec httpd -f -p "0.0.0.0:${PORT:-8080}" -h "$WWW"')
 """Reached from outside of a container too."""
 
 
-class RunnerConformance(RunnerRights, RunnerReload):
+class RunnerConformance(RunnerRights, RunnerReload, RunnerPlaces):
     """Inherit from it; see the module."""
 
     def test_an_agent_answers_on_its_port_and_is_gone_when_it_is_stopped(self, runner: Runner, stage: Stage) -> None:

@@ -36,7 +36,7 @@ class RunRequest:
     ``ports`` maps container port → host port (0: choose a free one). ``state`` is an empty folder for the instance's
     own files; it lives as long as the instance. ``log`` receives stdout and stderr. ``detach``: outlives this process.
     ``interactive``: the user's stdin is the agent's; with ``terminal`` the user's terminal is also its output, and the
-    log stays empty.
+    log stays empty. ``place`` is what `Preparing.prepare` made for such an instance.
     """
 
     image: StoredImage
@@ -48,6 +48,7 @@ class RunRequest:
     detach: bool = False
     interactive: bool = False
     terminal: bool = False
+    place: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,21 @@ class Reloading(Protocol):
         its ports, its volumes and what the agent wrote stay. StepError: it is neither the old one nor the new one, and good
         for nothing but `Runner.stop`.
         """
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A runner that can make ahead what a start takes its time with and no image has a say in."""
+
+    def prepare(self, request: RunRequest, tools: Tools) -> JsonObject:
+        """A place for instances like this one, one after another, each of which names it (`RunRequest.place`); empty where
+        nothing can be made ahead. ``request.state`` is the place's name; what it had before goes.
+        """
+        ...
+
+    def give_up(self, state: Path, tools: Tools) -> None:
+        """Remove the place of that name; nothing happens when there is none."""
         ...
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aac_tasks.catalog import Table
@@ -19,7 +19,9 @@ from aac_tasks.contracts.running import Changes, Instance, Reloading, Runner, Ru
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
 
-FOLDER = "run"
+FOLDER, STATE = "run", "state"
+"""Below an agent's state, one folder for each instance; and in it what belongs to its runner."""
+
 RECORD = "instance.json"
 
 RELOAD_GRACE = 0.5
@@ -50,7 +52,7 @@ class Running:
 class Start:
     """An image and how to run it; ``env`` holds resolved values, secrets included. ``instance.name`` is its own.
 
-    ``again``: it was there before, and its log goes on.
+    ``again``: it was there before, and its log goes on. ``place`` is what its runner made ahead for it (`Places`).
     """
 
     agent: str
@@ -61,6 +63,7 @@ class Start:
     interactive: bool = False
     terminal: bool = False
     again: bool = False
+    place: JsonObject = field(default_factory=dict)
 
 
 def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) -> Running:
@@ -76,14 +79,14 @@ def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) 
     _make_room(folder, name, runners, tools)
     if not request.again:
         shutil.rmtree(folder, ignore_errors=True)  # what an ended one left
-    place = folder / "state"
-    place.mkdir(parents=True, exist_ok=True)
-    about = Instance(runner.name, name, request.image.manifest.digest, handle={"state": str(place)})
+    asked = run_request(request, folder)
+    asked.state.mkdir(parents=True, exist_ok=True)
+    about = Instance(runner.name, name, request.image.manifest.digest, handle={"state": str(asked.state)})
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     running = Running(request.agent, about, now, request.image, request.instance, folder)
     _write(running)
     try:
-        instance = runner.start(_run_request(request, running, place), tools)
+        instance = runner.start(asked, tools)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -98,7 +101,7 @@ def reload(running: Running, request: Start, changes: Changes, runner: Reloading
     Raises:
         StepError: it is neither the one nor the other now, and has to be stopped.
     """
-    asked = _run_request(request, running, running.folder / "state")
+    asked = run_request(request, running.folder)
     instance = runner.reload(running.instance, asked, changes, tools, grace=RELOAD_GRACE)
     running = replace(running, instance=instance, image=request.image)
     _write(running)
@@ -118,17 +121,19 @@ def _make_room(folder: Path, name: str, runners: Table[Runner], tools: Tools) ->
         runners.get(before.instance.runner).stop(before.instance, tools)
 
 
-def _run_request(request: Start, running: Running, place: Path) -> RunRequest:
+def run_request(request: Start, folder: Path) -> RunRequest:
+    """What a runner is asked for an instance that has that folder."""
     return RunRequest(
         image=request.image,
         config=request.config,
         instance=request.instance,
         env=request.env,
-        state=place,
-        log=running.log,
+        state=folder / STATE,
+        log=folder / "log",
         detach=True,
         interactive=request.interactive,
         terminal=request.terminal,
+        place=request.place,
     )
 
 

@@ -56,6 +56,10 @@ class Warm:
         found: list[str] = json.loads(self.engine("image", "inspect", "-f", "{{json .RootFS.Layers}}", image).ok().stdout)
         return found
 
+    def clear(self) -> None:
+        for name in self.volumes():
+            self.engine("volume", "rm", name).ok()
+
     def filled(self) -> None:
         """Until nothing compiles any more."""
         end = time.monotonic() + 300
@@ -70,11 +74,11 @@ def warm(request: pytest.FixtureRequest, project: Project) -> Iterator[Warm]:
     env, run, runner = (engine.env, engine.docker, "docker") if isinstance(engine, Engine) else (engine.env, engine.run, "podman")
     user = replace(project, env={**project.env, **env}).write({"agent.yaml": AGENT, "main.py": MAIN})
     made = Warm(user, runner, run)
+    made.clear()  # of the agents of other tests
     yield made
     made.filled()
     user.agent("stop", "warm-run")
-    for name in made.volumes():
-        run("volume", "rm", name).ok()
+    made.clear()
 
 
 def test_modules_are_compiled_at_the_second_start_and_read_from_then_on(warm: Warm) -> None:

@@ -11,7 +11,6 @@ Everything goes through the engine's HTTP interface. Its log is copied to the in
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import signal
 from collections.abc import Iterator
@@ -34,6 +33,8 @@ from aac_plugins.runners.docker_config import (
     ports_of,
     usage_of,
 )
+from aac_plugins.runners.engine_log import copy_log
+from aac_plugins.runners.network import held, hold, holds, joined
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_tasks.contracts.canonical import Json, JsonObject, table
@@ -52,9 +53,6 @@ PAUSE = 1.0
 
 LAST_WORDS = 2.0
 """Seconds in which what follows a log has brought the rest, once the container has ended."""
-
-LINES = "10000"
-"""Lines of a container's log that are copied where no follower runs."""
 
 
 @dataclass
@@ -112,16 +110,19 @@ class DockerRunner:
         bytecode = Bytecode.of(request)
         if bytecode is not None and bytecode.ready(engine, request, names[0], tools):
             body = bytecode.into(body)
+        network = held(engine, str(request.place["network"]), tools) if request.place else {}
+        if network:
+            body = joined(body, str(network["Id"]))
+        known: JsonObject = {"host": engine.host, "state": str(request.state), "log": str(request.log)}
         name = f"{request.instance.name}-{secrets.token_hex(4)}"
         container = str(engine.table(tools, "POST", "/containers/create", body, name=name)["Id"])
-        state: JsonObject = {}
         try:
             if request.interactive:  # what connects the user's streams starts it, so that no word is lost
                 ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, ATTACHED
             else:
                 self._begin(engine, container, request, tools)
-                state = engine.inspect(tools, container)
-                ports = ports_of(state, request)
+                network = network or engine.inspect(tools, container)
+                ports = ports_of(network, request)
                 follower = self._follow(engine, container, request, tools)
         except BaseException:
             self._remove(engine, container, tools)
@@ -132,15 +133,19 @@ class DockerRunner:
             image=request.image.manifest.digest,
             ports=ports,
             address=engine.address,
-            handle={
-                "container": container,
-                "host": engine.host,
-                "state": str(request.state),
-                "log": str(request.log),
-                **follower,
-            },
-            inside=address_of(state),
+            handle={**known, "container": container, **follower},
+            inside=address_of(network),
         )
+
+    def prepare(self, request: RunRequest, tools: Tools) -> JsonObject:
+        """A network, held by a container of its own."""
+        engine = self.engine(tools)
+        self._clear(engine, request.state, tools)
+        return {"network": hold(engine, request, engine.address, tools)} if holds(request) else {}
+
+    def give_up(self, state: Path, tools: Tools) -> None:
+        """That container goes."""
+        self._clear(self.engine(tools), state, tools)
 
     def _begin(self, engine: Engine, container: str, request: RunRequest, tools: Tools) -> None:
         try:
@@ -168,7 +173,7 @@ class DockerRunner:
         now, follower = table(state.get("State")), spawned_of(instance.handle)
         ended = follower is None or (is_restarted(state) and not tools.alive(follower))  # it ends with each container's end
         if ended and not instance.handle.get("attached"):
-            self._copy_log(instance, tools)
+            copy_log(engine, instance, tools)
         started = str(now.get("StartedAt") or "")
         if now.get("Running"):
             return Status("running", None, started)
@@ -244,7 +249,7 @@ class DockerRunner:
             engine.call(tools, "POST", f"/containers/{container}/stop", t=str(int(seconds)), timeout=limit)
             follower = spawned_of(instance.handle)
             if follower is None:
-                self._copy_log(instance, tools)
+                copy_log(engine, instance, tools)
             elif not tools.wait_until(lambda: not tools.alive(follower), timeout=LAST_WORDS, every=0.01):
                 tools.kill(follower, grace=0.5)
 
@@ -260,17 +265,6 @@ class DockerRunner:
             return NOTHING
         process = replace(client, argv=(*client.argv, "logs", "--follow", container))
         return with_process({}, tools.spawn(process, log=request.log, session=request.detach))
-
-    def _copy_log(self, instance: Instance, tools: Tools) -> None:
-        engine, container = self.engine_of(instance, tools), text_of(instance, "container")
-        path = f"/containers/{container}/logs"
-        with engine.open(tools, "GET", path, stdout="1", stderr="1", tail=LINES) as response:
-            text = frames(response.read())
-        log = Path(text_of(instance, "log"))
-        log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
 
     def _clear(self, engine: Engine, state: Path, tools: Tools) -> None:
         """Containers that an earlier start made for this folder."""
