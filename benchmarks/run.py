@@ -4,6 +4,7 @@ python -m benchmarks            about three minutes
 python -m benchmarks --quick    a small set of everything, to see that it works
 python -m benchmarks --packagers  beside ko, jib, bentoml and go-task: about fifteen minutes, the most of it compiling
 python -m benchmarks --engine   beside `docker build`, podman and langgraph, in an engine of its own (root): about ten minutes
+python -m benchmarks --edits    an edited line until it is served, in each language, beside `docker build` (root): ten minutes
 python -m benchmarks --sizes    what images weigh, beside ko's, jib's, bentoml's and usual Dockerfiles' (root): about ten minutes
 python -m benchmarks --scale    a workspace of a thousand agents, built for real: about ten minutes
 python -m benchmarks --growth   how cost grows from 1 to 10,000 agents: about twenty minutes
@@ -14,12 +15,9 @@ python -m benchmarks --cache    a fresh clone of 100 agents with a warm cache in
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,14 +25,14 @@ if __package__ in (None, ""):  # `python benchmarks/run.py`
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.growth import PLOT, grow, growth_table, plot
-from benchmarks.lab import QUICK, ROOT, Lab, Size, prepare
+from benchmarks.lab import QUICK, Lab, Size, prepare
 from benchmarks.many import many
-from benchmarks.rows import NO_OP, PASS, PEAK_BIG, PEAK_MB, PEAK_WIDE, Peak, Row, peak, rows
+from benchmarks.rows import NO_OP, PASS, PEAK_BIG, PEAK_MB, PEAK_WIDE, peak, rows
 from benchmarks.scale import COMPILE_MB, COMPILE_SECONDS, cold_lines, compile_cold, scale_rows
+from benchmarks.table import measure, peak_line, table, verdicts, where, write
 
-PAGE = ROOT / "docs" / "performance.md"
 TABLE, ENGINE_TABLE, PACKAGERS_TABLE = "table", "engine table", "packagers table"
-SIZES_TABLE = "sizes table"
+SIZES_TABLE, EDITS_TABLE = "sizes table", "edits table"
 SCALE_TABLE, GROWTH_TABLE, CACHE_TABLE, DASK_TABLE = "scale table", "growth table", "cache table", "dask table"
 AGENTS = {True: 5, False: 100}
 """How many a fresh clone has, by whether it is to be quick."""
@@ -43,7 +41,7 @@ AGENTS = {True: 5, False: 100}
 def main(argv: Sequence[str] | None = None) -> int:
     """0 when every goal was met or ``--quick`` was asked, 1 when one was not."""
     args = _arguments(argv)
-    own = args.sizes or args.scale or args.growth or args.cache or args.dask  # their own workspaces are what is large
+    own = args.edits or args.sizes or args.scale or args.growth or args.cache or args.dask  # these have their own
     light = args.quick or own
     size = replace(QUICK if light else Size(), runs=args.runs or (QUICK.runs if args.quick else 9 if light else Size().runs))
     with tempfile.TemporaryDirectory(prefix="aac-benchmarks-") as top:
@@ -51,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         lab = prepare(Path(top), size)
         if args.engine:
             return beside_an_engine(Path(top), lab, args.write)
+        if args.edits:
+            return edited(Path(top), lab, args.write)
         if args.packagers:
             return beside_packagers(Path(top), lab, args.write)
         if args.sizes:
@@ -73,6 +73,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, two runs of each")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--engine", action="store_true", help="beside `docker build` in an engine")
+    parser.add_argument("--edits", action="store_true", help="an edited line until it is served, in every language")
     parser.add_argument("--packagers", action="store_true", help="beside ko, jib, bentoml and go-task")
     parser.add_argument("--sizes", action="store_true", help="what images weigh, beside others'")
     parser.add_argument("--cache", action="store_true", help="a fresh clone with a warm cache in a registry")
@@ -93,12 +94,12 @@ def one_agent(lab: Lab, args: argparse.Namespace) -> int:
         f"{PEAK_BIG} ({size.file_mb} MB)": peak(lab, lab.big),
         f"{PEAK_WIDE} ({size.files} of 0.1 MB)": peak(lab, lab.wide),
     }
-    memory = [_peak_line(name, one) for name, one in peaks.items()]
-    lines = [*table(measured), *memory, "", _where(lab, f"dependencies {' '.join(lab.size.dependencies)}")]
+    memory = [peak_line(name, one) for name, one in peaks.items()]
+    lines = [*table(measured), *memory, "", where(lab, f"dependencies {' '.join(lab.size.dependencies)}")]
     print("\n".join(lines))
     if args.write:
         write(lines, TABLE)
-    met = [*_verdicts(measured), *(one.ours <= PEAK_MB for one in peaks.values())]
+    met = [*verdicts(measured), *(one.ours <= PEAK_MB for one in peaks.values())]
     return 0 if args.quick or all(one is not False for one in met) else 1
 
 
@@ -114,12 +115,27 @@ def beside_an_engine(top: Path, lab: Lab, written: bool) -> int:
         told = [f"* {what}: {megabytes:.1f} MB" for what, megabytes in sizes(made)]
         version = made.engine.docker("version", "-f", "{{.Server.Version}}").ok().stdout.strip()
         peer = f"{peers.version}, {LANGGRAPH}"
-    note = _where(lab, f"Docker {version}, overlay2, {peer}; dependencies {' '.join(DEPENDENCIES)}")
+    note = where(lab, f"Docker {version}, overlay2, {peer}; dependencies {' '.join(DEPENDENCIES)}")
     lines = [*table(measured), "", "Sizes in the engine, unpacked:", "", *told, "", note]
     print("\n".join(lines))
     if written:
         write(lines, ENGINE_TABLE)
-    return 0 if all(one is not False for one in _verdicts(measured)) else 1
+    return 0 if all(one is not False for one in verdicts(measured)) else 1
+
+
+def edited(top: Path, lab: Lab, written: bool) -> int:
+    """0 when an edit was served fast enough in every language."""
+    from benchmarks.edits import benches  # lazy: needs pytest, root, mmdebstrap, and everybody's tools
+
+    with benches(top, lab) as (made, engine):
+        measured = [row for bench in made for row in bench.rows()]
+        measure(measured, lab.size.runs)
+        version = engine.docker("version", "-f", "{{.Server.Version}}").ok().stdout.strip()
+    lines = [*table(measured), "", where(lab, f"Docker {version}, overlay2")]
+    print("\n".join(lines))
+    if written:
+        write(lines, EDITS_TABLE)
+    return 0 if all(one is not False for one in verdicts(measured)) else 1
 
 
 def beside_packagers(top: Path, lab: Lab, written: bool) -> int:
@@ -132,12 +148,12 @@ def beside_packagers(top: Path, lab: Lab, written: bool) -> int:
         cold = [row for pair in made.pairs for row in pair.cold_rows(made.agent)]
         measure(measured, lab.size.runs)
         measure(cold, min(COLD_RUNS, lab.size.runs))
-        note = _where(lab, f"where something is compiled from nothing {COLD_RUNS}; {made.versions}")
+        note = where(lab, f"where something is compiled from nothing {COLD_RUNS}; {made.versions}")
     lines = [*table([*measured, *cold]), "", note]
     print("\n".join(lines))
     if written:
         write(lines, PACKAGERS_TABLE)
-    return 0 if all(one is not False for one in _verdicts([*measured, *cold])) else 1
+    return 0 if all(one is not False for one in verdicts([*measured, *cold])) else 1
 
 
 def weighed(top: Path, lab: Lab, written: bool) -> int:
@@ -163,12 +179,12 @@ def at_scale(top: Path, lab: Lab, agents: int, written: bool) -> int:
     measure(measured, lab.size.runs)
     cold = compile_cold(lab, made.place, agents)
     files = 20 * agents
-    note = _where(lab, f"{agents} agents, {files} files; one build of all, for real, took {made.built_seconds:.0f} s with `-n 2`")
+    note = where(lab, f"{agents} agents, {files} files; one build of all, for real, took {made.built_seconds:.0f} s with `-n 2`")
     lines = [*table(measured), *cold_lines(cold, agents), "", note]
     print("\n".join(lines))
     if written:
         write(lines, SCALE_TABLE)
-    goals = [*_verdicts(measured), cold.seconds <= COMPILE_SECONDS, cold.megabytes <= COMPILE_MB]
+    goals = [*verdicts(measured), cold.seconds <= COMPILE_SECONDS, cold.megabytes <= COMPILE_MB]
     return 0 if all(one is not False for one in goals) else 1
 
 
@@ -176,7 +192,7 @@ def growing(top: Path, lab: Lab, most: int, written: bool) -> int:
     """Measure 1, 10, 100 … agents; no goals."""
     points = list(grow(top, lab, most))
     picture = f"![time by number of agents]({PLOT.name})"
-    lines = [*growth_table(points), "", picture, "", _where(lab, "4 files an agent")]
+    lines = [*growth_table(points), "", picture, "", where(lab, "4 files an agent")]
     print("\n".join(lines))
     if written:
         PLOT.write_text(plot(points), encoding="utf-8")
@@ -192,11 +208,11 @@ def fresh_clones(top: Path, lab: Lab, agents: int, written: bool) -> int:
         measured = [*(row for row in rows(lab) if row.name == PASS), cache_row(made)]
         measure(measured, lab.size.runs)
         counted = made.counted()
-    lines = [*table(measured), "", f"{counted}.", "", _where(lab, "docker-registry of Debian on loopback")]
+    lines = [*table(measured), "", f"{counted}.", "", where(lab, "docker-registry of Debian on loopback")]
     print("\n".join(lines))
     if written:
         write(lines, CACHE_TABLE)
-    return 0 if counted.met and all(one is not False for one in _verdicts(measured)) else 1
+    return 0 if counted.met and all(one is not False for one in verdicts(measured)) else 1
 
 
 def on_a_cluster(top: Path, lab: Lab, written: bool) -> int:
@@ -207,92 +223,11 @@ def on_a_cluster(top: Path, lab: Lab, written: bool) -> int:
         measured = made.rows()
         measure(measured, lab.size.runs)
         told, met = made.said(measured)
-    lines = [*table(measured), "", *told, "", _where(lab, "scheduler, workers and doit share the CPUs")]
+    lines = [*table(measured), "", *told, "", where(lab, "scheduler, workers and doit share the CPUs")]
     print("\n".join(lines))
     if written:
         write(lines, DASK_TABLE)
     return 0 if met else 1
-
-
-def measure(measured: Sequence[Row], runs: int) -> None:
-    """Every work once, then again: what else the machine does meets all of them alike."""
-    for row in measured:
-        row.run()  # warm: the first run reads from the disk
-    for number in range(runs):
-        print(f"\rrun {number + 1} of {runs}", end="", file=sys.stderr, flush=True)
-        for row in measured:
-            if number < row.most:
-                row.series.samples.append(row.run())
-    print(file=sys.stderr)
-
-
-def table(measured: Sequence[Row]) -> Iterator[str]:
-    """The table in Markdown."""
-    yield "| work | median ms | fastest ms | CPU ms | beside | goal | met |"
-    yield "|---|--:|--:|--:|---|---|---|"
-    by_name = {row.name: row for row in measured}
-    for row in measured:
-        other = by_name.get(row.beside)
-        beside, goal = _beside(row, other), _goal(row)
-        yield (
-            f"| {row.name} | {row.series.median:.1f} | {row.series.fastest:.1f} | {row.series.cpu:.1f} "
-            f"| {beside} | {goal} | {_word(_met(row, other))} |"
-        )
-
-
-def _peak_line(name: str, memory: Peak) -> str:
-    ours = f"{memory.ours:.0f} MB, children up to {memory.children:.0f} MB"
-    return f"| {name} | | | | {ours} | ≤ {PEAK_MB:.0f} MB | {_word(memory.ours <= PEAK_MB)} |"
-
-
-def _where(lab: Lab, more: str) -> str:
-    """When and where it was measured."""
-    today = datetime.datetime.now(datetime.timezone.utc).date()
-    load = os.getloadavg()[0]
-    return (
-        f"{today}, {os.cpu_count()} CPUs, load average {load:.1f}, {platform.system()} {platform.machine()}, "
-        f"Python {platform.python_version()}; {lab.size.runs} interleaved runs of each; {more}."
-    )
-
-
-def _beside(row: Row, other: Row | None) -> str:
-    if other is None:
-        return ""
-    if row.more:
-        return f"+{row.series.median - other.series.median:.0f} ms on {other.name}"
-    return f"{row.of(other):.2f} × {other.name}{' (CPU)' if row.cpu else ''}"
-
-
-def _goal(row: Row) -> str:
-    if row.limit:
-        return f"≤ {row.limit:.0f} ms"
-    return f"≤ {row.factor:.3g} ×" if row.factor else f"≤ +{row.more:.0f} ms" if row.more else ""
-
-
-def _met(row: Row, other: Row | None) -> bool | None:
-    if row.limit:
-        return row.series.median <= row.limit
-    if other is None or not (row.factor or row.more):
-        return None
-    return row.of(other) <= row.factor if row.factor else row.series.median <= other.series.median + row.more
-
-
-def _verdicts(measured: Sequence[Row]) -> list[bool | None]:
-    by_name = {row.name: row for row in measured}
-    return [_met(row, by_name.get(row.beside)) for row in measured]
-
-
-def _word(met: bool | None) -> str:
-    return "" if met is None else "yes" if met else "no"
-
-
-def write(lines: Sequence[str], name: str) -> None:
-    """Put the lines between the page's markers of that name."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
-    head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-    tail = rest.partition(end)[2]
-    text = "\n".join(lines)
-    PAGE.write_text(f"{head}{begin}\n{text}\n\n{end}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,7 @@
 
 Every agent is the example of its language, and everybody's image is weighed alike: as a registry would get it (skopeo copies the
 peers' out of the engine, as `docker push` compresses them), and its layers unpacked. ko and jib start from our base, as in
-``packagers``: what they start from by default only public registries have. For the same reason a usual Dockerfile starts from a
-``debian:13-slim`` that is made here, of the packages of Debian's own without their documentation, and installs what it needs with
-apt-get, in two stages.
+``packagers``: what they start from by default only public registries have. A usual Dockerfile is that of ``usual``.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import contextlib
 import gzip
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,58 +19,13 @@ from pathlib import Path
 
 from benchmarks.lab import ROOT, Lab
 from benchmarks.measure import Place
-from benchmarks.packagers import AGENT, BENTOML, POM, SERVICE, Yard, blob, saved
+from benchmarks.packagers import AGENT, BENTOML, SERVICE, Yard, blob, saved
+from benchmarks.usual import APT, LANGUAGES, SLIM, authorities, lay_out, slim
 
 sys.path.append(str(ROOT / "tests"))  # the engine and the registry that tests start
 
 from real.dockerd import Engine, quiet_engine, unpacked_engine
 from real_registry import registry_server
-
-SLIM = "debian:13-slim"
-DOCUMENTATION = ("doc", "man", "info", "locale", "lintian")
-APT = (
-    "RUN mkdir -p /usr/share/man/man1 && apt-get update && apt-get install -y --no-install-recommends {}"
-    " && rm -rf /var/lib/apt/lists/* /var/cache/apt/*\n"
-)
-"""OpenJDK's package wants that folder, which a slim image lacks."""
-BUILD = (
-    f"FROM {SLIM} AS build\n{APT}"
-    "ENV SSL_CERT_FILE=/ca/ca.crt PIP_CERT=/ca/ca.crt CARGO_HTTP_CAINFO=/ca/ca.crt NODE_EXTRA_CA_CERTS=/ca/ca.crt\n"
-    'ENV MAVEN_OPTS="-Djavax.net.ssl.trustStore=/ca/cacerts"\n'
-    "COPY --from=ca . /ca\nWORKDIR /app\n"
-)
-"""This machine's authorities are lent: the networks of companies, and of test machines, have their own."""
-
-USUAL = {
-    "python": (
-        "hello", "python3-venv", "python3",
-        "COPY requirements.txt .\nRUN python3 -m venv /venv && /venv/bin/pip install --no-cache-dir -r requirements.txt\n",
-        'COPY --from=build /venv /venv\nCOPY main.py /app/\nENTRYPOINT ["/venv/bin/python", "/app/main.py"]\n',
-    ),
-    "nodejs": (
-        "node", "nodejs npm", "nodejs",
-        "COPY package.json package-lock.json ./\nRUN npm ci --omit=dev\n",
-        'COPY --from=build /app /app\nCOPY index.js /app/\nENTRYPOINT ["node", "/app/index.js"]\n',
-    ),
-    "go": (
-        "go", "golang-go ca-certificates", "ca-certificates",
-        'COPY . .\nRUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /agent .\n',
-        'COPY --from=build /agent /agent\nCOPY greetings /app/greetings\nENTRYPOINT ["/agent"]\n',
-    ),
-    "rust": (
-        "rust", "cargo gcc libc6-dev", "ca-certificates",
-        "COPY . .\nRUN cargo build --release --locked\n",
-        'COPY --from=build /app/target/release/hello-rust /agent\nENTRYPOINT ["/agent"]\n',
-    ),
-    "java": (
-        "java", "maven openjdk-21-jdk-headless", "openjdk-21-jre-headless",
-        "COPY . .\nRUN mvn -q package dependency:copy-dependencies\n",
-        "COPY --from=build /app/target/classes /app/classes\nCOPY --from=build /app/target/dependency /app/lib\n"
-        'ENTRYPOINT ["java", "-cp", "/app/classes:/app/lib/*", "example.Hello"]\n',
-    ),
-}  # fmt: skip
-"""Runtime → the example; packages to build with, and to run with; how it is built, and what is taken over."""
-
 
 PYTHON_NAME = "python:3.13-slim"
 PYTHON = f"""FROM {SLIM}
@@ -147,8 +99,8 @@ class Scales:
     def pairs(self, host: str) -> Iterator[Pair]:
         """Every line of the table; ``host`` is a registry for ko's base."""
         yield self._bentoml()
-        for runtime, (example, *_) in USUAL.items():
-            place = self.yard.example(example, f"ours-usual-{example}", self.yard.env)
+        for runtime, language in LANGUAGES.items():
+            place = self.yard.example(language.example, f"ours-usual-{runtime}", self.yard.env)
             ours = Weight.of(saved(place, self.yard.agent))
             yield Pair(runtime, ours, self._usual(runtime), "a usual Dockerfile, `docker build`")
             if runtime == "java":
@@ -160,15 +112,9 @@ class Scales:
                 yield Pair(runtime, ours, ko, "`ko build`, on our base")
 
     def _usual(self, runtime: str) -> Weight:
-        example, to_build, to_run, built, taken = USUAL[runtime]
-        folder = self.top / f"usual-{example}"
-        left_out = shutil.ignore_patterns("target", ".aac", "dist", "node_modules")
-        shutil.copytree(ROOT / "examples" / example, folder, ignore=left_out)
-        if runtime == "java":
-            (folder / "pom.xml").write_text(POM)
-        text = BUILD.format(to_build) + built + f"FROM {SLIM}\n{APT.format(to_run)}WORKDIR /app\n{taken}USER 10001:10001\n"
-        (folder / "Dockerfile").write_text(text)
-        return self._built(folder, f"usual-{example}:1")
+        folder = self.top / f"usual-{runtime}"
+        lay_out(runtime, folder)
+        return self._built(folder, f"usual-{runtime}:1")
 
     def _built(self, folder: Path, name: str) -> Weight:
         print(f"building {name} …", file=sys.stderr)
@@ -210,20 +156,11 @@ class Scales:
 @contextlib.contextmanager
 def scales(top: Path, lab: Lab) -> Iterator[Iterator[Pair]]:
     """Start an engine and a registry, make what Dockerfiles start from; minutes, most of them downloads and compiling ko."""
-    ca = top / "ca"
-    ca.mkdir()
-    shutil.copy(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"), ca / "ca.crt")
-    shutil.copy("/etc/ssl/certs/java/cacerts", ca)
+    ca = authorities(top / "ca")
     (top / "engine").mkdir()
     with registry_server(top / "registry") as host, quiet_engine(unpacked_engine(), top / "engine") as engine:
-        _slim(top / "slim.tar", engine)
+        slim(top / "slim.tar", engine)
         rustup = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
         env = {**lab.still.env, "PATH": f"{lab.bin}:{lab.still.env['PATH']}", "RUSTUP_HOME": rustup}
         yield Scales(top, Yard(top, env, lab), engine, ca).pairs(host)
 
-
-def _slim(archive: Path, engine: Engine) -> None:
-    """What `debian:13-slim` holds (https://github.com/debuerreotype/debuerreotype): what is required, and apt."""
-    left_out = (f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION)
-    subprocess.run(("mmdebstrap", "--quiet", "--variant=minbase", *left_out, "trixie", str(archive)), check=True)
-    engine.docker("import", str(archive), SLIM, timeout=300).ok()

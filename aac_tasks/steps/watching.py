@@ -16,7 +16,9 @@ from aac_tasks.errors import StepError, UsageError
 TOGETHER = 400
 """Milliseconds over which changes are gathered at most; a pause of `STEP` ends it earlier."""
 
-STEP = 25
+STEP = 10
+"""Milliseconds in which nothing else may change: what an editor writes in two goes is one change."""
+
 LOOK = 200
 """Milliseconds between two looks at whether it is over."""
 

@@ -18,6 +18,9 @@ PASSED_ON = ("HOME", "PATH", "LANG", "MAVEN_OPTS", "MAVEN_ARGS", "GRADLE_OPTS", 
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 """One version for everybody: what it prints is read here."""
 
+SHORT = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""What some seconds are too short for is left out (``java`` manual page, "Advanced Options"): compiling takes a third less."""
+
 LEAST_MAJOR = 11
 """The first JDK that starts a program from its source, and the oldest that Maven's plugins of today run on."""
 
@@ -49,14 +52,28 @@ def find_jdk(tools: Tools) -> Jdk:
         hint = "install a JDK (Debian: apt install default-jdk-headless), or use --builder docker"
         raise StepError(f"no javac {where}", hint=hint)
     place = program.resolve()
-    done = tools.run(Process((str(place), "-version"), env=_passed_on(tools), timeout=60.0))
-    number = major((done.stdout + done.stderr).strip().removeprefix("javac "))
-    if done.exit_code != 0 or not number:
-        raise StepError(f"{place} does not say its version", tail=done.tail, hint="install the JDK anew")
+    number = _told(place.parent.parent) or _asked(place, tools)
     if int(number) < LEAST_MAJOR:
         hint = "install a newer JDK, or set JAVA_HOME to one"
         raise StepError(f"{place} is JDK {number}; {LEAST_MAJOR} or later is needed", hint=hint)
     return Jdk(place.parent.parent, number)
+
+
+def _told(home: Path) -> str:
+    """What the JDK's own file says (https://openjdk.org/jeps/220); empty where it has none, as behind a script of that name."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        found = re.search(r'^JAVA_VERSION="([^"]*)"', (home / "release").read_text(), re.MULTILINE)
+        return major(found[1]) if found else ""
+    return ""
+
+
+def _asked(javac: Path, tools: Tools) -> str:
+    """What it says itself, a tenth of a second later."""
+    done = tools.run(Process((str(javac), "-version"), env=_passed_on(tools), timeout=60.0))
+    number = major((done.stdout + done.stderr).strip().removeprefix("javac "))
+    if done.exit_code != 0 or not number:
+        raise StepError(f"{javac} does not say its version", tail=done.tail, hint="install the JDK anew")
+    return number
 
 
 def run_maven(goals: tuple[str, ...], folder: Path, tools: Tools) -> Completed:
@@ -80,7 +97,8 @@ def _maven(goals: tuple[str, ...], folder: Path, repository: Path, tools: Tools)
             "mvn is not installed; it resolves Java dependencies when agent.lock is written, and compiles what has a pom.xml",
             hint="install it (Debian: apt install maven), or use --builder docker",
         )
-    return _run((str(program), *maven_words(goals, str(folder), str(repository), tools)), folder, tools)
+    words = (str(program), *maven_words(goals, str(folder), str(repository), tools))
+    return _run(words, folder, tools, MAVEN_OPTS=tools.environment("MAVEN_OPTS") or " ".join(SHORT))
 
 
 def maven_words(goals: tuple[str, ...], folder: str, repository: str, tools: Tools) -> tuple[str, ...]:
@@ -100,14 +118,14 @@ def run_gradle(arguments: tuple[str, ...], folder: Path, tools: Tools) -> Comple
     return _run((str(program), *common, *arguments), folder, tools)
 
 
-def _run(argv: tuple[str, ...], folder: Path, tools: Tools) -> Completed:
-    env = {**_passed_on(tools), "JAVA_HOME": str(find_jdk(tools).home)}
+def _run(argv: tuple[str, ...], folder: Path, tools: Tools, **more: str) -> Completed:
+    env = {**_passed_on(tools), "JAVA_HOME": str(find_jdk(tools).home), **more}
     return tools.run(Process(argv, cwd=folder, env=env, timeout=900.0))
 
 
 def run_java(arguments: tuple[str, ...], folder: Path, jdk: Jdk, tools: Tools) -> Completed:
-    """The JDK's own ``java`` in ``folder``."""
-    return tools.run(Process((str(jdk.home / "bin/java"), *arguments), cwd=folder, env=_passed_on(tools), timeout=900.0))
+    """The JDK's own ``java`` in ``folder``, for a program that soon ends."""
+    return tools.run(Process((str(jdk.home / "bin/java"), *SHORT, *arguments), cwd=folder, env=_passed_on(tools), timeout=900.0))
 
 
 def _passed_on(tools: Tools) -> dict[str, str]:
