@@ -38,6 +38,14 @@ LINGER = 0.01
 it and us as much for one step as for several. Not longer: of a step that is done and not forgotten, Dask would make good the
 loss of the worker that did it."""
 
+BRIEF, BUNDLE = 0.05, 4
+"""Where steps took no longer than so many seconds, a cluster that has enough to do gets so many of them as one task: Dask's own
+work for a task is a third of that time. A worker that dies then costs the steps of its bundle, of longer ones only itself.
+"""
+
+LONG, FADES = 1.0, 0.9
+"""The longest step of late, in seconds: at first, and at most; and what is left of it with each step that is done."""
+
 MARK = "aac"
 """Before our events."""
 
@@ -88,6 +96,7 @@ class DaskCrew:
         self._waiting: dict[str, _Errand] = {}
         self._name, self._numbers = uuid.uuid4().hex, itertools.count()
         self._enough = 2 * self.slots()
+        self._longest = LONG
         client.subscribe_topic(client.id, self._hear)  # the topic that Dask itself forgets with the client
         threading.Thread(target=self._submit, name="dask", daemon=True).start()
 
@@ -123,13 +132,14 @@ class DaskCrew:
     def _hear(self, event: tuple[float, object]) -> None:
         """What a worker tells, its answer, or what Dask tells of its own."""
         told = event[1]
-        if isinstance(told, (list, tuple)) and len(told) == 4 and told[0] == MARK:
-            _, key, data, is_answer = told
-            errand = self._waiting.get(key)
-            if errand is not None and is_answer:
-                errand.end(answer=data)
-            elif errand is not None:
-                errand.said.put(data)
+        if isinstance(told, (list, tuple)) and len(told) == 2 and told[0] == MARK:
+            for key, data, seconds in told[1]:
+                errand = self._waiting.get(key)
+                if errand is not None and seconds is None:
+                    errand.said.put(data)
+                elif errand is not None:
+                    self._longest = max(min(seconds, LONG), FADES * self._longest)
+                    errand.end(answer=data)
 
     def _look(self, errand: _Errand, label: str) -> None:
         """Whether there is still something to wait for."""
@@ -140,7 +150,7 @@ class DaskCrew:
         if future is None:  # not submitted yet
             return
         if future.status == "finished":
-            answer = future.result()
+            answer = future.result().get(errand.key, b"")
             if answer or errand.looked:
                 errand.end(OSError("its answer was lost") if not answer else None, answer)
             errand.looked = True
@@ -167,16 +177,19 @@ class DaskCrew:
                 self._map(errands)
 
     def _map(self, errands: list[_Errand]) -> None:
-        orders, keys = [(errand.key, errand.order) for errand in errands], [errand.key for errand in errands]
+        size = BUNDLE if self._longest <= BRIEF and len(self._waiting) > self._enough else 1
+        bundles = [errands[at : at + size] for at in range(0, len(errands), size)]
+        orders = [[(errand.key, errand.order) for errand in bundle] for bundle in bundles]
         step = partial(work_and_tell, work=self._trade.work, topic=self._client.id)
         try:
-            futures = self._client.map(step, orders, key=keys, pure=False)
+            futures = self._client.map(step, orders, key=[bundle[0].key for bundle in bundles], pure=False)
         except Exception as error:  # whatever it is, somebody waits for each of them
             for errand in errands:
                 errand.end(error)
             return
-        for errand, future in zip(errands, futures, strict=True):
-            errand.future = None if errand.ended else future
+        for bundle, future in zip(bundles, futures, strict=True):
+            for errand in bundle:
+                errand.future = None if errand.ended else future
 
     def close(self, run: str = "") -> None:
         """What is still done of a run that was ended is told to end; Dask itself can't stop a thread."""
@@ -187,17 +200,33 @@ class DaskCrew:
         self._client.close(timeout=2)
 
 
-def work_and_tell(order: tuple[str, bytes], work: Callable[[bytes, Callable[[bytes], None]], bytes], topic: str) -> bytes:
-    """On a worker: do it and tell the answer; of a large one the scheduler should not be told, it is the result."""
+def work_and_tell(
+    orders: list[tuple[str, bytes]], work: Callable[[bytes, Callable[[bytes], None]], bytes], topic: str
+) -> dict[str, bytes]:
+    """On a worker: do one after the other and tell each answer, and how many seconds it took; of a large one the scheduler should
+    not be told, it is part of the result.
+    """
     from distributed import get_worker  # lazy, as above
 
-    worker = get_worker()
-    key, data = order
-    answer = work(data, lambda said: worker.log_event(topic, (MARK, key, said, False)))
-    if len(answer) > TOLD:
-        return answer
-    worker.log_event(topic, (MARK, key, answer, True))
-    return b""
+    tell = partial(get_worker().log_event, topic)
+    large: dict[str, bytes] = {}
+    done: list[tuple[str, bytes, float]] = []
+    for number, (key, data) in enumerate(orders, 1):
+
+        def say(said: bytes, key: str = key) -> None:
+            tell((MARK, [(key, said, None)]))
+
+        begun = time.monotonic()
+        answer = work(data, say)
+        seconds = time.monotonic() - begun
+        if len(answer) > TOLD:
+            large[key] = answer
+        else:
+            done.append((key, answer, seconds))
+        if done and (number == len(orders) or seconds > BRIEF):
+            tell((MARK, done))
+            done = []
+    return large
 
 
 class _Errand:
@@ -208,7 +237,7 @@ class _Errand:
         self.order = order
         self.said: SimpleQueue[bytes | None] = SimpleQueue()
         self.ended = False
-        self.future: Future[bytes] | None = None
+        self.future: Future[dict[str, bytes]] | None = None
         self.answer = b""
         self.error: BaseException | None = None
         self.looked = False
