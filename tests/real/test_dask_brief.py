@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from real.dask_cluster import Cluster, cluster
@@ -54,7 +55,7 @@ metadata: {name: busy, version: "1.0"}
 spec:
   runtime: python
   model: {provider: openai, name: gpt-4o-mini}
-  config: {seen: SEEN, fatal: FATAL, fails: FAILS}
+  config: {seen: SEEN, fatal: FATAL, fails: FAILS, run: RUN}
 """
 
 
@@ -80,6 +81,7 @@ def run(project: Project, made: Cluster, seen: Path, *, fatal: str = "", fails: 
     """What it says, and which steps were begun."""
     seen.mkdir()
     text = AGENT.replace("SEEN", str(seen)).replace("FATAL", fatal or '""').replace("FAILS", fails or '""')
+    text = text.replace("RUN", f"r{uuid4().hex}")  # nobody has done these before
     project.write({"agent.yaml": text, "dodo.py": "from aac_tasks.dodo import *\n"})
     user = replace(project, env={**project.env, **made.env, "AAC_EXECUTOR": made.address})
     said = user.doit("-n", "32", "--continue", "brief*:busy").exits(code).output
