@@ -155,7 +155,7 @@ class Development:
         """What nobody waits for: the end of what served until now, and a place for what will serve next."""
         self._let_go()
         serving = self.serving
-        if serving is not None:
+        if serving is not None and self._fronts.url:  # else the next one has this one's ports
             wanted = serving.wanted
             self._places.make(wanted.request(self._next(wanted)), wanted.runner, wanted.tools)
 

@@ -41,17 +41,17 @@ class Places:
         made = self._made.get(spec.name)
         if not isinstance(runner, Preparing) or (made and (made.runner, made.spec) == (runner.name, spec)):
             return
-        place: JsonObject = {}
+        refused = self._made[spec.name] = _Made(runner, runner.name, spec, {})
         with contextlib.suppress(StepError):
             place = runner.prepare(run_request(replace(request, env={}), _folder(spec.name, tools)), tools)
-        self._made[spec.name] = _Made(runner, runner.name, spec, place)
+            self._made[spec.name] = replace(refused, place=place)
 
     def give_up(self, tools: Tools) -> None:
         """Remove them all."""
         while self._made:
             name, made = self._made.popitem()
-            if made.place:
-                made.maker.give_up(_folder(name, tools) / STATE, tools)
+            with contextlib.suppress(StepError):  # what made it is gone, and it with that
+                made.maker.give_up(_folder(name, tools) / STATE, tools)  # who was interrupted may have half of one
 
 
 def _folder(name: str, tools: Tools) -> Path:
