@@ -56,7 +56,7 @@ class Development:
         self._said = said
         self._tell = tell
         self._fronts = Fronts(tell)
-        self._places = Places()
+        self._places = Places(self._names)
         self._leaving: Running | None = None
         self._in_place = False
 

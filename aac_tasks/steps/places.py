@@ -25,9 +25,10 @@ class _Made:
 
 
 class Places:
-    """At most one for each name of an instance. Nobody depends on them: without one, a start takes longer."""
+    """At most one for each of the ``names`` of instances. Nobody depends on them: without one, a start takes longer."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
         self._made: dict[str, _Made] = {}
 
     def of(self, runner: Runner, spec: InstanceSpec) -> JsonObject:
@@ -41,6 +42,8 @@ class Places:
         made = self._made.get(spec.name)
         if not isinstance(runner, Preparing) or (made and (made.runner, made.spec) == (runner.name, spec)):
             return
+        if not self._made:
+            self._remove(runner, self._names, tools)  # those of a session that was killed
         refused = self._made[spec.name] = _Made(runner, runner.name, spec, {})
         with contextlib.suppress(StepError):
             place = runner.prepare(run_request(replace(request, env={}), _folder(spec.name, tools)), tools)
@@ -50,8 +53,12 @@ class Places:
         """Remove them all."""
         while self._made:
             name, made = self._made.popitem()
+            self._remove(made.maker, (name,), tools)  # who was interrupted may have half of one
+
+    def _remove(self, maker: Preparing, names: tuple[str, ...], tools: Tools) -> None:
+        for name in names:
             with contextlib.suppress(StepError):  # what made it is gone, and it with that
-                made.maker.give_up(_folder(name, tools) / STATE, tools)  # who was interrupted may have half of one
+                maker.give_up(_folder(name, tools) / STATE, tools)
 
 
 def _folder(name: str, tools: Tools) -> Path:

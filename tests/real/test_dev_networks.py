@@ -98,6 +98,20 @@ def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, se
         assert here.ends() == 0
         assert "Traceback" not in here.said
     assert seen.holders() == []
+    with developing(project, name, f"http://127.0.0.1:{port}/") as here:
+        here.answers("on its own\n")
+        until(seen.holders)
+        here.edit("www/index.html", "killed\n")
+        here.answers("killed\n")
+        until(lambda: len(seen.holders()) == 2)
+        here.signal(signal.SIGKILL)
+        assert here.ends() == -signal.SIGKILL
+    with developing(project, name, f"http://127.0.0.1:{port}/") as here:
+        here.answers("killed\n")
+        until(lambda: len(seen.holders()) == 1)
+        here.signal(signal.SIGINT)
+        assert here.ends() == 0
+    assert seen.holders() == []
 
 
 @pytest.mark.network

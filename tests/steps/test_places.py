@@ -22,6 +22,7 @@ IMAGE = StoredImage(Descriptor(MEDIA_MANIFEST, DIGEST, 1), Descriptor(MEDIA_CONF
 REQUEST = Start("hello", IMAGE, ImageConfig(), InstanceSpec("hello-dev"), {"KEY": "hunter2"})
 OTHER = replace(REQUEST, instance=InstanceSpec("hello-dev", ports=(PortMapping(8080, 0),)))
 SECOND = replace(REQUEST, instance=InstanceSpec("hello-dev-2"))
+NAMES = ("hello-dev", "hello-dev-2")
 
 
 @dataclass
@@ -52,7 +53,7 @@ def tools(tmp_path: Path) -> Any:
 
 
 def test_a_place_is_for_one_name_and_one_description(tools: Any) -> None:
-    places, runner = Places(), Preparer()
+    places, runner = Places(NAMES), Preparer()
     some: Any = runner
     assert places.of(some, REQUEST.instance) == {}
     for request in (REQUEST, REQUEST, SECOND):
@@ -70,12 +71,12 @@ def test_a_place_is_for_one_name_and_one_description(tools: Any) -> None:
 
 def test_no_secret_is_told(tools: Any) -> None:
     runner: Any = Preparer()
-    Places().make(REQUEST, runner, tools)
+    Places(NAMES).make(REQUEST, runner, tools)
     assert runner.requests[0].env == {}
 
 
 def test_who_refuses_is_not_asked_again_and_has_to_clean_up(tools: Any) -> None:
-    places, runner = Places(), Preparer(refuses=True)
+    places, runner = Places(NAMES), Preparer(refuses=True)
     some: Any = runner
     for _ in range(2):
         places.make(REQUEST, some, tools)
@@ -87,7 +88,7 @@ def test_who_refuses_is_not_asked_again_and_has_to_clean_up(tools: Any) -> None:
 
 
 def test_a_runner_that_can_not_is_left_alone(tools: Any) -> None:
-    places, runner = Places(), SimpleNamespace(name="plain")
+    places, runner = Places(NAMES), SimpleNamespace(name="plain")
     some: Any = runner
     places.make(REQUEST, some, tools)
     assert places.of(some, REQUEST.instance) == {}
@@ -95,9 +96,22 @@ def test_a_runner_that_can_not_is_left_alone(tools: Any) -> None:
 
 
 def test_places_of_an_engine_that_is_gone_are_no_matter(tools: Any) -> None:
-    places, gone = Places(), Preparer("gone")
+    places, gone = Places(NAMES), Preparer("gone")
     some: Any = gone
     for request in (REQUEST, SECOND):
         places.make(request, some, tools)
     places.give_up(tools)
     places.give_up(tools)
+
+
+def test_those_of_a_session_that_was_killed_are_removed_by_the_next(tools: Any) -> None:
+    runner = Preparer()
+    some: Any = runner
+    killed = Places(NAMES)
+    for request in (REQUEST, SECOND):
+        killed.make(request, some, tools)
+    places = Places(NAMES)
+    places.make(SECOND, some, tools)
+    assert len(runner.there) == 1
+    places.give_up(tools)
+    assert runner.there == set()
