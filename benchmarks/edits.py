@@ -6,18 +6,14 @@ The agents are the examples, the peer's Dockerfiles those of ``usual``. Both ser
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
-import signal
-import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.engines import developed, wait_for, wait_for_bytecode
 from benchmarks.lab import ROOT, Lab
 from benchmarks.measure import Place, Sample
 from benchmarks.rows import Row
@@ -28,7 +24,6 @@ sys.path.append(str(ROOT / "tests"))  # the engine that tests start
 from real.dockerd import Engine, networked_engine, unpacked_engine
 from real_registry import free_port
 
-_SERVES = re.compile(r"(?<= serves at )http://\S+")
 SAID = '"ok"'
 """What every example's ``/health`` answers; an edit changes it."""
 
@@ -77,38 +72,16 @@ class Bench:
             started = time.perf_counter()
             self.peer.said(docker, "build", *flags)
             container = self.peer.said(docker, "run", "-d", "-p", f"127.0.0.1:{self.port}:8080", name).strip()
-            _healthy(f"http://127.0.0.1:{self.port}", word)
+            wait_for(f"http://127.0.0.1:{self.port}", word)
             sample = Sample(1000 * (time.perf_counter() - started), 0.0)
             self.peer.said(docker, "rm", "-f", container)
             yield sample
 
     def _ours(self) -> Iterator[Sample]:
-        argv = (self.agent, "dev", "--runner", "docker")
         while True:
-            place = self.ours
-            with subprocess.Popen(argv, cwd=place.folder, env=dict(place.env), stdout=subprocess.PIPE, text=True) as session:
-                said = iter(session.stdout or ())
-                url = next(found[0] for line in said if (found := _SERVES.search(line)))
-                time.sleep(1.0)
-                started = time.perf_counter()
-                _healthy(url, self._edit(place))
-                sample = Sample(1000 * (time.perf_counter() - started), 0.0)
-                session.send_signal(signal.SIGINT)
-                session.communicate()
-            while self.engine.docker("ps", "-q", "--filter", "label=dev.agent.bytecode").ok().stdout:
-                time.sleep(0.5)  # what compiles modules of Python
+            sample = developed(self.ours, (self.agent, "dev", "--runner", "docker"), lambda: self._edit(self.ours))
+            wait_for_bytecode(self.engine)
             yield sample
-
-
-def _healthy(url: str, word: str) -> None:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError, ValueError):
-            if json.load(opener.open(f"{url}/health", timeout=5))["status"] == word:
-                return
-        time.sleep(0.02)
-    raise SystemExit(f"{url} never answered {word}")
 
 
 @contextlib.contextmanager

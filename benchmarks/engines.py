@@ -189,29 +189,38 @@ def _edits(made: Yard, again: Callable[[Yard], str], before: Callable[[Yard], ob
         before(made)
         started = time.perf_counter()
         url = again(made)
-        _wait(url, expected)
+        wait_for(url, expected)
         yield Sample(1000 * (time.perf_counter() - started), 0.0)
         _stop(made)
 
 
 def _developed(made: Yard) -> Iterator[Sample]:
     """Each time a session of `agent dev` that serves, and then another line in the source, saved as above."""
+
+    def edit() -> str:
+        expected = str(time.time_ns())
+        (made.ours.folder / "main.py").write_text(MAIN.replace('"ok"', f'"{expected}"'))
+        return expected
+
     made.lab.still.said(made.lab.python, "-m", "pip", "install", "-q", "watchfiles")
-    argv = (made.agent, "dev", "--runner", "docker", "benched")
     while True:
-        with subprocess.Popen(argv, cwd=made.ours.folder, env=dict(made.ours.env), stdout=subprocess.PIPE, text=True) as session:
-            said = iter(session.stdout or ())
-            url = next(found[0] for line in said if (found := _SERVES.search(line)))
-            time.sleep(0.5)
-            expected = str(time.time_ns())
-            started = time.perf_counter()
-            (made.ours.folder / "main.py").write_text(MAIN.replace('"ok"', f'"{expected}"'))
-            _wait(url, expected)
-            sample = Sample(1000 * (time.perf_counter() - started), 0.0)
-            session.send_signal(signal.SIGINT)
-            session.communicate()
+        sample = developed(made.ours, (made.agent, "dev", "--runner", "docker", "benched"), edit)
         _stop(made)
         yield sample
+
+
+def developed(place: Place, argv: tuple[str, ...], edit: Callable[[], str]) -> Sample:
+    """A session of `agent dev` that serves, and then an edit until it answers with the word that the edit put there."""
+    with subprocess.Popen(argv, cwd=place.folder, env=dict(place.env), stdout=subprocess.PIPE, text=True) as session:
+        said = iter(session.stdout or ())
+        url = next(found[0] for line in said if (found := _SERVES.search(line)))
+        time.sleep(1.0)
+        started = time.perf_counter()
+        wait_for(url, edit())
+        sample = Sample(1000 * (time.perf_counter() - started), 0.0)
+        session.send_signal(signal.SIGINT)
+        session.communicate()
+    return sample
 
 
 def _ours_again(made: Yard) -> str:
@@ -239,21 +248,27 @@ def _peer_runs(made: Yard, peer: Place | None = None) -> str:
     return f"http://{peer.said(made.docker, 'port', container, '8080/tcp').strip()}"
 
 
-def _wait(url: str, expected: str) -> None:
+def wait_for(url: str, word: str) -> None:
+    """Until the agent or the peer there says that word of itself."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         with contextlib.suppress(OSError, ValueError):
-            if json.load(opener.open(f"{url}/health", timeout=5))["status"] == expected:
+            if json.load(opener.open(f"{url}/health", timeout=5))["status"] == word:
                 return
         time.sleep(0.02)
-    raise SystemExit(f"{url} never answered {expected}")
+    raise SystemExit(f"{url} never answered {word}")
+
+
+def wait_for_bytecode(engine: Engine) -> None:
+    """Until nothing compiles modules ahead any more."""
+    while engine.docker("ps", "-q", "--filter", "label=dev.agent.bytecode").ok().stdout:
+        time.sleep(0.5)
 
 
 def _stop(made: Yard) -> None:
     """Whatever runs in the engine, not measured; what compiles modules ends by itself."""
-    while made.engine.docker("ps", "-q", "--filter", "label=dev.agent.bytecode").ok().stdout:
-        time.sleep(0.5)
+    wait_for_bytecode(made.engine)
     running = made.engine.docker("ps", "-aq").ok().stdout.split()
     if running:
         made.engine.docker("rm", "-f", *running).ok()

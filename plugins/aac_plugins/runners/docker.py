@@ -141,7 +141,7 @@ class DockerRunner:
         """A network, held by a container of its own."""
         engine = self.engine(tools)
         self._clear(engine, request.state, tools)
-        return {"network": hold(engine, request, engine.address, tools)} if holds(request) else {}
+        return {"network": hold(engine, request, tools)} if holds(request) else {}
 
     def give_up(self, state: Path, tools: Tools) -> None:
         """That container goes."""

@@ -46,9 +46,9 @@ def holds(request: RunRequest) -> bool:
     return network not in _OWN and ":" not in network and request.image.platform.architecture in _MACHINES
 
 
-def hold(engine: Engine, request: RunRequest, address: str, tools: Tools) -> str:
+def hold(engine: Engine, request: RunRequest, tools: Tools) -> str:
     """Start what holds the network that the request asks for; its id, under the label of ``request.state``."""
-    described = container_json(request, _image(engine, request.image.platform, tools), address, tools)
+    described = container_json(request, _image(engine, request.image.platform, tools), engine.address, tools)
     host = table(described["HostConfig"])
     few: dict[str, Json] = {"ReadonlyRootfs": True, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges:true"]}
     body: dict[str, Json] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from pathlib import Path
 
@@ -81,9 +80,17 @@ def _compiler(jdk: Jdk, tools: Tools) -> tuple[str, ...]:
             if done.exit_code != 0:
                 raise StepError(f"JDK {jdk.major} can't compile a program", tail=done.tail, hint="install the JDK anew")
             kept.parent.mkdir(exist_ok=True)
-            with contextlib.suppress(OSError):  # another run was faster
-                (folder / "made").rename(kept)
+            _keep(folder / "made", kept)
     return ("-cp", str(kept), COMPILER.removesuffix(".java"))
+
+
+def _keep(made: Path, place: Path) -> None:
+    """Moved there, unless another run was faster."""
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
 
 
 def _check_format(classes: Path, java: str) -> None:
