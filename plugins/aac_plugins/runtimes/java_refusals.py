@@ -16,11 +16,14 @@ _PLACE = re.compile(
 _CHECKSUM = re.compile(r"Checksum validation failed, expected '?(\w+)'?(?: \([^)]*\))? but (?:was |is )(?:actually )?'?(\w+)'?")
 _ARTIFACT = re.compile(r"(?:artifact|Failure to find|Could not find) ([\w.-]+:[\w.-]+)(?::jar|:pom)?(?::[\w.-]+)?:([\w.+-]*\w)")
 
+_ABSENT = re.compile(r"([\w.-]+:[\w.-]+):(?:jar|pom):(?:[\w.-]+:)?([\w.+-]*\w) was not found in")
+"""How Maven says it the second time, when it remembers."""
+
 
 def unresolved(output: str, *, offline: bool) -> StepError:
     """The error behind what Maven or Gradle said when it could not resolve."""
     tail = _tail(output)
-    found = _ARTIFACT.search(output)
+    found = _ARTIFACT.search(output) or _ABSENT.search(output)
     name = f"{found.group(1)}:{found.group(2)}" if found else "a Java dependency"
     checksum = _CHECKSUM.search(output)
     if checksum:
