@@ -23,11 +23,13 @@ from aac_tasks.serving import MovedError, Serving, Wanted, serve
 from aac_tasks.session import Session
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.http.fronts import Fronts
-from aac_tasks.steps.instances import Running, kept, reload, status, stop
+from aac_tasks.steps.instances import Running, Start, kept, reload, status, stop
 from aac_tasks.steps.places import Places
-from aac_tasks.steps.reloading import NotFilesError, changes_between, refuse_others
+from aac_tasks.steps.reloading import Known, NotFilesError, changes_between, refuse_others
 
 _IN_USE = re.compile(r"address (already )?in use|EADDRINUSE", re.IGNORECASE)
+
+NOT_FOUND = 127
 
 GRACE = 2.0
 """Seconds that an instance gets to end: somebody waits for the next one."""
@@ -56,7 +58,8 @@ class Development:
         self._said = said
         self._tell = tell
         self._fronts = Fronts(tell)
-        self._places = Places(self._names)
+        self._known: Known = {}
+        self._places = Places(self._names, self._known)
         self._leaving: Running | None = None
         self._in_place = False
 
@@ -105,9 +108,9 @@ class Development:
         refuse_others(was.asked, now.asked)
         if was.values != now.values:
             raise NotFilesError("values of its environment changed")
-        blobs = now.tools.blobs
+        covered = [mount.target for mount in now.asked.mounts]
         try:
-            return changes_between(was.image, now.image, blobs, archive, [mount.target for mount in now.asked.mounts])
+            return changes_between(was.image, now.image, now.tools.blobs, archive, covered, self._known)
         except (StepError, OSError) as error:
             raise NotFilesError(f"they can't be compared: {error}".partition("\n")[0]) from error
 
@@ -225,15 +228,15 @@ class Development:
 
     def _start(self, wanted: Wanted) -> Serving:
         """Start and wait until it is well; nothing of it is left when that fails."""
-        spec = self._next(wanted)
-        place = self._places.of(wanted.runner, spec)
-        try:
-            return serve(wanted, wanted.request(spec, place), self._stop)
-        except StepError as error:
-            if not place or not _IN_USE.search(error.tail):
-                raise
-        # the last one there has just ended: who listens without SO_REUSEADDR has to wait for its connections
-        return serve(wanted, wanted.request(spec), self._stop)
+        plain = wanted.request(self._next(wanted))
+        with wanted.tools.scratch() as folder:
+            request = self._places.taken(plain, wanted.runner, wanted.tools, folder / "changes.tar")
+            try:
+                return serve(wanted, request, self._stop)
+            except StepError as error:
+                if not _may_be_the_place(request, error):
+                    raise
+        return serve(wanted, plain, self._stop)
 
     def _let_go(self) -> None:
         old, self._leaving = self._leaving, None
@@ -247,6 +250,14 @@ class Development:
 
     def _stop(self, running: Running) -> None:
         stop(running, self._keeper.catalog.runners, self._keeper.hands.tools("", self.agent), grace=GRACE)
+
+
+def _may_be_the_place(request: Start, error: StepError) -> bool:
+    """Whether a start may have failed for where it was: the last one there has just ended, and who listens without SO_REUSEADDR
+    has to wait for its connections; or a program was not found, and only the engine says which.
+    """
+    lost = request.changes is not None and f"exit code {NOT_FOUND} " in error.message
+    return bool(request.place) and (lost or bool(_IN_USE.search(error.tail)))
 
 
 def _anywhere(asked: InstanceSpec) -> InstanceSpec:

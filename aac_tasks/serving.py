@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aac_tasks.contracts.actions import InstanceSpec
-from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.running import Runner
@@ -17,8 +16,6 @@ from aac_tasks.session import Session
 from aac_tasks.steps.environment import secrets_of
 from aac_tasks.steps.health import Watch, wait_until_well
 from aac_tasks.steps.instances import Running, Start, start
-
-NOWHERE: JsonObject = {}
 
 
 @dataclass(frozen=True)
@@ -41,11 +38,11 @@ class Wanted:
         """Those of the run, for this agent."""
         return self.session.hands.tools("", self.agent)
 
-    def request(self, spec: InstanceSpec, place: JsonObject = NOWHERE) -> Start:
-        """To be run as ``spec`` says, in a place that was made ahead for that."""
+    def request(self, spec: InstanceSpec) -> Start:
+        """To be run as ``spec`` says."""
         with self.tools.blobs.open(self.image.config.digest) as file:
             config = config_from_oci(json.load(file))
-        return Start(self.agent, self.image, config, spec, self.values, place=place)
+        return Start(self.agent, self.image, config, spec, self.values)
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,13 @@ NEW: Mapping[str, bytes] = {"www/page": b"new", "www/fresh/page": b"new"}
 
 
 def changes(place: Path, files: Mapping[str, bytes], gone: tuple[str, ...] = ()) -> Changes:
-    """An archive of these files."""
+    """An archive of these files, and of folders where a path ends in a slash."""
     with tarfile.open(place, "w") as tar:
         for path, data in files.items():
-            info = tarfile.TarInfo(path)
+            info = tarfile.TarInfo(path.rstrip("/"))
             info.size, info.mode = len(data), 0o644
+            if path.endswith("/"):
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(info, io.BytesIO(data))
     return Changes(place, tuple(files), gone)
 

@@ -36,7 +36,8 @@ class RunRequest:
     ``ports`` maps container port → host port (0: choose a free one). ``state`` is an empty folder for the instance's
     own files; it lives as long as the instance. ``log`` receives stdout and stderr. ``detach``: outlives this process.
     ``interactive``: the user's stdin is the agent's; with ``terminal`` the user's terminal is also its output, and the
-    log stays empty. ``place`` is what `Preparing.prepare` made for such an instance.
+    log stays empty. ``place`` is what `Preparing.prepare` made for such an instance, and ``changes`` leads from the image that
+    it was made for to this one, where files do.
     """
 
     image: StoredImage
@@ -49,6 +50,7 @@ class RunRequest:
     interactive: bool = False
     terminal: bool = False
     place: JsonObject = field(default_factory=dict)
+    changes: Changes | None = None
 
 
 @dataclass(frozen=True)
@@ -185,16 +187,17 @@ class Reloading(Protocol):
 
 @runtime_checkable
 class Preparing(Protocol):
-    """A runner that can make ahead what a start takes its time with and no image has a say in."""
+    """A runner that can make ahead what a start takes its time with."""
 
     def prepare(self, request: RunRequest, tools: Tools) -> JsonObject:
-        """A place for instances like this one, one after another, each of which names it (`RunRequest.place`); empty where
-        nothing can be made ahead. ``request.state`` is the place's name; what it had before goes.
+        """A place for an instance like this one, which names it (`RunRequest.place`); empty where nothing can be made ahead.
+
+        ``request.state`` is the place's name. What ``request.place`` has still to give stays, everything else that it had goes.
         """
         ...
 
     def give_up(self, state: Path, tools: Tools) -> None:
-        """Remove the place of that name; nothing happens when there is none."""
+        """Remove the place of that name and who is in it; nothing happens when there is none."""
         ...
 
 

@@ -6,12 +6,15 @@ Whiteouts as in https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.m
 from __future__ import annotations
 
 import gzip
+import shutil
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import IO, cast
 
 from aac_tasks.contracts.image import Layer
 from aac_tasks.contracts.tools import BlobStore
@@ -23,6 +26,8 @@ GZIP = b"\x1f\x8b"
 LINKS = 40
 LARGEST = 64 * 1024 * 1024
 """Bytes of a file that are looked through at most."""
+
+PIECE = 1 << 20
 
 _BROKEN = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OSError)
 
@@ -108,14 +113,28 @@ class ImageFiles:
 @contextmanager
 def opened(layer: Layer, blobs: BlobStore) -> Iterator[tarfile.TarFile]:
     """A layer's members, once and in order; StepError when it is broken."""
+    with _plain(layer, blobs) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        yield tar
+
+
+@contextmanager
+def unpacked(layer: Layer, blobs: BlobStore) -> Iterator[tarfile.TarFile]:
+    """A layer's members in any order and as often as one likes: its tar is a file meanwhile. StepError when it is broken."""
+    with _plain(layer, blobs) as plain, tempfile.TemporaryFile() as file:
+        shutil.copyfileobj(plain, file, PIECE)
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            yield tar
+
+
+@contextmanager
+def _plain(layer: Layer, blobs: BlobStore) -> Iterator[IO[bytes]]:
     try:
         with blobs.open(layer.blob.digest) as file:
             # tarfile's own gzip stops after the first member of a file, and a layer may have many.
             packed = file.read(2) == GZIP
             file.seek(0)
-            plain = gzip.GzipFile(fileobj=file) if packed else file
-            with tarfile.open(fileobj=plain, mode="r|") as tar:
-                yield tar
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if packed else file
     except _BROKEN as error:
         raise StepError(f"layer {layer.name or layer.blob.digest} can't be read: {error}") from error
 

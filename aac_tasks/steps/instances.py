@@ -52,7 +52,8 @@ class Running:
 class Start:
     """An image and how to run it; ``env`` holds resolved values, secrets included. ``instance.name`` is its own.
 
-    ``again``: it was there before, and its log goes on. ``place`` is what its runner made ahead for it (`Places`).
+    ``again``: it was there before, and its log goes on. ``place`` is what its runner made ahead for it (`Places`), ``changes``
+    what leads from the image there to this one.
     """
 
     agent: str
@@ -64,6 +65,7 @@ class Start:
     terminal: bool = False
     again: bool = False
     place: JsonObject = field(default_factory=dict)
+    changes: Changes | None = None
 
 
 def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) -> Running:
@@ -134,6 +136,7 @@ def run_request(request: Start, folder: Path) -> RunRequest:
         interactive=request.interactive,
         terminal=request.terminal,
         place=request.place,
+        changes=request.changes,
     )
 
 

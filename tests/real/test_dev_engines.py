@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from real.developer import developing
 from real.dockerd import Engine
+from real.instances_of import Instances
 from real.podman import Podman
 from real.small_agent import small_agent
 
@@ -24,32 +25,27 @@ def work(top: Path, runner: str, env: dict[str, str], engine: Callable[..., Ran]
     project = replace(project, env={**project.env, **env})
     project.write({"main.sh": project.read("main.sh").replace("127.0.0.1:", "0.0.0.0:")})
 
-    def containers() -> str:
-        return engine("ps", "--all", "--quiet", "--filter", f"label=dev.agent.name={name}-dev").ok().stdout + (
-            engine("ps", "--all", "--quiet", "--filter", f"label=dev.agent.name={name}-dev-2").ok().stdout
-        )
-
+    seen = Instances(engine, env, runner, name)
     with developing(project, name, f"http://127.0.0.1:{port}/") as here:
         here.answers("well\n")
-        first = containers()
+        first = seen.the_one()
         here.edit("www/index.html", "better\n")
         here.answers("better\n")
         here.says(f"(runner {runner})\n", 2)
         here.says("| got TERM")
-        second = containers()
-        assert second.strip()
+        second = seen.the_one()
         assert second != first
         right = here.edit("main.sh", "echo oh no; exit 3\n")
         here.says("ended with exit code 3 before it was well")
         here.says("| oh no")
         assert here.asked() == "better\n"
-        assert containers() == second
+        assert seen.serving() == [second]
         here.edit("main.sh", right)
         here.says("is as it was")
         here.signal(signal.SIGINT)
         assert here.ends() == 0
         assert "Traceback" not in here.said
-    assert containers() == ""
+    assert seen.serving() + seen.waiting() == []
 
 
 def test_with_docker(tmp_path: Path, docker_engine: Engine) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from real.developer import developing, until
 from real.dockerd import Engine
+from real.instances_of import Instances
 from real.podman import Podman
 from real.small_agent import small_agent
 from real_registry import free_port
 
-from aac_plugins.runners.network import HOLDS
-from aac_tasks.testing import Project, Ran
+from aac_tasks.testing import Project
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docker")]
 
@@ -48,35 +47,14 @@ spec:
 """
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What an engine has of an agent."""
-
-    engine: Callable[..., Ran]
-    env: Mapping[str, str]
-    runner: str
-
-    def holders(self) -> list[str]:
-        return self._ids(HOLDS)
-
-    def network(self) -> str:
-        """The holder that the one container of an agent joined; empty when it has a network of its own."""
-        until(lambda: len(self._ids("dev.agent.name")) == 1)
-        (container,) = self._ids("dev.agent.name")
-        mode = self.engine("inspect", "--format", "{{.HostConfig.NetworkMode}}", container).ok().stdout.strip()
-        return mode.partition("container:")[2]
-
-    def _ids(self, label: str) -> list[str]:
-        return self.engine("ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={label}").ok().stdout.split()
-
-
 @pytest.fixture(params=["docker_engine", "podman"])
-def seen(request: pytest.FixtureRequest) -> Seen:
+def seen(request: pytest.FixtureRequest) -> Instances:
     engine: Engine | Podman = request.getfixturevalue(request.param)
-    return Seen(engine.docker, engine.env, "docker") if isinstance(engine, Engine) else Seen(engine.run, engine.env, "podman")
+    docker = isinstance(engine, Engine)
+    return Instances(engine.docker if docker else engine.run, engine.env, "docker" if docker else "podman")
 
 
-def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, seen: Seen) -> None:
+def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, seen: Instances) -> None:
     project, name, port = small_agent(tmp_path, seen.runner)
     project = replace(project, env={**project.env, **seen.env})
     project.write({"main.sh": project.read("main.sh").replace("127.0.0.1:", "0.0.0.0:")})
@@ -90,14 +68,14 @@ def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, se
         assert joined[0] == "", "nobody waits for a network twice"
         assert set(joined[1:3]) == set(seen.holders())
         assert joined[3:] == joined[1:3]
-        seen.engine("rm", "--force", joined[1]).ok()
+        seen.engine("kill", joined[1]).ok()
         here.edit("www/index.html", "on its own\n")
         here.answers("on its own\n")
         assert seen.network() == ""
         here.signal(signal.SIGINT)
         assert here.ends() == 0
         assert "Traceback" not in here.said
-    assert seen.holders() == []
+    assert seen.holders() + seen.waiting() == []
     with developing(project, name, f"http://127.0.0.1:{port}/") as here:
         here.answers("on its own\n")
         until(seen.holders)
@@ -108,7 +86,7 @@ def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, se
         assert here.ends() == -signal.SIGKILL
     with developing(project, name, f"http://127.0.0.1:{port}/") as here:
         here.answers("killed\n")
-        until(lambda: len(seen.holders()) == 1)
+        until(lambda: len(seen.holders()) == len(seen.waiting()) == 1)
         here.signal(signal.SIGINT)
         assert here.ends() == 0
     assert seen.holders() == []
@@ -116,7 +94,7 @@ def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, se
 
 @pytest.mark.network
 def test_who_can_not_listen_again_at_once_gets_a_network_of_its_own(project: Project, docker_engine: Engine) -> None:
-    seen = Seen(docker_engine.docker, docker_engine.env, "docker")
+    seen = Instances(docker_engine.docker, docker_engine.env, "docker")
     project = replace(project, env={**project.env, **seen.env})
     port = free_port()
     project.write({"agent.yaml": AGENT.replace("PORT", str(port)), "main.py": STUBBORN})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import tempfile
@@ -19,7 +20,7 @@ from aac_plugins.oci.unpack import lay_over, unpack
 from aac_tasks.contracts.image import ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.running import Changes
 from aac_tasks.state.blobs import Blobs
-from aac_tasks.steps.reloading import NotFilesError, changes_between
+from aac_tasks.steps.reloading import Known, NotFilesError, changes_between
 
 CONFIG = ImageConfig(entrypoint=("/bin/true",), env=("PATH=/bin",), labels={"version": "1"})
 BASE = (Entry("bin/true", "file", 0o755, data=b"true"),)
@@ -32,6 +33,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.blobs = Blobs(folder / "store")
+        self.known: Known = {}
 
     def image(
         self,
@@ -41,11 +43,13 @@ class Bench:
         files: str = "{}",
         dependencies: str = "1",
         base: Sequence[Entry] = BASE,
+        compiled: Sequence[Entry] = (),
     ) -> StoredImage:
-        """As a builder makes it: base, dependencies, files that the build writes, the application."""
+        """As a builder makes it: base, dependencies, what is compiled, files that the build writes, the application."""
         parts: Mapping[str, Sequence[Entry]] = {
             "base": base,
             "dependencies": [Entry("opt/agent/version", "file", data=dependencies.encode())],
+            "compiled": compiled,
             "files": [Entry("etc/agent/config.json", "file", data=files.encode())],
             "application": app,
         }
@@ -56,7 +60,7 @@ class Bench:
     def changes(self, old: StoredImage, new: StoredImage, *covered: str) -> Changes:
         archive = self.folder / "changes.tar"
         archive.unlink(missing_ok=True)
-        return changes_between(old, new, self.blobs, archive, covered)
+        return changes_between(old, new, self.blobs, archive, covered, self.known)
 
     def root(self, name: str, image: StoredImage) -> Path:
         unpack(image.layers, self.blobs, self.folder / name)
@@ -103,6 +107,23 @@ def test_exactly_what_is_another_is_in_the_archive(bench: Bench) -> None:
     what = bench.changes(old, new)
     assert what.changed == ("app/fresh/deep/x.py", "app/main.py")
     assert what.gone == ("app/gone.py", "app/pkg")
+
+
+def test_what_is_compiled_counts_too_but_not_where_another_layer_lies_above_it(bench: Bench) -> None:
+    seen = (Entry("etc/agent/config.json", "file", data=b"never seen"), Entry("bin/agent", "file", 0o755, data=b"1"))
+    old = bench.image([file("a")], compiled=seen)
+    new = bench.image([file("a")], compiled=(replace(seen[0], data=b"not either"), replace(seen[1], data=b"2")))
+    assert bench.changes(old, new).changed == ("bin/agent",)
+    given_it, fresh = bench.given(old, new)
+    assert given_it == fresh
+
+
+def test_a_layer_that_is_known_is_not_read_again(bench: Bench) -> None:
+    images = [bench.image([file("main.py", str(number))]) for number in range(3)]
+    for old, new in itertools.pairwise(images):
+        assert bench.changes(old, new).changed == ("app/main.py",)
+        bench.blobs.path(old.layers[-1].blob.digest).unlink()  # only the first was ever read for what it holds
+    assert len(bench.known) == 3
 
 
 CASES = {

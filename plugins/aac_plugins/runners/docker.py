@@ -23,8 +23,8 @@ from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
 from aac_plugins.runners.bytecode import Bytecode
+from aac_plugins.runners.containers import clear, remove
 from aac_plugins.runners.docker_config import (
-    LABEL,
     address_of,
     comes_back,
     container_json,
@@ -37,6 +37,7 @@ from aac_plugins.runners.engine_log import copy_log
 from aac_plugins.runners.network import held, hold, holds, joined
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
+from aac_plugins.runners.standby import stand_by, stands_by, take_over
 from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
 from aac_tasks.contracts.tools import HttpRequest, Process, Tools
@@ -98,34 +99,27 @@ class DockerRunner:
         return Probe(True, "engine", f"docker {version}".strip())
 
     def start(self, request: RunRequest, tools: Tools) -> Instance:
-        """Load, create, start, and read back which ports it got."""
+        """Load, create, start, and read back which ports it got; or begin with what stands by."""
         engine = self.engine(tools)
         hold_against(self.name, request.instance, tools, refuses=(), notes=NOTES)
         if request.interactive:
             self._enters(engine, tools)
-        self._clear(engine, request.state, tools)
-        names = (local_name(request.config, request.instance.name),)
-        image = load_image(engine, request.image, names, tools)
-        body = container_json(request, image.id, engine.address, tools)
-        bytecode = Bytecode.of(request)
-        if bytecode is not None and bytecode.ready(engine, request, names[0], tools):
-            body = bytecode.into(body)
-        network = held(engine, str(request.place["network"]), tools) if request.place else {}
-        if network:
-            body = joined(body, str(network["Id"]))
+        clear(engine, request.state, tools)
+        network = held(engine, request.place, tools)
         known: JsonObject = {"host": engine.host, "state": str(request.state), "log": str(request.log)}
-        name = f"{request.instance.name}-{secrets.token_hex(4)}"
-        container = str(engine.table(tools, "POST", "/containers/create", body, name=name)["Id"])
+        begun = take_over(engine, request, tools) if network else NOTHING
+        container = str(begun.get("container") or self._create(engine, request, network, tools))
         try:
             if request.interactive:  # what connects the user's streams starts it, so that no word is lost
                 ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, ATTACHED
             else:
-                self._begin(engine, container, request, tools)
+                if not begun:
+                    self._begin(engine, container, request, tools)
                 network = network or engine.inspect(tools, container)
                 ports = ports_of(network, request)
-                follower = self._follow(engine, container, request, tools)
+                follower = begun or self._follow(engine, container, request, tools)
         except BaseException:
-            self._remove(engine, container, tools)
+            remove(engine, container, tools)
             raise
         return Instance(
             runner=self.name,
@@ -137,15 +131,46 @@ class DockerRunner:
             inside=address_of(network),
         )
 
+    def _create(self, engine: Engine, request: RunRequest, network: JsonObject, tools: Tools) -> str:
+        name = f"{request.instance.name}-{secrets.token_hex(4)}"
+        body = self._described(engine, request, network, tools)
+        return str(engine.table(tools, "POST", "/containers/create", body, name=name)["Id"])
+
+    def _described(self, engine: Engine, request: RunRequest, network: JsonObject, tools: Tools) -> dict[str, Json]:
+        """The body of /containers/create for its image, which the engine has then; in that network, where there is one."""
+        names = (local_name(request.config, request.instance.name),)
+        image = load_image(engine, request.image, names, tools)
+        body = container_json(request, image.id, engine.address, tools)
+        bytecode = Bytecode.of(request)
+        if bytecode is not None and bytecode.ready(engine, request, names[0], tools):
+            body = bytecode.into(body)
+        return joined(body, str(network["Id"])) if network else body
+
     def prepare(self, request: RunRequest, tools: Tools) -> JsonObject:
-        """A network, held by a container of its own."""
+        """A network, held by a container of its own, and in it one of the image that stands by."""
         engine = self.engine(tools)
-        self._clear(engine, request.state, tools)
-        return {"network": hold(engine, request, tools)} if holds(request) else {}
+        network = held(engine, request.place, tools)
+        clear(engine, request.state, tools, keep=str(network.get("Id")))
+        if not holds(request):
+            return {}
+        if not network:
+            network = engine.inspect(tools, hold(engine, request, tools))
+        place: JsonObject = {"network": network["Id"]}
+        if not stands_by(request):
+            return place
+        try:
+            body = self._described(engine, request, network, tools)
+            container = stand_by(engine, body, request, str(network["Id"]), tools)
+            request.log.unlink(missing_ok=True)  # under another name it is the log of who was started here last
+            follower = self._follow(engine, container, request, tools)  # to start it takes as long as a small agent does
+            return {**place, "standby": {"container": container, **follower}, "log": str(request.log)}
+        except StepError as error:
+            tools.note(f"nothing stands by: {error.message}")
+            return place
 
     def give_up(self, state: Path, tools: Tools) -> None:
-        """That container goes."""
-        self._clear(self.engine(tools), state, tools)
+        """These containers go."""
+        clear(self.engine(tools), state, tools)
 
     def _begin(self, engine: Engine, container: str, request: RunRequest, tools: Tools) -> None:
         try:
@@ -236,9 +261,9 @@ class DockerRunner:
             try:
                 self._end(engine, container, instance, grace, tools)
             finally:
-                self._remove(engine, container, tools)
+                remove(engine, container, tools)
         else:
-            self._clear(engine, Path(text_of(instance, "state")), tools)
+            clear(engine, Path(text_of(instance, "state")), tools)
 
     def _end(self, engine: Engine, container: str, instance: Instance, grace: float, tools: Tools) -> None:
         with contextlib.suppress(MissingError):
@@ -265,27 +290,6 @@ class DockerRunner:
             return NOTHING
         process = replace(client, argv=(*client.argv, "logs", "--follow", container))
         return with_process({}, tools.spawn(process, log=request.log, session=request.detach))
-
-    def _clear(self, engine: Engine, state: Path, tools: Tools) -> None:
-        """Containers that an earlier start made for this folder."""
-        wanted = f'{{"label":["{LABEL}={state}"]}}'
-        found = engine.call(tools, "GET", "/containers/json", all="1", filters=wanted)
-        for container in found if isinstance(found, (list, tuple)) else ():
-            self._remove(engine, str(table(container).get("Id")), tools)
-
-    def _remove(self, engine: Engine, container: str, tools: Tools) -> None:
-        """Also when the run was cancelled: then our own requests are refused, and the engine's library asks."""
-        try:
-            with contextlib.suppress(MissingError):
-                engine.call(tools, "DELETE", f"/containers/{container}", force="1", v="1")
-        except StepError:
-            import docker  # lazy: needed only after a cancellation
-            import docker.errors
-
-            with contextlib.suppress(docker.errors.NotFound, docker.errors.DockerException):
-                client = docker.APIClient(base_url=engine.host, timeout=20)
-                client.remove_container(container, force=True, v=True)
-                client.close()
 
 
 @hookimpl

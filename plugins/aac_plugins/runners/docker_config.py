@@ -15,6 +15,9 @@ from aac_tasks.contracts.tools import Tools
 LABEL = "dev.agent.instance"
 """Names an instance's folder, so that a container is found again although its id was never written down."""
 
+HOLDS = "dev.agent.network"
+"""Names, on a container that holds a network, the instance that it is for."""
+
 
 def container_json(request: RunRequest, image: str, address: str, tools: Tools) -> dict[str, Json]:
     """The body of /containers/create. Holds the environment, secrets included."""

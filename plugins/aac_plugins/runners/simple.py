@@ -129,12 +129,22 @@ def heeds(pid: int, number: int) -> bool:
 
     Source: proc(5), SigCgt of /proc/PID/status; pid_namespaces(7). True when that can't be seen.
     """
+    caught = int(_status(pid).get("SigCgt", "-1"), 16)
+    return bool(caught >> (number - 1) & 1)
+
+
+def sleeps(pid: int, program: str) -> bool:
+    """Whether a process has become that program, and waits for something. Source: proc(5). True when that can't be seen."""
+    status = _status(pid)
+    return not status or (status["Name"], status["State"][:1]) == (program, "S")
+
+
+def _status(pid: int) -> dict[str, str]:
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
-        return True
-    caught = next((int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:")), -1)
-    return bool(caught >> (number - 1) & 1)
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def send(instance: Instance, number: int, pid: int, tools: Tools) -> None:
