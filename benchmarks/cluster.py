@@ -28,7 +28,8 @@ WORKERS, STEPS, AGENTS = 4, 100, 20
 NAP = 0.01
 """Seconds."""
 SHARE = 0.8
-JOBS = 8 * WORKERS
+JOBS = 16 * WORKERS
+"""So many steps are on their way: two bundles a worker."""
 UNWATCHED = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
 """Else each worker looks at its own stack a hundred times a second, in our runs and in Dask's alone."""
 

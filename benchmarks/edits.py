@@ -17,7 +17,7 @@ from benchmarks.engines import developed, wait_for, wait_for_bytecode
 from benchmarks.lab import ROOT, Lab
 from benchmarks.measure import Place, Sample
 from benchmarks.rows import Row
-from benchmarks.usual import LANGUAGES, Language, authorities, copied, lay_out, slim
+from benchmarks.usual import LANGUAGES, OWN, Language, authorities, copied, lay_out, slim, slim_python
 
 sys.path.append(str(ROOT / "tests"))  # the engine that tests start
 
@@ -85,22 +85,27 @@ class Bench:
 
 
 @contextlib.contextmanager
-def benches(top: Path, lab: Lab, runtimes: tuple[str, ...] = tuple(LANGUAGES)) -> Iterator[tuple[list[Bench], Engine]]:
+def benches(top: Path, lab: Lab, runtimes: tuple[str, ...] = (*LANGUAGES, "custom")) -> Iterator[tuple[list[Bench], Engine]]:
     """Start an engine and build everything once; minutes, most of them downloads."""
     ca = authorities(top / "ca")
     (top / "engine").mkdir()
     lab.still.said(lab.python, "-m", "pip", "install", "-q", "watchfiles")
     with networked_engine(unpacked_engine(), top / "engine") as engine:
         slim(top / "slim.tar", engine)
+        if "custom" in runtimes:
+            slim_python(top / "slim-python", engine)
         rustup = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
         env = {**lab.still.env, **engine.env, "PATH": f"{lab.bin}:{engine.env['PATH']}", "RUSTUP_HOME": rustup}
         made = []
         for runtime in runtimes:
-            language = LANGUAGES[runtime]
+            language = LANGUAGES.get(runtime, OWN)
             ours, peer = (Place(top / f"{who}-{runtime}", env) for who in ("ours", "peer"))
             copied(language.example, ours.folder)
             (ours.folder / ".git").mkdir()
-            lay_out(runtime, peer.folder)
+            if language == OWN:
+                copied(language.example, peer.folder)
+            else:
+                lay_out(runtime, peer.folder)
             made.append(Bench(runtime, language, engine, ours, peer, ca, lab.command("agent"), free_port()))
             made[-1].prepare()
         yield made, engine

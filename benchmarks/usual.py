@@ -80,6 +80,12 @@ LANGUAGES = {
     ),
 }  # fmt: skip
 
+OWN = Language("custom", "main.py", "", "", "", "")
+"""The example that brings a Dockerfile, which is the peer's too."""
+
+ITS_BASE, PYTHON = "docker.io/library/python:3.13-slim", "localhost/python:here"
+"""What it starts from, and what it gets instead: a slim Debian with its own Python."""
+
 
 def lay_out(runtime: str, folder: Path) -> None:
     """The example with its Dockerfile, in a new folder; it is built with `authorities` as ``--build-context=ca=``."""
@@ -92,9 +98,12 @@ def lay_out(runtime: str, folder: Path) -> None:
 
 
 def copied(example: str, folder: Path) -> None:
-    """An example as it is under version control."""
+    """An example as it is under version control; a Dockerfile of its own starts from what is here."""
     left_out = shutil.ignore_patterns("target", ".aac", "dist", "node_modules")
     shutil.copytree(ROOT / "examples" / example, folder, ignore=left_out)
+    for path in (folder / "agent.yaml", folder / "Dockerfile"):
+        if path.exists():
+            path.write_text(path.read_text().replace(ITS_BASE, PYTHON))
 
 
 def authorities(folder: Path) -> Path:
@@ -110,3 +119,10 @@ def slim(archive: Path, engine: Engine) -> None:
     left_out = (f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in DOCUMENTATION)
     subprocess.run(("mmdebstrap", "--quiet", "--variant=minbase", *left_out, "trixie", str(archive)), check=True)
     engine.docker("import", str(archive), SLIM, timeout=300).ok()
+
+
+def slim_python(folder: Path, engine: Engine) -> None:
+    """`PYTHON`, of a slim Debian that is there."""
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(f"FROM {SLIM}\n{APT.format('python3')}")
+    engine.docker("build", "--provenance=false", "--network=host", "-q", "-t", PYTHON, str(folder), timeout=300).ok()

@@ -23,8 +23,11 @@ T = TypeVar("T", ImageConfig, InstanceSpec)
 
 Content = tuple[tarfile.TarInfo, tarfile.TarFile]
 
-FILES = ("compiled", "files", "application")
-"""Layers that hold what an author writes, or what is compiled out of it."""
+FILES = ("compiled", "files", "application", "dockerfile")
+"""Layers that hold what an author writes, or what is made out of it."""
+
+ATTRIBUTES = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
+"""How a tar names extended attributes, which are not compared: https://man.archlinux.org/man/libarchive-formats.5."""
 
 LARGEST = 32 << 20
 """Bytes of such layers, compressed, up to which comparing them is faster than starting anew."""
@@ -149,6 +152,8 @@ def _remembered(known: Known, layer: Layer, tar: tarfile.TarFile) -> Mapping[str
 def _member(path: str, info: tarfile.TarInfo, tar: tarfile.TarFile) -> _Member:
     if not (info.isreg() or info.isdir() or info.issym()) or path.rpartition("/")[2].startswith(WHITEOUT):
         raise NotFilesError(f"{path} is neither a file, a folder nor a link")
+    if any(name.startswith(ATTRIBUTES) for name in info.pax_headers):
+        raise NotFilesError(f"{path} has extended attributes")
     mode = 0 if info.issym() else info.mode
     content = _digest(cast("IO[bytes]", tar.extractfile(info))) if info.isreg() else info.linkname
     return _Member(info.type, (info.type, mode, info.uid, info.gid, content))

@@ -15,9 +15,9 @@ class Handler(BaseHTTPRequestHandler):
         text = parse_qs(url.query).get("text", [""])[0]
         words = [word for word in text.lower().split() if word not in LEFT_OUT]
         answer = {"words": len(words), "greeting": os.environ.get("GREETING", "")}
-        body = b"well\n" if url.path == "/health" else json.dumps(answer).encode()
+        body = json.dumps({"status": "ok"} if url.path == "/health" else answer).encode()
         self.send_response(200)
-        self.send_header("Content-Type", "text/plain" if url.path == "/health" else "application/json")
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import stat
+import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aac_plugins.oci.documents import About, write_image
-from aac_plugins.oci.layer import Entry, write_layer
+from aac_plugins.oci.layer import Entry, write_layer, write_tar
 from aac_plugins.oci.unpack import lay_over, unpack
 from aac_tasks.contracts.image import ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.running import Changes
@@ -211,6 +213,22 @@ def test_a_file_that_a_lower_layer_has_too_would_come_back_so_it_is_refused(benc
     assert bench.why_not(both, bench.image([file("a")], base=LOWER)) == "another layer has app/lib too"
     edited = bench.changes(both, bench.image([file("a"), file("lib/shared", "edited")], base=LOWER))
     assert edited.changed == ("app/lib/shared",)
+
+
+def test_extended_attributes_are_refused_since_nobody_compares_them(bench: Bench) -> None:
+    def image(text: bytes) -> StoredImage:
+        """As an author's own Dockerfile makes it, with setcap in it."""
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            info = tarfile.TarInfo("app/a")
+            info.size, info.pax_headers = len(text), {"SCHILY.xattr.security.capability": "x"}
+            tar.addfile(info, io.BytesIO(text))
+        with bench.blobs.scratch() as scratch:
+            base = write_layer(BASE, bench.blobs, scratch, name="base", created=0)
+            own = write_tar([out.getvalue()], bench.blobs, scratch, name="dockerfile")
+        return write_image((base, own), CONFIG, bench.blobs, platform=Platform(), about=About())
+
+    assert bench.why_not(image(b"1"), image(b"2")) == "app/a has extended attributes"
 
 
 def test_what_lies_in_a_mount_is_refused(bench: Bench) -> None:

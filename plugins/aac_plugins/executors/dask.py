@@ -38,13 +38,18 @@ LINGER = 0.01
 it and us as much for one step as for several. Not longer: of a step that is done and not forgotten, Dask would make good the
 loss of the worker that did it."""
 
-BRIEF, BUNDLE = 0.05, 4
-"""Where steps took no longer than so many seconds, a cluster that has enough to do gets so many of them as one task: Dask's own
-work for a task is a third of that time. A worker that dies then costs the steps of its bundle, of longer ones only itself.
+BUNDLE, WORTH = 8, 0.1
+"""A cluster that has enough to do gets up to so many steps as one task, if they are together worth no more than so many seconds:
+for a task Dask's own work is a third of what a step of 50 ms takes. A worker that dies then costs the steps of its bundle.
 """
+
+BRIEF = 0.05
+"""Seconds after which nobody waits for the rest of a bundle to hear of a step."""
 
 LONG, FADES = 1.0, 0.9
 """The longest step of late, in seconds: at first, and at most; and what is left of it with each step that is done."""
+
+SHORTEST = WORTH / BUNDLE
 
 MARK = "aac"
 """Before our events."""
@@ -177,7 +182,7 @@ class DaskCrew:
                 self._map(errands)
 
     def _map(self, errands: list[_Errand]) -> None:
-        size = BUNDLE if self._longest <= BRIEF and len(self._waiting) > self._enough else 1
+        size = int(WORTH / max(self._longest, SHORTEST)) or 1 if len(self._waiting) > self._enough else 1
         bundles = [errands[at : at + size] for at in range(0, len(errands), size)]
         orders = [[(errand.key, errand.order) for errand in bundle] for bundle in bundles]
         step = partial(work_and_tell, work=self._trade.work, topic=self._client.id)

@@ -134,9 +134,9 @@ def heeds(pid: int, number: int) -> bool:
 
 
 def sleeps(pid: int, program: str) -> bool:
-    """Whether a process has become that program, and waits for something. Source: proc(5). True when that can't be seen."""
+    """Whether a process has become that program, and waits for something. Source: proc(5)."""
     status = _status(pid)
-    return not status or (status["Name"], status["State"][:1]) == (program, "S")
+    return bool(status) and (status["Name"], status["State"][:1]) == (program, "S")
 
 
 def _status(pid: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Networks that `agent dev` has ready before it knows the image: an instance joins one, or does without."""
+"""What `agent dev` has ready before it knows the image: a network that is joined, and an instance that waits for its files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from real.developer import developing, until
+from real.developer import Developer, developing, until
 from real.dockerd import Engine
 from real.instances_of import Instances
 from real.podman import Podman
@@ -52,6 +52,15 @@ def seen(request: pytest.FixtureRequest) -> Instances:
     engine: Engine | Podman = request.getfixturevalue(request.param)
     docker = isinstance(engine, Engine)
     return Instances(engine.docker if docker else engine.run, engine.env, "docker" if docker else "podman")
+
+
+def edited(here: Developer, seen: Instances, file: str, text: str, page: str) -> bool:
+    """Save a file and wait for what answers then, and for what waits after that; whether it had stood by."""
+    here.edit(file, text)
+    here.answers(page)
+    stood_by = seen.stood_by()
+    until(seen.waiting)
+    return stood_by
 
 
 def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, seen: Instances) -> None:
@@ -108,3 +117,61 @@ def test_who_can_not_listen_again_at_once_gets_a_network_of_its_own(project: Pro
         here.signal(signal.SIGINT)
         assert here.ends() == 0
     assert joined == [False, True, True, False], "connections of the second one still waited to be forgotten"
+
+
+def test_files_go_into_what_stands_by_and_whatever_else_changes_needs_another(tmp_path: Path, seen: Instances) -> None:
+    project, name, port = small_agent(tmp_path, seen.runner)
+    seen, run = replace(seen, name=name), seen.engine
+    project = replace(project, env={**project.env, **seen.env})
+    main = project.read("main.sh").replace("127.0.0.1:", "0.0.0.0:").replace("echo ready\n", "echo I am 1\n")
+    project.write({"main.sh": main, "www/more": "more\n"})
+    volumes = run("volume", "ls", "--quiet").ok().stdout
+    with developing(project, name, f"http://127.0.0.1:{port}/") as here:
+        here.answers("well\n")
+        assert not seen.stood_by()
+        until(seen.waiting)
+        assert edited(here, seen, "www/index.html", "better\n", "better\n")
+        here.edit("main.sh", main.replace("I am 1", "I am 2"))
+        here.says("| I am 2")
+        assert seen.stood_by()
+        assert run("exec", seen.the_one(), "cat", "/app/www/index.html").ok().stdout == "better\n"
+        until(seen.waiting)
+        (project.folder / "www" / "more").unlink()
+        assert not edited(here, seen, "www/index.html", "less\n", "less\n"), "it can be given files, and none can be taken away"
+        assert run("exec", seen.the_one(), "ls", "/app/www").ok().stdout == "index.html\n"
+        assert edited(here, seen, "www/index.html", "well\n", "well\n")
+        manifest = project.read("agent.yaml")
+        here.edit("agent.yaml", manifest.replace("name: GREETING, value:", "name: ANOTHER, value: x}, {name: GREETING, value:"))
+        here.says("serves at", times=6)
+        assert not seen.stood_by(), "it had another environment"
+        until(seen.waiting)
+        here.edit("main.sh", "exit 3\n")
+        here.says("ended with exit code 3 before it was well")
+        assert here.asked() == "well\n"
+        here.edit("main.sh", main.replace("I am 1", "I am 4"))
+        here.says("| I am 4")
+        here.answers("well\n")
+        until(seen.waiting)
+        said = run("run", "--rm", "--network=none", f"{name}:1.0.0", "end").stdout
+        assert "args: end" in said
+        here.signal(signal.SIGINT)
+        assert here.ends() == 0
+        assert "Traceback" not in here.said
+    assert seen.serving() + seen.waiting() + seen.holders() == []
+    assert run("volume", "ls", "--quiet").ok().stdout == volumes
+
+
+def test_no_file_goes_into_a_root_that_is_read_only(tmp_path: Path, docker_engine: Engine) -> None:
+    project, name, port = small_agent(tmp_path, "docker")
+    seen = Instances(docker_engine.docker, docker_engine.env, "docker", name)
+    project = replace(project, env={**project.env, **docker_engine.env})
+    project.write({"main.sh": project.read("main.sh").replace("127.0.0.1:", "0.0.0.0:")})
+    with developing(project, name, f"http://127.0.0.1:{port}/", "--read-only") as here:
+        for page in ("better\n", "well\n"):
+            here.edit("www/index.html", page)
+            here.answers(page)
+            until(seen.holders)
+            assert seen.waiting() == []
+        assert seen.network(), "the network is there ahead all the same"
+        here.signal(signal.SIGINT)
+        assert here.ends() == 0
