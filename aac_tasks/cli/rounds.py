@@ -122,7 +122,6 @@ class Rounds:
                 self._log.follow(self._work.serving)
                 if turn := self._work.renew(session):
                     self._serves(session, time.monotonic() - began, turn)
-                    self._work.settle()
                 elif self._failed:
                     self._say(f"{self._agent} is as it was")
                 self._failed = False
@@ -134,10 +133,20 @@ class Rounds:
                 self._goes_on()
         finally:
             reporter.close(abandoned=True)  # a second closing is nothing
+        self._settle()
         last, self._session = self._session, None  # from here a signal cancels nothing
         with contextlib.suppress(AacError):  # told already
             return last.plan((self._agent,)).asked[0] if last else None
         return None
+
+    def _settle(self) -> None:
+        """What nobody waits for, also after a mistake: the next edit is to be as fast."""
+        if self._came:
+            return
+        try:
+            self._work.settle()
+        except AacError as error:
+            told(self._world, error)
 
     def _serves(self, session: Session, seconds: float, turn: Turn) -> None:
         where = f" at {self._work.url}" if self._work.url else ""

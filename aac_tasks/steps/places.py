@@ -47,7 +47,7 @@ class Places:
         if made is None or not made.fits(request, runner):
             return request
         self._made[request.instance.name] = replace(made, used=True)
-        changes = None if made.used else self._changes(made.request, request, tools, archive)
+        changes = self._changes(made.request, request, tools, archive) if made.place and not made.used else None
         return replace(request, place=made.place, changes=changes)
 
     def _changes(self, was: Start, now: Start, tools: Tools, archive: Path) -> Changes | None:

@@ -39,8 +39,15 @@ class Instances:
 
     def the_one(self) -> str:
         """The one that serves, once what it took over from is gone."""
-        until(lambda: len(self.serving()) == 1)
-        return self.serving()[0]
+        found: list[str] = []
+
+        def alone() -> bool:
+            """Who is just being made does not wait yet."""
+            found[:] = self.serving()
+            return len(found) == 1
+
+        until(alone)
+        return found[0]
 
     def stood_by(self) -> bool:
         """Whether the one that serves was there before its image."""

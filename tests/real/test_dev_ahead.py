@@ -148,9 +148,10 @@ def test_files_go_into_what_stands_by_and_whatever_else_changes_needs_another(tm
         here.edit("main.sh", "exit 3\n")
         here.says("ended with exit code 3 before it was well")
         assert here.asked() == "well\n"
+        until(seen.waiting)
         here.edit("main.sh", main.replace("I am 1", "I am 4"))
         here.says("| I am 4")
-        here.answers("well\n")
+        assert seen.stood_by(), "a mistake does not cost the next edit anything"
         until(seen.waiting)
         said = run("run", "--rm", "--network=none", f"{name}:1.0.0", "end").stdout
         assert "args: end" in said

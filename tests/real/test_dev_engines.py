@@ -39,7 +39,7 @@ def work(top: Path, runner: str, env: dict[str, str], engine: Callable[..., Ran]
         here.says("ended with exit code 3 before it was well")
         here.says("| oh no")
         assert here.asked() == "better\n"
-        assert seen.serving() == [second]
+        assert seen.the_one() == second
         here.edit("main.sh", right)
         here.says("is as it was")
         here.signal(signal.SIGINT)

@@ -65,14 +65,15 @@ def with_process(handle: JsonObject, spawned: Spawned) -> dict[str, Json]:
 def kill_strays(state: Path, tools: Tools, *, mark: str = "") -> None:
     """End every process of ours that lives in an instance's folder, whoever started it (Linux).
 
-    With a ``mark`` also those that have it among their arguments: a random name that only an instance's tools know.
+    With a ``mark`` also those that have it among their arguments or in their environment: a random name that only an instance's
+    tools know. ``runc init`` has it there (``_LIBCONTAINER_STATEDIR``), and nowhere else until it is the agent.
     """
     for spawned in strays(state, mark):
         tools.kill(spawned, grace=0.5)
 
 
 def strays(state: Path, mark: str = "") -> Iterator[Spawned]:
-    """Processes whose root or program lies in ``state``, or with the argument ``mark``; never this one.
+    """Processes whose root or program lies in ``state``, or that were given ``mark``; never this one.
 
     Only processes of the same user can be looked at, so only those are found.
     """
@@ -83,7 +84,7 @@ def strays(state: Path, mark: str = "") -> Iterator[Spawned]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if _lives_in(entry, state) or (mark and mark in _arguments(entry)):
+            if _lives_in(entry, state) or (mark and _was_given(entry, mark)):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 yield Spawned(int(entry.name), fields[19], boot)
         except OSError:  # it ended meanwhile, or belongs to somebody else
@@ -95,8 +96,9 @@ def _lives_in(process: Path, folder: Path) -> bool:
     return any((process / link).readlink().is_relative_to(folder) for link in ("root", "exe"))
 
 
-def _arguments(process: Path) -> list[str]:
-    return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+def _was_given(process: Path, mark: str) -> bool:
+    word = mark.encode()
+    return word in (process / "cmdline").read_bytes().split(b"\0") or word in (process / "environ").read_bytes()
 
 
 def is_inside(pid: int, link: str, folder: Path) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import secrets
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +14,8 @@ import pytest
 from runner_stage import WEB, Stage, left_behind, shell
 
 from aac_plugins.runners.host import HostRunner
+from aac_plugins.runners.records import write_record
+from aac_plugins.runners.runc import OciRuntime
 from aac_tasks.contracts.actions import InstanceSpec, Isolation, Limits, Mount, PortMapping
 from aac_tasks.contracts.image import ImageConfig
 from aac_tasks.contracts.roles import Runner, RunRequest
@@ -136,6 +142,31 @@ def test_a_test_instance_ends_with_the_run_that_started_it(stage: Stage, runner:
     stage.shop.processes.kill_children(grace=0.5)
     assert runner.status(instance, stage.tools).state != "running"
     runner.stop(instance, stage.tools)
+
+
+def test_a_container_whose_start_was_killed_before_it_was_written_down_is_ended_by_the_next(stage: Stage) -> None:
+    """What runc leaves then waits for a start that never comes, and is named nowhere but in its environment."""
+    runner = OciRuntime("runc")
+    need(os.geteuid() == 0 and runner.probe(stage.tools).works, "runc does not work here")
+    request = stage.request(shell("sleep 60"), InstanceSpec("agent"))
+    name, bundle = f"aac-agent-{secrets.token_hex(4)}", stage.folder / "bundle"
+    (bundle / "rootfs").mkdir(parents=True)
+    shutil.copy("/bin/busybox", bundle / "rootfs")
+    write_record(request.state, {"state": str(request.state), "id": name})
+    subprocess.run(("runc", "spec"), cwd=bundle, check=True)
+    spec = json.loads((bundle / "config.json").read_text())
+    process = {**spec["process"], "terminal": False, "args": ["/busybox"]}
+    (bundle / "config.json").write_text(json.dumps({**spec, "process": process}))
+    root = request.state / "runtime"
+    made = ("runc", "--root", str(root), "create", "--bundle", str(bundle), "--pid-file", str(bundle / "pid"), name)
+    subprocess.run(made, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    (root / name / "state.json").unlink()
+    left = Path("/proc", (bundle / "pid").read_text())
+    assert left.exists()
+    instance = stage.start(runner, request)
+    assert stage.tools.wait_until(lambda: not left.exists(), timeout=5.0), "somebody has yet to collect it"
+    runner.stop(instance, stage.tools, grace=0.1)
+    assert left_behind(stage) == []
 
 
 def test_a_dynamic_program_runs_with_the_loader_and_libraries_of_its_image(stage: Stage) -> None:
