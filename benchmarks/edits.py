@@ -102,10 +102,7 @@ def benches(top: Path, lab: Lab, runtimes: tuple[str, ...] = (*LANGUAGES, "custo
             ours, peer = (Place(top / f"{who}-{runtime}", env) for who in ("ours", "peer"))
             copied(language.example, ours.folder)
             (ours.folder / ".git").mkdir()
-            if language == OWN:
-                copied(language.example, peer.folder)
-            else:
-                lay_out(runtime, peer.folder)
+            lay_out(runtime, peer.folder)
             made.append(Bench(runtime, language, engine, ours, peer, ca, lab.command("agent"), free_port()))
             made[-1].prepare()
         yield made, engine

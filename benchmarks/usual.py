@@ -89,8 +89,10 @@ ITS_BASE, PYTHON = "docker.io/library/python:3.13-slim", "localhost/python:here"
 
 def lay_out(runtime: str, folder: Path) -> None:
     """The example with its Dockerfile, in a new folder; it is built with `authorities` as ``--build-context=ca=``."""
-    language = LANGUAGES[runtime]
+    language = LANGUAGES.get(runtime, OWN)
     copied(language.example, folder)
+    if language is OWN:
+        return
     if runtime == "java":
         (folder / "pom.xml").write_text(POM)
     run = f"FROM {SLIM}\n{APT.format(language.run)}WORKDIR /app\n{language.kept}USER 10001:10001\n"

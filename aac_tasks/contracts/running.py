@@ -37,7 +37,7 @@ class RunRequest:
     own files; it lives as long as the instance. ``log`` receives stdout and stderr. ``detach``: outlives this process.
     ``interactive``: the user's stdin is the agent's; with ``terminal`` the user's terminal is also its output, and the
     log stays empty. ``place`` is what `Preparing.prepare` made for such an instance, and ``changes`` leads from the image that
-    it was made for to this one, where files do.
+    it was made for to this one, where files do and none has to go.
     """
 
     image: StoredImage

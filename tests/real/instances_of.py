@@ -7,12 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from real.developer import until
+from real.dockerd import Engine
+from real.podman import Podman
 
 from aac_plugins.runners.docker_config import HOLDS
 from aac_plugins.runners.standby import LABEL as STANDS_BY
 from aac_tasks.testing import Ran
 
 NAME = "dev.agent.name"
+
+
+def instances(engine: Engine | Podman, name: str = "") -> Instances:
+    """Those of one agent, or of all."""
+    if isinstance(engine, Engine):
+        return Instances(engine.docker, engine.env, "docker", name)
+    return Instances(engine.run, engine.env, "podman", name)
 
 
 @dataclass(frozen=True)

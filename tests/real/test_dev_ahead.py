@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from real.developer import Developer, developing, until
 from real.dockerd import Engine
-from real.instances_of import Instances
-from real.podman import Podman
+from real.instances_of import Instances, instances
 from real.small_agent import small_agent
 from real_registry import free_port
 
@@ -49,9 +48,7 @@ spec:
 
 @pytest.fixture(params=["docker_engine", "podman"])
 def seen(request: pytest.FixtureRequest) -> Instances:
-    engine: Engine | Podman = request.getfixturevalue(request.param)
-    docker = isinstance(engine, Engine)
-    return Instances(engine.docker if docker else engine.run, engine.env, "docker" if docker else "podman")
+    return instances(request.getfixturevalue(request.param))
 
 
 def edited(here: Developer, seen: Instances, file: str, text: str, page: str) -> bool:
@@ -103,7 +100,7 @@ def test_an_instance_joins_a_network_that_was_there_before_it(tmp_path: Path, se
 
 @pytest.mark.network
 def test_who_can_not_listen_again_at_once_gets_a_network_of_its_own(project: Project, docker_engine: Engine) -> None:
-    seen = Instances(docker_engine.docker, docker_engine.env, "docker")
+    seen = instances(docker_engine)
     project = replace(project, env={**project.env, **seen.env})
     port = free_port()
     project.write({"agent.yaml": AGENT.replace("PORT", str(port)), "main.py": STUBBORN})
@@ -164,7 +161,7 @@ def test_files_go_into_what_stands_by_and_whatever_else_changes_needs_another(tm
 
 def test_no_file_goes_into_a_root_that_is_read_only(tmp_path: Path, docker_engine: Engine) -> None:
     project, name, port = small_agent(tmp_path, "docker")
-    seen = Instances(docker_engine.docker, docker_engine.env, "docker", name)
+    seen = instances(docker_engine, name)
     project = replace(project, env={**project.env, **docker_engine.env})
     project.write({"main.sh": project.read("main.sh").replace("127.0.0.1:", "0.0.0.0:")})
     with developing(project, name, f"http://127.0.0.1:{port}/", "--read-only") as here:
@@ -173,6 +170,7 @@ def test_no_file_goes_into_a_root_that_is_read_only(tmp_path: Path, docker_engin
             here.answers(page)
             until(seen.holders)
             assert seen.waiting() == []
+            assert not seen.stood_by()
         assert seen.network(), "the network is there ahead all the same"
         here.signal(signal.SIGINT)
         assert here.ends() == 0

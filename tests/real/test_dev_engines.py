@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from real.developer import developing
 from real.dockerd import Engine
-from real.instances_of import Instances
+from real.instances_of import Instances, instances
 from real.podman import Podman
 from real.small_agent import small_agent
-
-from aac_tasks.testing import Ran
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.xdist_group("docker")]
 
 
-def work(top: Path, runner: str, env: dict[str, str], engine: Callable[..., Ran]) -> None:
+def work(top: Path, seen: Instances) -> None:
     """Edits, a mistake, Ctrl-C; no container is left."""
-    project, name, port = small_agent(top, runner)
-    project = replace(project, env={**project.env, **env})
+    project, name, port = small_agent(top, seen.runner)
+    seen = replace(seen, name=name)
+    project = replace(project, env={**project.env, **seen.env})
     project.write({"main.sh": project.read("main.sh").replace("127.0.0.1:", "0.0.0.0:")})
-
-    seen = Instances(engine, env, runner, name)
     with developing(project, name, f"http://127.0.0.1:{port}/") as here:
         here.answers("well\n")
         first = seen.the_one()
         here.edit("www/index.html", "better\n")
         here.answers("better\n")
-        here.says(f"(runner {runner})\n", 2)
+        here.says(f"(runner {seen.runner})\n", 2)
         here.says("| got TERM")
         second = seen.the_one()
         assert second != first
@@ -49,8 +45,8 @@ def work(top: Path, runner: str, env: dict[str, str], engine: Callable[..., Ran]
 
 
 def test_with_docker(tmp_path: Path, docker_engine: Engine) -> None:
-    work(tmp_path, "docker", docker_engine.env, docker_engine.docker)
+    work(tmp_path, instances(docker_engine))
 
 
 def test_with_podman(tmp_path: Path, podman: Podman) -> None:
-    work(tmp_path, "podman", podman.env, podman.run)
+    work(tmp_path, instances(podman))

@@ -1,15 +1,22 @@
-"""Containers of an engine that go, by their id or by the folder that they were made for."""
+"""Containers of an engine that come, and go by their id or by the folder that they were made for."""
 
 from __future__ import annotations
 
 import contextlib
+import secrets
 from pathlib import Path
 
 from aac_plugins.oci.docker_api import Engine, MissingError
 from aac_plugins.runners.docker_config import HOLDS, LABEL
-from aac_tasks.contracts.canonical import table
+from aac_tasks.contracts.canonical import JsonObject, table
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
+
+
+def create(engine: Engine, instance: str, body: JsonObject, tools: Tools) -> str:
+    """The id of a container of that description, which people find by the instance's name."""
+    made = engine.table(tools, "POST", "/containers/create", body, name=f"{instance}-{secrets.token_hex(4)}")
+    return str(made["Id"])
 
 
 def clear(engine: Engine, state: Path, tools: Tools, keep: str = "") -> None:

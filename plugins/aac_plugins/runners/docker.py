@@ -11,7 +11,6 @@ Everything goes through the engine's HTTP interface. Its log is copied to the in
 from __future__ import annotations
 
 import contextlib
-import secrets
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
 from aac_plugins.runners.bytecode import Bytecode
-from aac_plugins.runners.containers import clear, remove
+from aac_plugins.runners.containers import clear, create, remove
 from aac_plugins.runners.docker_config import (
     address_of,
     comes_back,
@@ -108,7 +107,7 @@ class DockerRunner:
         network = held(engine, request.place, tools)
         known: JsonObject = {"host": engine.host, "state": str(request.state), "log": str(request.log)}
         begun = take_over(engine, request, tools) if network else NOTHING
-        container = str(begun.get("container") or self._create(engine, request, network, tools))
+        container = str(begun.get("container") or self._created(engine, request, network, tools))
         try:
             if request.interactive:  # what connects the user's streams starts it, so that no word is lost
                 ports, follower = {f"{p.container}/{p.protocol}": p.host for p in request.instance.ports if p.host}, ATTACHED
@@ -131,10 +130,8 @@ class DockerRunner:
             inside=address_of(network),
         )
 
-    def _create(self, engine: Engine, request: RunRequest, network: JsonObject, tools: Tools) -> str:
-        name = f"{request.instance.name}-{secrets.token_hex(4)}"
-        body = self._described(engine, request, network, tools)
-        return str(engine.table(tools, "POST", "/containers/create", body, name=name)["Id"])
+    def _created(self, engine: Engine, request: RunRequest, network: JsonObject, tools: Tools) -> str:
+        return create(engine, request.instance.name, self._described(engine, request, network, tools), tools)
 
     def _described(self, engine: Engine, request: RunRequest, network: JsonObject, tools: Tools) -> dict[str, Json]:
         """The body of /containers/create for its image, which the engine has then; in that network, where there is one."""

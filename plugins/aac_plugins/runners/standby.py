@@ -7,12 +7,12 @@ somebody waits.
 
 from __future__ import annotations
 
-import secrets
 from pathlib import PurePosixPath
 
 from aac_plugins.oci.docker_api import Engine
 from aac_plugins.runners import simple
-from aac_plugins.runners.containers import remove
+from aac_plugins.runners.containers import create, remove
+from aac_plugins.runners.records import spawned_of
 from aac_plugins.runners.waiting import GO, PROGRAM
 from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.running import Changes, RunRequest
@@ -45,8 +45,7 @@ def stand_by(engine: Engine, body: JsonObject, request: RunRequest, holder: str,
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {**table(body["HostConfig"]), "VolumesFrom": [f"{holder}:ro"]},
     }
-    name = f"{request.instance.name}-{secrets.token_hex(4)}"
-    container = str(engine.table(tools, "POST", "/containers/create", waiting, name=name)["Id"])
+    container = create(engine, request.instance.name, waiting, tools)
     try:
         engine.call(tools, "POST", f"/containers/{container}/start")
         _settle(engine, container, tools)
@@ -63,7 +62,7 @@ def take_over(engine: Engine, request: RunRequest, tools: Tools) -> dict[str, Js
         return {}
     container = str(standby["container"])
     try:
-        if len(standby) > 1:  # who follows its log has opened that file, whatever it is called by now
+        if spawned_of(standby) is not None:  # who follows its log has opened that file, whatever it is called by now
             request.log.hardlink_to(str(request.place["log"]))
         _begin(engine, container, request.changes, tools)
     except BaseException as error:
