@@ -140,11 +140,26 @@ class CommandLayer:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """``COPY`` of files and folders of the build context (relative; ``.`` is all of it, ``*`` and ``?`` as in a shell).
+
+    ``target`` is relative to the image's working directory; one that ends in ``/`` is a folder. ``owner`` is ``USER:GROUP``,
+    names or numbers, empty for root's; ``mode`` octal, empty for what the file has.
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    owner: str = ""
+    mode: str = ""
+
+
+@dataclass(frozen=True)
 class DockerfileLayers:
     """All that the author's own Dockerfile makes; only builders with an engine can do this. It says its own FROM.
 
     ``text`` is the file's, ``file`` its name for messages. ``target`` is the stage to take (empty: the last), ``args`` are
-    build arguments.
+    build arguments. Where it ends by copying files, ``copies`` says which, ``rest`` is the text without those instructions, and
+    ``reads`` names all that the rest reads of the build context: another way to build the same, for who can.
     """
 
     kind: ClassVar[str] = "dockerfile"
@@ -152,6 +167,9 @@ class DockerfileLayers:
     file: str = "Dockerfile"
     target: str = ""
     args: Mapping[str, str] = field(default_factory=dict)
+    copies: tuple[Copy, ...] = ()
+    rest: str = ""
+    reads: tuple[str, ...] = ()
 
 
 RecipeLayer = DependencyLayer | CompiledLayer | ApplicationLayer | FileLayer | CommandLayer | DockerfileLayers

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from aac_plugins.builders.copies import NotPlainError, placed, read_of
 from aac_plugins.oci.documents import About, History, write_image
 from aac_plugins.oci.layer import LAYER_FORMAT, Entry, write_layer
 from aac_plugins.oci.sources import context_entries, context_fingerprint, selected
@@ -90,7 +92,9 @@ def assemble(maker: Maker, request: BuildRequest, tools: Tools) -> StoredImage:
     history = [History(f"base {recipe.base.reference}") for _ in image.layers]
     for layer in recipe.layers:
         before = len(image.layers)
-        if isinstance(layer, CommandLayer | DockerfileLayers):
+        if isinstance(layer, DockerfileLayers):
+            image = _own(layer, image, maker, request, tools)
+        elif isinstance(layer, CommandLayer):
             image = _grown(layer, image, maker, request, tools)
         else:
             image = BaseImage((*image.layers, _make(layer, maker, request, tools)), image.config)
@@ -173,6 +177,27 @@ def _compiled_key(layer: CompiledLayer, request: BuildRequest) -> JsonObject:
         "platform": str(request.recipe.platform),
         "tree": "" if layer.texts else context_fingerprint(request.context),
     }
+
+
+def _own(layer: DockerfileLayers, image: BaseImage, maker: Maker, request: BuildRequest, tools: Tools) -> BaseImage:
+    """An author's own Dockerfile: what it copies last is written here, where it is plain what that is."""
+    if layer.copies:
+        with suppress(NotPlainError):
+            rest = replace(layer, text=layer.rest, copies=())
+            grown = _grown(rest, image, maker, replace(request, context=read_of(request.context, layer.reads)), tools)
+            return _copied(layer, grown, request, tools)
+    return _grown(replace(layer, copies=(), rest="", reads=()), image, maker, request, tools)
+
+
+def _copied(layer: DockerfileLayers, image: BaseImage, request: BuildRequest, tools: Tools) -> BaseImage:
+    members = placed(layer.copies, image, request.context, tools)
+    key: JsonObject = {
+        "what": "copied",
+        "format": [FORMAT, LAYER_FORMAT],
+        "members": [[e.path, e.type, e.mode, e.target, e.uid, e.gid, e.size, f.sha256 if f else ""] for e, f in members],
+    }
+    make = lambda: _write("application", [entry for entry, _ in members], tools)  # noqa: E731
+    return BaseImage((*image.layers, _remembered(key, Layer, make, tools, again=request.no_cache)), image.config)
 
 
 def _grown(layer: Commanded, image: BaseImage, maker: Maker, request: BuildRequest, tools: Tools) -> BaseImage:

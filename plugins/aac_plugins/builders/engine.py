@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from aac_plugins.builders.assembly import Commanded, Installed, access_key, assemble
+from aac_plugins.builders.copies import UNREAD, NotPlainError
 from aac_plugins.builders.stages import (
     Dialect,
     Work,
@@ -24,7 +26,9 @@ from aac_plugins.builders.stages import (
 from aac_plugins.oci.engine_context import authorities
 from aac_plugins.oci.sources import archived_entries, confirm_context
 from aac_tasks.contracts.codec import encode
+from aac_tasks.contracts.context import ContextFile
 from aac_tasks.contracts.recipe import CommandLayer, Context, Recipe, Run, Stage
+from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
     from aac_plugins.oci.layer import Entry
@@ -134,9 +138,25 @@ class EngineMaker:
         work = work_of(request, f"{layer.file} of {recipe.name}", folder, recipe.platform, context=True)
         work.dockerfile.write_text(layer.text, encoding="utf-8")
         work = replace(work, target=layer.target, args=tuple(sorted(layer.args.items())), own=layer.file)
-        made = self._connect(tools).make(work, ())
+        if layer.rest:
+            work = replace(work, files=(*request.context, _unread(folder)), root=folder / "no such folder")
+        try:
+            made = self._connect(tools).make(work, ())
+        except StepError as error:
+            if layer.rest and _ABSENT.search(f"{error.message}\n{error.tail}"):
+                raise NotPlainError from error  # the line that reads it is in no file that we have
+            raise
         confirm_context(work.files or ())
         return made
+
+
+_ABSENT = re.compile(r"not found|no such file", re.IGNORECASE)
+
+
+def _unread(folder: Path) -> ContextFile:
+    source = folder / UNREAD
+    source.touch()
+    return ContextFile(UNREAD, "file", source)
 
 
 def _unpack(entries: Sequence[Entry], into: Path) -> None:

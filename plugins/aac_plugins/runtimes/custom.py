@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from aac_plugins.runtimes.copied_last import taken_apart
 from aac_plugins.runtimes.origin import DEBIAN, EPOCH, PACKAGE, apt
 from aac_plugins.runtimes.own_dockerfile import OwnDockerfile
 from aac_plugins.runtimes.starting import command_of, probe_of
@@ -66,7 +67,7 @@ class CustomRuntime:
             layers: tuple[RecipeLayer, ...] = (*apt(spec, locked.base, "/bin/sh", "-c", APT, "apt"), ApplicationLayer())
             return replace(common, layers=layers, workdir=APP_DIR)
         text = _own(spec, facts).pinned(locked.images)
-        own = DockerfileLayers(text, posixpath.normpath(build.dockerfile), build.target, dict(build.args))
+        own = taken_apart(DockerfileLayers(text, posixpath.normpath(build.dockerfile), build.target, dict(build.args)))
         return replace(common, layers=(own,), workdir="", user="")
 
     def resolve(self, request: DependencyRequest, base: LockedBase, tools: Tools) -> LockedDependencies:

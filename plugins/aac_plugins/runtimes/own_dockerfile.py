@@ -1,21 +1,19 @@
 """The images that an author's own Dockerfile names by tag, and the same text with digests in their place.
 
-Read as BuildKit reads it (https://docs.docker.com/reference/dockerfile/): directives (``# syntax`` names an image too, the
-program that reads all the rest), lines that go on, comments, here-documents, arguments before the first FROM. Left as they are:
-``scratch``, stages, what has a digest, and ``localhost/NAME``, which is no registry's image but one that the author put into the
-engine.
+``# syntax`` names an image too, the program that reads all the rest; arguments count that stand before the first FROM. Left as
+they are: ``scratch``, stages, what has a digest, and ``localhost/NAME``, which is no registry's image but one that the author put
+into the engine.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aac_plugins.runtimes.dockerfile_lines import Line, directives, instructions
 from aac_tasks.contracts.image import ImageRef
 
-_DIRECTIVE = re.compile(r"\s*#\s*([A-Za-z]+)\s*=\s*(\S+)\s*")
-_HEREDOC = re.compile(r"(?:(?<=\s)|^)\d*<<(-?)([\"']?)([A-Za-z_][\w.]*)\2(?=\s|$)")
 _FROM = re.compile(r"FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE)
 _ARGUMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 _VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:(:?[-+])([^${}]*))?\})")
@@ -50,11 +48,11 @@ class OwnDockerfile:
 
     def __post_init__(self) -> None:
         begun = False
-        for line, found in _directives(self.text.splitlines(keepends=True)):
+        for line, found in directives(self.text):
             if found[1].lower() == "syntax":
                 self._take(line, found[2], found.span(2))
-        for line in _instructions(self.text):
-            word = line.text.split(None, 1)[0].upper()
+        for line in instructions(self.text):
+            word = line.word
             if word == "FROM":
                 begun = True
                 self._from(line)
@@ -77,14 +75,14 @@ class OwnDockerfile:
             text = text[: one.start] + pins.get(one.reference, text[one.start : one.end]) + text[one.end :]
         return text
 
-    def _argument(self, line: _Line) -> None:
+    def _argument(self, line: Line) -> None:
         for name, said in _ARGUMENT.findall(line.text.split(None, 1)[1] if " " in line.text.strip() else ""):
             value = self.args.get(name, said.strip("\"'") if said else None)
             expanded = None if value is None else self._expanded(value)
             if isinstance(expanded, str):
                 self._values[name] = expanded
 
-    def _from(self, line: _Line) -> None:
+    def _from(self, line: Line) -> None:
         found = _FROM.match(line.text)
         if not found:  # the engine says better what is wrong with it
             return
@@ -96,11 +94,11 @@ class OwnDockerfile:
         if found[2]:
             self._stages.append(found[2].lower())
 
-    def _other(self, line: _Line, found: re.Match[str]) -> None:
+    def _other(self, line: Line, found: re.Match[str]) -> None:
         if "$" not in found[1] and not found[1].isdigit():
             self._take(line, found[1].strip("\"'"), found.span(1))
 
-    def _take(self, line: _Line, name: str, written: tuple[int, int]) -> None:
+    def _take(self, line: Line, name: str, written: tuple[int, int]) -> None:
         if name == "scratch" or name.lower() in self._stages or "@" in name or name.startswith("localhost/"):
             return
         try:
@@ -142,69 +140,3 @@ def _unknown(missing: Sequence[str]) -> str:
     if name == "$":
         return "which image that is can't be read; write its name, or ${NAME} of an ARG before the first FROM"
     return f"the build argument {name} has no value; name it in build.args, or give ARG {name} a default before the first FROM"
-
-
-@dataclass(frozen=True)
-class _Line:
-    """One instruction, its lines joined; ``places`` says where each of its characters is in the file."""
-
-    text: str
-    number: int
-    places: Sequence[int]
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        return self.places[start], self.places[end - 1] + 1
-
-
-def _instructions(text: str) -> Iterator[_Line]:
-    lines = text.splitlines(keepends=True)
-    escape, number, offset = _escape(lines), 0, 0
-    while number < len(lines):
-        first, joined, more = number, "", True
-        places: list[int] = []
-        while more and number < len(lines):
-            line = lines[number].rstrip("\r\n")
-            blank = not line.strip() or line.lstrip().startswith("#")
-            kept = "" if blank else line
-            more = bool(joined) if blank else kept.rstrip().endswith(escape)
-            kept = kept.rstrip()[:-1] if more and not blank else kept
-            joined += kept
-            places += range(offset, offset + len(kept))
-            offset += len(lines[number])
-            number += 1
-        indent = len(joined) - len(joined.lstrip())
-        if joined.strip():
-            yield _Line(joined[indent:], first + 1, places[indent:])
-            skipped = _heredocs(joined, lines[number:])
-            offset += sum(map(len, lines[number : number + skipped]))
-            number += skipped
-
-
-def _directives(lines: Sequence[str]) -> Iterator[tuple[_Line, re.Match[str]]]:
-    """What the first lines tell the reader: ``# syntax=docker/dockerfile:1``."""
-    offset = 0
-    for number, line in enumerate(lines, 1):
-        found = _DIRECTIVE.fullmatch(line)
-        if not found:
-            return
-        yield _Line(line, number, range(offset, offset + len(line))), found
-        offset += len(line)
-
-
-def _escape(lines: Sequence[str]) -> str:
-    return next((found[2] for _, found in _directives(lines) if found[1].lower() == "escape"), "\\")
-
-
-def _heredocs(instruction: str, following: Sequence[str]) -> int:
-    """How many lines the here-documents of an instruction take."""
-    if not re.match(r"\s*(?:RUN|COPY|ADD)\s", instruction, re.IGNORECASE):
-        return 0
-    at = 0
-    for tabs, _, mark in _HEREDOC.findall(instruction):
-        ends = (i for i in range(at, len(following)) if _ended(following[i].rstrip("\r\n"), mark, bool(tabs)))
-        at = next(ends, at - 1) + 1  # without an end it was none
-    return at
-
-
-def _ended(line: str, mark: str, tabs: bool) -> bool:
-    return (line.lstrip("\t") if tabs else line) == mark
