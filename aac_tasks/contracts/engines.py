@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,7 +60,7 @@ class CheckingBuilder(Builder, Protocol):
 class Errand:
     """Instructions that an engine carries out in an image, for what their commands say and make: ``paths`` of it are taken out.
 
-    ``what`` is what messages call it; ``fetch_base`` brings the image.
+    ``what`` is what messages call it; ``fetch_base`` brings the image. ``settings`` as `SettingsRuntime` has them.
     """
 
     what: str
@@ -68,6 +68,7 @@ class Errand:
     instructions: tuple[Instruction, ...]
     paths: tuple[str, ...]
     fetch_base: Callable[[LockedBase], BaseImage]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class ErrandBuilder(Builder, Protocol):
@@ -98,6 +99,16 @@ class ToolchainImage(Protocol):
         self, instructions: Sequence[Instruction], paths: Sequence[str], into: Path, refused: Callable[[str], StepError]
     ) -> str:
         """As `ErrandBuilder.errand`; ``refused`` makes the error out of the last lines of a command that failed."""
+        ...
+
+
+class SettingsRuntime(Runtime, Protocol):
+    """A runtime whose tools have settings of the user's: where things come from, and what opens the door there."""
+
+    def settings(self, tools: Tools) -> Mapping[str, str]:
+        """Files for the commands of its build stages: absolute path → text. An engine lends them as secrets: they are in no layer
+        and no key, for where a thing came from changes nothing about it.
+        """
         ...
 
 

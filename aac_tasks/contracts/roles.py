@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -192,7 +192,8 @@ class BuildRequest:
 
     ``install(into)`` fills a folder with the dependency layer, ``compile(layer, into)`` with a compiled one; ``context``
     is sorted by path. The rest is for builders with an engine: ``folder`` is the context's root, ``dockerfile`` the rendered
-    text, ``fetch_base`` brings the base that a stage starts from, ``fetch(runtime, locked)`` brings locked files into the store.
+    text, ``fetch_base`` brings the base that a stage starts from, ``fetch(runtime, locked)`` brings locked files into the store,
+    ``settings(runtime)`` are the user's for its tools (`SettingsRuntime`).
     """
 
     recipe: Recipe
@@ -205,6 +206,7 @@ class BuildRequest:
     no_cache: bool = False
     fetch_base: Callable[[LockedBase], BaseImage] | None = None
     fetch: Callable[[str, LockedDependencies], None] | None = None
+    settings: Callable[[str], Mapping[str, str]] | None = None
 
 
 class Builder(Protocol):

@@ -22,6 +22,7 @@ from aac_tasks.contracts.result import Artifact, Result
 from aac_tasks.contracts.roles import BuildRequest, Compilation
 from aac_tasks.errors import StepError
 from aac_tasks.steps.built import built, image_here, index_of, with_engine
+from aac_tasks.steps.toolchain import settings_of
 
 if TYPE_CHECKING:
     from aac_tasks.contracts.lock import LockedDependencies
@@ -138,6 +139,7 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
         no_cache=job.no_cache,
         fetch_base=lambda locked: job.catalog.bases.get(locked.base).fetch(locked, job.tools),
         fetch=fetch_locked,
+        settings=lambda name: settings_of(job.catalog.runtimes.get(name), job.tools),
     )
 
 

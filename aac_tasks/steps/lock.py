@@ -103,7 +103,7 @@ class _Making:
         missing = lacking(action, self.tools) if toolchain is not None and can_lend(self.builder, runtime) else ()
         if toolchain is None or not missing:
             return runtime.resolve(action.dependencies, base, self.tools)
-        image = Lent(toolchain, self.builder, self.catalog, missing, self.tools)
+        image = Lent(runtime, toolchain, self.builder, self.catalog, missing, self.tools)
         return lending(runtime).resolve_in(action.dependencies, image, self.tools)
 
     def _images(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,7 +12,7 @@ from aac_tasks.errors import StepError
 
 if TYPE_CHECKING:
     from aac_tasks.catalog import Catalog
-    from aac_tasks.contracts.engines import ErrandBuilder, LentRuntime, ToolchainImage
+    from aac_tasks.contracts.engines import ErrandBuilder, LentRuntime, SettingsRuntime, ToolchainImage
     from aac_tasks.contracts.lock import BaseRequest, LockedBase
     from aac_tasks.contracts.making import LockAction
     from aac_tasks.contracts.recipe import Instruction
@@ -40,10 +40,16 @@ def lending(runtime: Runtime) -> LentRuntime:
     return cast("LentRuntime", runtime)
 
 
+def settings_of(runtime: Runtime, tools: Tools) -> Mapping[str, str]:
+    """What the user set for the runtime's tools, see `SettingsRuntime`; nothing for one that has no such settings."""
+    return cast("SettingsRuntime", runtime).settings(tools) if hasattr(runtime, "settings") else {}
+
+
 @dataclass(frozen=True)
 class Lent:
-    """See `ToolchainImage`. ``missing`` are the tools that the host lacks."""
+    """See `ToolchainImage`. ``missing`` are the tools of ``runtime`` that the host lacks."""
 
+    runtime: Runtime
     locked: LockedBase
     builder: Builder
     catalog: Catalog
@@ -66,7 +72,12 @@ class Lent:
         self.tools.note(f"{programs}: not on this machine, asked in the image {reference} of builder {self.builder.name}")
         fetch = self.catalog.bases.get(self.locked.base).fetch
         errand = Errand(
-            f"{programs} in {reference}", self.locked, tuple(instructions), tuple(paths), lambda base: fetch(base, self.tools)
+            f"{programs} in {reference}",
+            self.locked,
+            tuple(instructions),
+            tuple(paths),
+            lambda base: fetch(base, self.tools),
+            settings_of(self.runtime, self.tools),
         )
         try:
             return cast("ErrandBuilder", self.builder).errand(errand, into, self.tools)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aac_plugins.builders.stages import AUTHORITIES, LENT, Work
+from aac_plugins.builders.stages import AUTHORITIES, LENT, SETTINGS, Work
 from aac_plugins.oci.engine_context import authorities, context_folder
 from aac_tasks.contracts.tools import Process
 from aac_tasks.errors import StepError
@@ -69,8 +69,8 @@ def arguments(work: Work) -> Iterator[str]:
 
 
 def access_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ...]]:
-    """(flags, values): each secret as a file of our folder that only the user can read, gone with it; the ssh agent; what the
-    user's network needs.
+    """(flags, values): each secret, and the user's settings, as files of our folder that only they can read, gone with it; the
+    ssh agent; what the user's network needs. No value may be shown.
     """
     if work.ssh and not tools.environment("SSH_AUTH_SOCK"):
         hint = "start one and add a key: eval $(ssh-agent) && ssh-add"
@@ -79,14 +79,19 @@ def access_arguments(work: Work, tools: Tools) -> tuple[list[str], tuple[str, ..
     flags += [f"--build-arg={name}" for name in PROXIES if tools.environment(name)]
     if bundle := authorities(tools):
         flags.append(f"--secret=id={AUTHORITIES},src={bundle}")
-    for number, secret in enumerate(work.secrets):
-        value = tools.secret(secret.reference)
+    named = [(secret.name, tools.secret(secret.reference)) for secret in work.secrets]
+    values += [value for _, value in named]
+    values += [str(found[found.lastindex or 0]) for text in work.settings.values() for found in _PASSWORD.finditer(text)]
+    named += [(f"{SETTINGS}-{number}", text) for number, text in enumerate(work.settings.values())]
+    for number, (name, text) in enumerate(named):
         file = work.folder / f"secret-{number}"
         file.touch(0o600)
-        file.write_text(value, encoding="utf-8")
-        flags.append(f"--secret=id={secret.name},src={file}")
-        values.append(value)
+        file.write_text(text, encoding="utf-8")
+        flags.append(f"--secret=id={name},src={file}")
     return flags, tuple(values)
+
+
+_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@|<password>([^<]+)<|\btoken\s*=\s*\"([^\"]+)\"")
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,11 @@ class EngineMaker:
         outside = stage.base is None and stage.image != ""  # an image that only the engine's registry has
         copied = any(isinstance(i, Context) for i in stage.instructions)
         work = work_of(request, f"stage {stage.name} of {recipe.name}", folder, locked.platform, context=copied)
+        work = replace(work, settings=request.settings(layer.runtime) if request.settings else {})
         executor = self._connect(tools)
         image, named = lent_base(base, locked.platform, tools)
-        text = stage_text(stage, stage.image if outside else named, recipe, lender(work, tools), _dialect(executor, tools))
+        dialect = _dialect(executor, tools, tuple(work.settings))
+        text = stage_text(stage, stage.image if outside else named, recipe, lender(work, tools), dialect)
         work.dockerfile.write_text(text + outlet(stage, layer.paths), encoding="utf-8")
         if not outside:
             executor.lend(image, named)
@@ -103,12 +105,12 @@ class EngineMaker:
         nothing = Recipe(errand.what, platform, errand.image, ())
         with tools.scratch() as folder:
             commands = tuple(i.argv for i in errand.instructions if isinstance(i, Run))
-            work = Work(errand.what, folder, platform, no_cache=True, commands=commands)
+            work = Work(errand.what, folder, platform, no_cache=True, commands=commands, settings=errand.settings)
             work.lent.mkdir()
             work.lent.chmod(0o755)
             executor = self._connect(tools)
             image, named = lent_base(errand.fetch_base(errand.image), platform, tools)
-            text = stage_text(stage, named, nothing, lender(work, tools), _dialect(executor, tools))
+            text = stage_text(stage, named, nothing, lender(work, tools), _dialect(executor, tools, tuple(work.settings)))
             work.dockerfile.write_text(text + outlet(stage, errand.paths), encoding="utf-8")
             executor.lend(image, named)
             archive = folder / "stage.tar"
@@ -171,8 +173,8 @@ def _unpack(entries: Sequence[Entry], into: Path) -> None:
                 shutil.copyfileobj(source, out)
 
 
-def _dialect(executor: Executor, tools: Tools) -> Dialect:
-    return replace(executor.dialect, authorities=authorities(tools) != "")
+def _dialect(executor: Executor, tools: Tools, settings: tuple[str, ...] = ()) -> Dialect:
+    return replace(executor.dialect, authorities=authorities(tools) != "", settings=settings)
 
 
 class Connect(Protocol):

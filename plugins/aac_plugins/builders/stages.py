@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,14 +39,15 @@ DOCKERFILE = "Dockerfile"
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine names what is lent and its context in COPY, whether it knows ``RUN --mount``, and whether commands get
-    the user's own certificate authorities (see `AUTHORITIES`).
+    """How an engine names what is lent and its context in COPY, whether it knows ``RUN --mount``, and what commands get of the
+    user's own: certificate authorities (see `AUTHORITIES`), and ``settings`` of their tools, by their paths.
     """
 
     lent: str = f"--from={LENT}{{}} /"
     context: str = "."
     mounts: bool = True
     authorities: bool = False
+    settings: tuple[str, ...] = ()
 
 
 CONTEXTS = Dialect()
@@ -61,6 +62,9 @@ AUTHORITIES = "aac-authorities"
 every toolchain image. As a secret it is in no layer, no cache key of the engine's, and in none of ours.
 """
 
+SETTINGS = "aac-settings"
+"""Before the number of a file of the user's settings (`Work.settings`), as the id of its secret."""
+
 _BUNDLE = "/run/aac/authorities.crt"
 _TRUSTING = (
     "SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS",
@@ -73,7 +77,8 @@ _TRUSTING = (
 class Work:
     """What an engine shall build. ``folder`` is ours and holds the Dockerfile and ``lent/``; ``files`` is the build context
     below ``root``, None when nothing copies it. ``what`` is what messages call it; ``target``, ``args`` and ``own``
-    (its name) are an own Dockerfile's; ``commands`` are what its RUN lines run, where an error shall name one.
+    (its name) are an own Dockerfile's; ``commands`` are what its RUN lines run, where an error shall name one; ``settings``
+    are files for them, lent as secrets: path → text.
     """
 
     what: str
@@ -88,6 +93,7 @@ class Work:
     args: tuple[tuple[str, str], ...] = ()
     own: str = ""
     commands: tuple[tuple[str, ...], ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kept(self) -> str:
@@ -164,11 +170,12 @@ def _group_lines(group: Sequence[Instruction], recipe: Recipe, lend: Lender, dia
 
 
 def _run(run: Run, recipe: Recipe, dialect: Dialect) -> Iterator[str]:
-    if dialect.mounts and dialect.authorities:
-        trusting = replace(run, env={**dict.fromkeys(_TRUSTING, _BUNDLE), **run.env})
-        return run_lines(trusting, f"--mount=type=secret,id={AUTHORITIES},target={_BUNDLE} {access_mounts(recipe)}")
     if dialect.mounts:
-        return run_lines(run, access_mounts(recipe))
+        mounts = [f"--mount=type=secret,id={SETTINGS}-{n},target={path(target)} " for n, target in enumerate(dialect.settings)]
+        if dialect.authorities:
+            run = replace(run, env={**dict.fromkeys(_TRUSTING, _BUNDLE), **run.env})
+            mounts.append(f"--mount=type=secret,id={AUTHORITIES},target={_BUNDLE} ")
+        return run_lines(run, "".join(mounts) + access_mounts(recipe))
     if recipe.secrets or recipe.ssh:
         raise StepError("build secrets and ssh need BuildKit, which this docker lacks", hint="install the buildx plugin")
     return run_lines(Run(run.argv, run.env))

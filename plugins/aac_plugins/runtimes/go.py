@@ -92,6 +92,11 @@ class GoRuntime:
         """The same by the go of a toolchain image."""
         return go_modules.resolve_in(request, image, tools)
 
+    def settings(self, tools: Tools) -> Mapping[str, str]:
+        """Where modules come from: GOPROXY and the like."""
+        origins = go_build.own_origins(tools)
+        return {go_build.ENV_FILE: origins} if origins else {}
+
     def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
         """Nothing: what an agent depends on is in its program."""
 

@@ -23,6 +23,9 @@ from aac_tasks.errors import StepError
 ORIGINS = ("GOPROXY", "GOSUMDB", "GOPRIVATE", "GONOPROXY", "GONOSUMDB", "GOINSECURE", "GOVCS", "GOAUTH")
 """Where modules come from and who vouches for them (https://go.dev/ref/mod#environment-variables)."""
 
+ENV_FILE = "/run/aac/go.env"
+"""In a build stage: the user's `ORIGINS`, where they have any; Go takes a file that is not there for an empty one."""
+
 TIMEOUT = 1800.0
 """Seconds; a cold build of a large agent on a small machine."""
 
@@ -90,8 +93,19 @@ def settings(platform: Platform) -> dict[str, str]:
 
 def in_stage(platform: Platform, toolchain: str, *words: str, **more: str) -> tuple[str, ...]:
     """``go WORDS`` in a build stage. ``env`` and not ARG: the official image's own GOTOOLCHAIN would prevail."""
-    env = {**settings(platform), "GOMODCACHE": "/go/pkg/mod", "GOCACHE": "/go/cache", "GOTOOLCHAIN": toolchain, **more}
+    own = {"GOENV": ENV_FILE, "GOMODCACHE": "/go/pkg/mod", "GOCACHE": "/go/cache", "GOTOOLCHAIN": toolchain}
+    env = {**settings(platform), **own, **more}
     return ("env", *(f"{name}={value}" for name, value in env.items()), "go", "-C", SOURCES, *words)
+
+
+def own_origins(tools: Tools) -> str:
+    """`ORIGINS` as the user set them, as a file that ``GOENV`` can name (``go help env``): by ``go env -w``, or as variables."""
+    home = tools.environment("XDG_CONFIG_HOME") or f"{tools.environment('HOME') or ''}/.config"
+    file = Path(tools.environment("GOENV") or f"{home}/go/env")
+    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
+    found = dict(line.split("=", 1) for line in lines if "=" in line)
+    found.update({name: value for name in ORIGINS if (value := tools.environment(name))})
+    return "".join(f"{name}={found[name]}\n" for name in ORIGINS if found.get(name))
 
 
 def command(program: str, package: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aac_plugins.runtimes import java_install, java_probe, java_project, java_tools
@@ -115,6 +115,11 @@ class JavaRuntime:
         from aac_plugins.runtimes import java_resolve  # lazy: as above
 
         return java_resolve.resolve_in(request, _with_maven(image) if request.requirements else image, tools)
+
+    def settings(self, tools: Tools) -> Mapping[str, str]:
+        """Where jars come from: the user's ``settings.xml``, for Maven."""
+        own = Path(tools.environment("HOME") or "/", ".m2/settings.xml")
+        return {"/root/.m2/settings.xml": own.read_text("utf-8")} if own.is_file() else {}
 
     def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
         """Jars and probe below /opt/agent; see ``java_install``."""

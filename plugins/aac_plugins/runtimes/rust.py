@@ -106,6 +106,11 @@ class RustRuntime:
         """The same by the cargo of a toolchain image."""
         return rust_crates.resolve_in(request, image, tools)
 
+    def settings(self, tools: Tools) -> Mapping[str, str]:
+        """Where crates come from: the user's ``config.toml``, where cargo finds it from any folder."""
+        own = rust_build.settings_file(tools)
+        return {rust_build.CONFIG: own.read_text("utf-8")} if own else {}
+
     def install(self, locked: LockedDependencies, base: LockedBase, into: Path, tools: Tools) -> None:
         """Nothing: what an agent depends on is in its program."""
 

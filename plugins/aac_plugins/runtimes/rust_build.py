@@ -30,6 +30,9 @@ SETTINGS = {"CARGO_INCREMENTAL": "0", "CARGO_TERM_COLOR": "never", "SOURCE_DATE_
 """Incremental code generation depends on what was compiled before: the bytes would too."""
 
 CARGO = ("RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_HTTP_CAINFO", "CARGO_HTTP_PROXY", "CARGO_NET_GIT_FETCH_WITH_CLI")
+CONFIG = "/.cargo/config.toml"
+"""In a build stage: the user's own settings, where they have any."""
+
 TIMEOUT = 1800.0
 """Seconds; a cold build of a large agent on a small machine."""
 
@@ -78,7 +81,7 @@ class Rust:
 
     def cargo(self, words: tuple[str, ...], folder: Path, tools: Tools, env: Mapping[str, str] = {}) -> Completed:
         """``cargo WORDS`` in ``folder``, with the user's own settings of registries."""
-        own = _settings_file(tools)
+        own = settings_file(tools)
         options = ("--config", str(own)) if own else ()
         return tools.run(Process(("cargo", *words, *options), cwd=folder, env={**self.env, **env}, timeout=TIMEOUT))
 
@@ -89,7 +92,8 @@ def in_stage(*words: str) -> Run:
     return Run(("env", *(f"{k}={v}" for k, v in env.items()), "cargo", *words), cache=("/cargo",))
 
 
-def _settings_file(tools: Tools) -> Path | None:
+def settings_file(tools: Tools) -> Path | None:
+    """The user's own of cargo."""
     home = tools.environment("CARGO_HOME") or f"{tools.environment('HOME') or ''}/.cargo"
     return next((path for name in ("config.toml", "config") if (path := Path(home, name)).is_file()), None)
 
