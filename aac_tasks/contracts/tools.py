@@ -191,8 +191,10 @@ class Tools(Protocol):
         """Ask; the answer must be used inside ``with``. No answer in time is a StepError, any status is an answer."""
         ...
 
-    def connects(self, host: str, port: int, timeout: float = 1.0) -> bool:
-        """True when a TCP connection to a *local* port is accepted."""
+    def connects(self, host: str, port: int, timeout: float = 1.0, stays: float = 0.0) -> bool:
+        """True when a TCP connection to a *local* port is accepted, and the other side does not hang up wordless for ``stays``
+        seconds.
+        """
         ...
 
     def free_port(self) -> int:

@@ -127,9 +127,9 @@ class StepTools:
         """Ask over the network."""
         return self.shop.network.request(request)
 
-    def connects(self, host: str, port: int, timeout: float = 1.0) -> bool:
+    def connects(self, host: str, port: int, timeout: float = 1.0, stays: float = 0.0) -> bool:
         """True when a local port accepts."""
-        return self.shop.network.connects(host, port, timeout)
+        return self.shop.network.connects(host, port, timeout, stays)
 
     def free_port(self) -> int:
         """A free loopback port."""

@@ -172,6 +172,15 @@ def test_connects_tells_whether_somebody_listens() -> None:
     assert not http.connects("127.0.0.1", http.free_port())
 
 
+@pytest.mark.parametrize(
+    ("says", "stays"), [(lambda _: None, False), (lambda c: c.sendall(b"+"), True), (lambda _: time.sleep(0.5), True)]
+)
+def test_who_hangs_up_at_once_does_not_stay(says: Callable[[socket.socket], object], stays: bool) -> None:
+    with raw_server(says) as address:
+        assert make().connects("127.0.0.1", int(address.partition(":")[2])) is True
+        assert make().connects("127.0.0.1", int(address.partition(":")[2]), stays=0.1) is stays
+
+
 def test_many_threads_share_one_client() -> None:
     http, answers = make(), []
     with http_server(lambda seen: Answer(200, seen.path.encode())) as server:

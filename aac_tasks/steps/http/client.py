@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from aac_tasks.steps.http.pools import Pools
 
 
+def _stays(connection: socket.socket, seconds: float) -> bool:
+    """Whether the other side says something, or waits for us to."""
+    connection.settimeout(seconds)
+    try:
+        return connection.recv(1) != b""
+    except TimeoutError:
+        return True
+
+
 class Http:
     """Requests with pooled connections; one object serves all threads of a run.
 
@@ -64,11 +73,11 @@ class Http:
                 self._made = Pools(self._proxies, self._ca)
             return self._made
 
-    def connects(self, host: str, port: int, timeout: float = 1.0) -> bool:
-        """True when a TCP connection is accepted within ``timeout`` seconds."""
+    def connects(self, host: str, port: int, timeout: float = 1.0, stays: float = 0.0) -> bool:
+        """True when a TCP connection is accepted within ``timeout`` seconds, and not broken off wordless for ``stays`` more."""
         try:
-            with socket.create_connection((host, port), timeout=timeout):
-                return True
+            with socket.create_connection((host, port), timeout=timeout) as connection:
+                return not stays or _stays(connection, stays)
         except OSError:
             return False
 
