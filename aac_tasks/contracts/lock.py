@@ -87,7 +87,7 @@ class LockedDependencies:
 @dataclass(frozen=True)
 class LockedPlatform:
     """Everything locked for one platform. ``toolchain`` is the image that an engine compiles in; ``images`` are those that an
-    own Dockerfile names: reference → the name with a digest that stands in its place.
+    own Dockerfile or a service names: reference → the name with a digest that stands in its place.
     """
 
     platform: Platform

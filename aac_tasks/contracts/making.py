@@ -5,7 +5,7 @@ the other actions, which run images, take to make.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
@@ -27,7 +27,7 @@ class LockAction:
     """Resolve what depends on the day. ``builder`` empty means: the first that can build this, decided now.
 
     ``needs`` says what a builder must be able to do (see `Builder.can_build`); ``toolchain`` is where an engine compiles,
-    ``images`` are those of an own Dockerfile.
+    ``images`` are those of an own Dockerfile, ``services`` those that tests start, by the service's name.
     """
 
     runtime: str
@@ -38,6 +38,7 @@ class LockAction:
     needs: tuple[str, ...] = ()
     toolchain: BaseRequest | None = None
     images: tuple[BaseRequest, ...] = ()
+    services: Mapping[str, BaseRequest] = field(default_factory=dict)
 
     @cached_property
     def question(self) -> str:

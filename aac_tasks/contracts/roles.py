@@ -179,10 +179,14 @@ class LocalBase(Base, Protocol):
 
 
 class Pinning(Base, Protocol):
-    """A base whose names may stand in an own Dockerfile."""
+    """A base whose names may stand in an own Dockerfile, and behind a service."""
 
-    def pin(self, reference: str, tools: Tools) -> str:
-        """What follows FROM so that it stays what it is now: the name with the digest that its tag has, for every platform."""
+    def pin(self, reference: str, tools: Tools, hint: str = "") -> str:
+        """The name with its tag's digest, so that it stays what it is now, on any platform; StepError with ``hint`` if none."""
+        ...
+
+    def pinned(self, name: str, platform: Platform, tools: Tools) -> StoredImage:
+        """The image that such a name with a digest stands for, in the blob store; what is there already is not fetched again."""
         ...
 
 

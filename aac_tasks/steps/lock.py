@@ -16,7 +16,7 @@ from aac_tasks.errors import StepError
 from aac_tasks.steps.toolchain import Lent, can_lend, lacking, lending
 
 if TYPE_CHECKING:
-    from aac_tasks.contracts.lock import LockedBase, LockedDependencies
+    from aac_tasks.contracts.lock import BaseRequest, LockedBase, LockedDependencies
     from aac_tasks.contracts.roles import Builder, Pinning
 
 
@@ -69,6 +69,12 @@ def needs_of(action: LockAction) -> frozenset[str]:
     return frozenset(needs)
 
 
+_PINNED = {"images", "services"}
+"""Questions whose answers nothing else of a lock rests on."""
+
+_OF_DOCKERFILE = "correct the name behind FROM; an image of the engine alone is localhost/NAME"
+
+
 @dataclass(frozen=True)
 class _Making:
     """A lock while it is made."""
@@ -84,8 +90,8 @@ class _Making:
         action, catalog, tools = self.action, self.catalog, self.tools
         kept = self.previous.of(platform) if self.previous else None
         same = _same_questions(action, self.previous)
-        if kept is not None and same.issuperset(_questions(action)):
-            return kept
+        if kept is not None and same.issuperset(_questions(action).keys() - _PINNED):
+            return replace(kept, images=self._images())
         base = kept.base if kept is not None and "base" in same else None
         if base is None:
             tools.progress(f"resolving base {action.base.reference} for {platform}")
@@ -107,15 +113,26 @@ class _Making:
         return lending(runtime).resolve_in(action.dependencies, image, self.tools)
 
     def _images(self) -> dict[str, str]:
-        """Images of an own Dockerfile, each pinned once for all platforms; a line that is added moves no other."""
+        """Images of an own Dockerfile and of services, each pinned once for all platforms; one that is added moves no other."""
         platforms = self.previous.platforms if self.previous else ()
         known = {name: pin for one in platforms for name, pin in one.images.items()}
-        for image in self.action.images:
+        asked = [("", image) for image in self.action.images]
+        asked += [(f"spec.services.{name}.image", image) for name, image in self.action.services.items()]
+        for place, image in asked:
             if image.reference not in known:
-                self.tools.progress(f"resolving {image.reference}")
-                base = cast("Pinning", self.catalog.bases.get(image.base))
-                known[image.reference] = base.pin(image.reference, self.tools)
-        return {image.reference: known[image.reference] for image in self.action.images}
+                known[image.reference] = self._pin(image, place)
+        return {image.reference: known[image.reference] for _, image in asked}
+
+    def _pin(self, image: BaseRequest, place: str) -> str:
+        """``place`` is where agent.yaml names it, empty where a Dockerfile does."""
+        self.tools.progress(f"resolving {image.reference}")
+        base = cast("Pinning", self.catalog.bases.get(image.base))
+        if not place:
+            return base.pin(image.reference, self.tools, _OF_DOCKERFILE)
+        try:
+            return base.pin(image.reference, self.tools, "correct the name; the image has to be in a registry")
+        except StepError as error:
+            raise StepError(f"{place}: {error.message}", hint=error.hint, places={place: error.message}) from error
 
 
 def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]:
@@ -125,10 +142,12 @@ def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]
 
 
 def _questions(action: LockAction) -> dict[str, str]:
-    """The parts that are resolved apart from each other; a toolchain and images only where there are some."""
+    """The parts that are resolved apart from each other; a toolchain, images and services only where there are some."""
     parts: dict[str, Json] = {"base": encode(action.base), "dependencies": [action.runtime, encode(action.dependencies)]}
     if action.toolchain is not None:
         parts["toolchain"] = encode(action.toolchain)
     if action.images:
         parts["images"] = encode(action.images)
+    if action.services:
+        parts["services"] = encode(action.services)
     return {name: fingerprint(question) for name, question in parts.items()}

@@ -54,7 +54,7 @@ def test_a_base_that_no_registry_has_is_refused_when_it_is_locked(user: Project,
     text = f"FROM {shelf.address}/team/base:2\n"
     user.write({"agent.yaml": AGENT.format(build="{dockerfile: Dockerfile}"), "Dockerfile": text})
     failed = user.agent("build", "--builder", "docker").exits(1)
-    assert f"base {shelf.address}/team/base:2: {shelf.address}/team/base has no 2; it has 1" in failed.output
+    assert f"{shelf.address}/team/base:2: {shelf.address}/team/base has no 2; it has 1" in failed.output
     assert "correct the name behind FROM" in failed.output
 
 

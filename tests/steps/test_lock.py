@@ -37,6 +37,12 @@ class Day:
         self.asked.append("dependencies")
         return LockedDependencies((LockedFile("a", f"{self.number}", "https://example.org/a", "0" * 64),))
 
+    def pin(self, reference: str, tools: Tools, hint: str = "") -> str:
+        self.asked.append(reference)
+        if reference == "missing":
+            raise StepError("there is no such image", hint=hint)
+        return f"{reference}@day {self.number}"
+
     def can_build(self, needs: frozenset[str], tools: Tools) -> str:
         return ""
 
@@ -67,6 +73,38 @@ def test_an_edited_dependency_does_not_move_the_base() -> None:
     second, asked = lock_again(replace(ASKED, dependencies=DependencyRequest(("b",))), first, 2)
     assert second.platforms[0].base == first.platforms[0].base
     assert asked == ["dependencies"]
+
+
+def with_services(**images: str) -> LockAction:
+    return replace(ASKED, services={name: BaseRequest("ground", image) for name, image in images.items()})
+
+
+def test_a_service_that_is_added_moves_nothing_and_is_asked_alone() -> None:
+    first, _ = lock_again(ASKED, None, 1)
+    second, asked = lock_again(with_services(redis="redis:7"), first, 2)
+    assert asked == ["redis:7"]
+    assert second.platforms[0] == replace(first.platforms[0], images={"redis:7": "redis:7@day 2"})
+    third, asked = lock_again(with_services(redis="redis:7", cache="redis:7", other="other"), second, 3)
+    assert asked == ["other"]
+    assert third.platforms[0].images == {"redis:7": "redis:7@day 2", "other": "other@day 3"}
+
+
+def test_a_service_that_goes_takes_its_image_along() -> None:
+    first, _ = lock_again(ASKED, None, 1)
+    second, _ = lock_again(with_services(redis="redis:7"), first, 2)
+    third, asked = lock_again(ASKED, second, 3)
+    assert asked == []
+    assert third == replace(first, reason=third.reason)
+
+
+def test_a_service_whose_image_nobody_has_says_where_it_is_named() -> None:
+    with pytest.raises(StepError, match=r"^spec\.services\.redis\.image: there is no such image") as failed:
+        lock_again(with_services(redis="missing"), None, 1)
+    assert failed.value.places == {"spec.services.redis.image": "there is no such image"}
+    assert "registry" in failed.value.hint
+    with pytest.raises(StepError, match=r"^there is no such image") as failed:
+        lock_again(replace(ASKED, images=(BaseRequest("ground", "missing"),)), None, 1)
+    assert "FROM" in failed.value.hint
 
 
 def test_another_base_resolves_the_dependencies_for_it() -> None:

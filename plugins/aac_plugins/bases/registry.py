@@ -13,6 +13,7 @@ from aac_plugins.oci.endpoint import find_endpoint, is_reference, mirror_endpoin
 from aac_plugins.oci.known import HUB
 from aac_plugins.oci.manifests import parse_manifest
 from aac_plugins.oci.transfer import fetch_config, fetch_image, fetch_manifest
+from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.image import (
     MEDIA_MANIFEST,
     Descriptor,
@@ -64,7 +65,7 @@ class RegistryBase:
         asked = ref.digest or ref.tag or "latest"
         manifest = fetch_manifest(client, asked, platform, tools.blobs)
         if manifest is None:
-            raise _not_there(client, ref, asked)
+            raise _not_there(client, f"base {ref}", asked, "correct build.baseImage")
         config = read_config(fetch_config(client, manifest, tools).config, tools.blobs)
         version = _version(request.runtime, config.env, ref.tag)
         if _differ(request.version, version):
@@ -74,18 +75,30 @@ class RegistryBase:
             )
         return LockedBase(self.name, str(ref), platform, str(manifest.digest), runtime_version=version)
 
-    def pin(self, reference: str, tools: Tools) -> str:
+    def pin(self, reference: str, tools: Tools, hint: str = "") -> str:
         """``registry/repository@digest`` of what the tag names now, an index as such; StepError when there is no such tag."""
         ref = parse_reference(reference)
-        client, asked = self._client(ref, tools), ref.tag or "latest"
+        client, asked = self._client(ref, tools), ref.digest or ref.tag or "latest"
         digest = client.digest_of(asked)
         if digest is None:
-            raise _not_there(client, ref, asked, "correct the name behind FROM; an image of the engine alone is localhost/NAME")
+            raise _not_there(client, str(ref), asked, hint)
         return str(ImageRef(ref.registry, ref.repository, digest=digest))
+
+    def pinned(self, name: str, platform: Platform, tools: Tools) -> StoredImage:
+        """The image for a platform behind a name that `pin` answered; which of an index that is, is remembered."""
+        ref = parse_reference(name)
+        key = fingerprint({"pinned": ref.digest, "platform": str(platform)})
+        memo = tools.blobs.memo(key)
+        image = _stored(Digest(memo), tools.blobs) if memo else None
+        if image is None:
+            image = self._fetched(ref, ref.digest, platform, tools)
+            tools.blobs.remember(key, image.manifest.digest)
+        return image
 
     def fetch(self, locked: LockedBase, tools: Tools) -> BaseImage:
         """Its layers and configuration from the blob store; what is missing is pulled by digest."""
-        image = _stored(Digest(locked.digest), tools.blobs) or self._fetched(locked, tools)
+        image = _stored(Digest(locked.digest), tools.blobs)
+        image = image or self._fetched(parse_reference(locked.reference), locked.digest, locked.platform, tools)
         layers = tuple(Layer(layer.blob, layer.diff_id, "base") for layer in image.layers)
         return BaseImage(layers, read_config(image.config, tools.blobs))
 
@@ -94,15 +107,11 @@ class RegistryBase:
         ref = parse_reference(locked.reference)
         return str(ImageRef(ref.registry, ref.repository, digest=locked.digest))
 
-    def _fetched(self, locked: LockedBase, tools: Tools) -> StoredImage:
-        ref = parse_reference(locked.reference)
+    def _fetched(self, ref: ImageRef, digest: str, platform: Platform, tools: Tools) -> StoredImage:
         client = self._client(ref, tools)
-        manifest = fetch_manifest(client, locked.digest, locked.platform, tools.blobs)
+        manifest = fetch_manifest(client, digest, platform, tools.blobs)
         if manifest is None:
-            raise StepError(
-                f"base {ref}: {client.name} has no {locked.digest} any more",
-                hint="lock again with `agent lock`",
-            )
+            raise StepError(f"{ref}: {client.name} has no {digest} any more", hint="lock again with `agent lock --update`")
         return fetch_image(client, manifest, tools)
 
     def _client(self, ref: ImageRef, tools: Tools) -> Client:
@@ -138,12 +147,12 @@ def _differ(asked: str, found: str) -> bool:
     return any(a != b for a, b in pairs)
 
 
-def _not_there(client: Client, ref: ImageRef, asked: str, hint: str = "correct build.baseImage") -> StepError:
+def _not_there(client: Client, what: str, asked: str, hint: str) -> StepError:
     """Name the tags that look like what was asked for."""
     tags = client.tags()
     near = difflib.get_close_matches(asked, tags, n=_SHOWN_TAGS, cutoff=0.5) or list(tags[-_SHOWN_TAGS:])
     have = f"; it has {', '.join(near)}" + (" …" if len(tags) > len(near) else "") if near else ""
-    return StepError(f"base {ref}: {client.name} has no {asked}{have}", hint=hint)
+    return StepError(f"{what}: {client.name} has no {asked}{have}", hint=hint)
 
 
 @hookimpl

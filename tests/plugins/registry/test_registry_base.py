@@ -106,6 +106,25 @@ def test_a_digest_that_the_registry_lost_is_told(here: Bench) -> None:
         RegistryBase().fetch(replace(locked, digest="sha256:" + "0" * 64), here.tools)
 
 
+def test_a_pin_is_of_all_platforms_and_brings_the_image_of_one(here: Bench, published: str, tmp_path: Path) -> None:
+    base = RegistryBase()
+    pin = base.pin("python:3.12-slim", here.tools)
+    assert pin == f"docker.io/library/python@{published}" == base.pin(pin, here.tools)
+    image = base.pinned(pin, AMD64, here.tools)
+    assert image.platform == AMD64
+    assert all(here.blobs.has(blob) for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers)))
+    assert base.pinned(pin, Platform("linux", "arm64"), here.tools).platform.architecture == "arm64"
+    assert base.pinned(pin, AMD64, bench(tmp_path / "here", offline=True).tools) == image
+
+
+def test_a_pinned_image_that_is_not_there_is_told(here: Bench) -> None:
+    with pytest.raises(StepError, match=r"has no sha256:0+ any more"):
+        RegistryBase().pinned("docker.io/library/python@sha256:" + "0" * 64, AMD64, here.tools)
+    with pytest.raises(StepError, match=r"^docker\.io/library/python:4: .* has no 4") as failed:
+        RegistryBase().pin("python:4", here.tools, "what to do")
+    assert failed.value.hint == "what to do"
+
+
 def test_a_dockerfile_names_the_base_by_its_digest(here: Bench) -> None:
     locked = RegistryBase().resolve(ask("python:3.12-slim"), AMD64, here.tools)
     assert RegistryBase().dockerfile_from(locked) == f"docker.io/library/python@{locked.digest}"
