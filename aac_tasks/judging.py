@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from aac_tasks.hands import Hands
 
 
+_BESIDE = ("instance", "services", "images")
+"""What of an agent's own test says how others start it beside them (`Neighbour`)."""
+
+
 class Judging:
     """The judge's clerk for one run. ``hands`` are asked only for what files can't tell."""
 
@@ -73,7 +77,7 @@ class Judging:
                 if agent not in found:
                     action = self.run.step(f"test:{agent}").action or {}
                     add(action.get("services"))
-                    found[agent] = {"agent": agent, **{name: action[name] for name in ("instance", "services") if name in action}}
+                    found[agent] = {"agent": agent, **{name: action[name] for name in _BESIDE if name in action}}
 
         add((step.action or {}).get("services"))
         return found

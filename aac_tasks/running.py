@@ -24,7 +24,7 @@ from aac_tasks.state.stamps import Stamp, exclusively
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.environment import resolve
 from aac_tasks.steps.instances import FOLDER, Running, Start, kept, start, status, stop
-from aac_tasks.steps.neighbours import place_of
+from aac_tasks.steps.neighbours import place_of, untold
 
 
 class Instances:
@@ -262,8 +262,10 @@ class Instances:
         """Of its variables, and where the agents that it needs are deployed; StepError when one has none."""
         values, places = resolve(spec, tools, strict=True), dict[str, str]()
         parsed = self._session.last(agent, "parse")
-        services = table(table(table(parsed.action.get("spec") if parsed else None).get("spec")).get("services"))
-        for service, one in services.items():
+        said = table(table(parsed.action.get("spec") if parsed else None).get("spec"))
+        for name in untold(said, values):
+            tools.note(f"{name} is left unset: only tests start images of services; say -e {name}=… or spec.environment")
+        for service, one in table(said.get("services")).items():
             if not (other := str(table(one).get("agent") or "")):
                 continue
             runs = any(found["state"] == "running" for found in self._deployed(other))

@@ -155,7 +155,7 @@ class Workspace:
         from aac_tasks.spec.teaching import nearest  # lazy: only for the message
 
         read = self.read(self.state.root / by.folder)
-        service = next((s for s, one in read.spec.services.items() if one.get("agent") == name), "")
+        service = next((s for s, one in read.spec.services.items() if one.agent == name), "")
         path = f"spec.services.{service}.agent"
         message = f"no agent {name!r} here{nearest(name, known)} (there are: {', '.join(sorted(known))})"
         return SpecError((Problem(by.file, *read.positions.get(path, (0, 0)), path, message),))

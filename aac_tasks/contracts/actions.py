@@ -105,12 +105,23 @@ class InstanceSpec:
 
 
 @dataclass(frozen=True)
+class ServiceImage:
+    """An image that a test starts for a service. ``image`` is its name with a digest; ``instance`` has no port where the image
+    exposes the one that is meant.
+    """
+
+    image: str
+    instance: InstanceSpec
+
+
+@dataclass(frozen=True)
 class Neighbour:
-    """Another agent that a test starts first, and the agents that this one needs itself (service → agent)."""
+    """Another agent that a test starts first, and what this one needs itself: agents (service → agent) and images."""
 
     agent: str
     instance: InstanceSpec
     services: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, ServiceImage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,8 +137,8 @@ class Check:
 class TestAction:
     """Start the image, wait until it is well, run the checks, stop it. ``runner`` and ``isolation`` join when known.
 
-    ``services`` maps the name of a service to the agent behind it; ``neighbours``, who is needed first, join when their plans
-    are known.
+    ``services`` maps the name of a service to the agent behind it, ``images`` to the image; ``neighbours``, who is needed first,
+    join when their plans are known.
     """
 
     __test__ = False
@@ -136,6 +147,7 @@ class TestAction:
     timeout: float = 60.0
     runner: JsonObject = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, ServiceImage] = field(default_factory=dict)
     neighbours: tuple[Neighbour, ...] = ()
 
 
@@ -151,7 +163,7 @@ class PushAction:
 @dataclass(frozen=True)
 class DeployAction:
     """Make ``target`` run the image. ``documents`` are rendered texts for targets that take documents; ``services`` are as in
-    a test.
+    a test, whose images nobody starts here.
     """
 
     target: str

@@ -75,10 +75,16 @@ class Instance:
         return next((f"http://{self.address}:{port}" for name, port in self.ports.items() if name.endswith("/tcp")), "")
 
     @property
+    def place_inside(self) -> tuple[str, int]:
+        """Host and port that another instance of the runner reaches its first port at; 0 without one."""
+        own, port = next(((int(name[:-4]), port) for name, port in self.ports.items() if name.endswith("/tcp")), (0, 0))
+        return (self.inside, own) if self.inside else (self.address, port)
+
+    @property
     def url_inside(self) -> str:
-        """Where another instance of the runner reaches it."""
-        own = next((name.removesuffix("/tcp") for name in self.ports if name.endswith("/tcp")), "")
-        return f"http://{self.inside}:{own}" if self.inside and own else self.url
+        """The same as a URL; empty without a port."""
+        host, port = self.place_inside
+        return f"http://{host}:{port}" if port else ""
 
 
 @dataclass(frozen=True)

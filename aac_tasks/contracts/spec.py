@@ -221,11 +221,26 @@ class Secret:
 
 
 @dataclass(frozen=True)
+class Service:
+    """What the agent needs: an ``agent`` of the workspace, or an ``image``, which the rest is about. ``port`` None: the only one
+    that it exposes.
+    """
+
+    agent: str = ""
+    image: str = ""
+    port: int | None = None
+    command: tuple[str, ...] = ()
+    user: str = ""
+    environment: tuple[EnvVar, ...] = ()
+    health_check: HealthCheck | None = None
+
+
+@dataclass(frozen=True)
 class AgentSpec:
     """The ``spec`` block and ``metadata`` of one agent.yaml, profile applied.
 
     ``runtime`` and ``version`` are the two halves of ``runtime: python:3.12``. ``models`` holds the one ``model`` too.
-    ``observability`` and ``services`` are kept as JSON in canonical spelling.
+    ``observability`` is kept as JSON in canonical spelling.
     """
 
     metadata: Metadata
@@ -254,7 +269,7 @@ class AgentSpec:
     deploy: Deploy = Deploy()
     observability: JsonObject = field(default_factory=dict)
     secrets: tuple[Secret, ...] = ()
-    services: Mapping[str, JsonObject] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
     api_version: str = "agent.dev/v1"
 
     @property
@@ -263,6 +278,6 @@ class AgentSpec:
         return self.metadata.name
 
 
-def variable_of(service: str) -> str:
-    """What tells an agent where a service is: ``summarizer-2`` → ``SUMMARIZER_2_URL``."""
-    return f"{re.sub('[^A-Z0-9]', '_', service.upper())}_URL"
+def variable_of(service: str, what: str = "URL") -> str:
+    """What tells an agent where a service is: ``summarizer-2`` → ``SUMMARIZER_2_URL``; an image's ``HOST`` and ``PORT`` too."""
+    return f"{re.sub('[^A-Z0-9]', '_', service.upper())}_{what}"

@@ -23,8 +23,8 @@ from aac_tasks.contracts.actions import (
 )
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.codec import encode
-from aac_tasks.contracts.image import ImageRef, Platform
-from aac_tasks.contracts.lock import Lock, LockedBase
+from aac_tasks.contracts.image import HealthProbe, ImageRef, Platform
+from aac_tasks.contracts.lock import BaseRequest, Lock, LockedBase
 from aac_tasks.contracts.making import dockerfile_name
 from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Consumed, Facts, Step, TreeRequest
 from aac_tasks.contracts.recipe import Recipe
@@ -33,8 +33,8 @@ from aac_tasks.contracts.spec import AgentSpec
 from aac_tasks.errors import PlanError
 from aac_tasks.plan.context import context_root, ignore_patterns
 from aac_tasks.plan.dockerfile import render, render_ignore
-from aac_tasks.plan.instance import instance_of, probe_of, services_of, unlimited
-from aac_tasks.plan.origins import ORIGINS
+from aac_tasks.plan.instance import images_of, instance_of, probe_of, services_of, unlimited
+from aac_tasks.plan.origins import ORIGINS, service_origins
 from aac_tasks.plan.recipe import EPOCH, complete
 
 
@@ -101,6 +101,7 @@ def compile_agent(request: Request, catalog: Catalog) -> Compiled:
         needs=(*answer.needs, *(("commands",) if spec.build.commands else ())),
         toolchain=answer.toolchain,
         images=answer.images,
+        services={name: BaseRequest("registry", one.image) for name, one in spec.services.items() if one.image},
     )
     lock = request.facts.lock if is_current(request.facts.lock, lock_action) else None
     draft = _Draft(request, catalog, answer, lock_action, lock)
@@ -189,21 +190,25 @@ def _image(draft: _Draft) -> Step:
 
 
 def _test(draft: _Draft) -> Step:
-    probe = draft.recipes[0].probe if draft.recipes else probe_of(draft.request.spec.health_check, draft.request.spec)
-    instance = unlimited(instance_of(draft.request.spec, probe, fixed_ports=False))
-    checks = tuple(
-        Check(t.name or f"{t.type} {i + 1}", t.type, t.settings) for i, t in enumerate(draft.request.spec.tests)
-    )
-    services = services_of(draft.request.spec)
-    action = TestAction(instance, checks, services=services)
+    spec = draft.request.spec
+    instance = unlimited(instance_of(spec, _probe(draft), fixed_ports=False))
+    checks = tuple(Check(t.name or f"{t.type} {i + 1}", t.type, t.settings) for i, t in enumerate(spec.tests))
+    services, images = services_of(spec), images_of(spec, draft.lock.platforms[0].images if draft.lock else {})
+    action = TestAction(instance, checks, services=services, images=images)
     step = _step(draft, "test", action, ("image",), "start the image and run its checks")
     return replace(
         step,
         needs=(*step.needs, *_each("test", services)),
         consumes=(Consumed(f"image:{draft.name}", "content_digest"),),
-        asks=("runner", "services") if services else ("runner",),
+        asks=("runner", "services") if spec.services else ("runner",),
+        origins={**step.origins, **{path: place for name in images for path, place in service_origins(name)}},
         pending=_waiting(draft),
     )
+
+
+def _probe(draft: _Draft) -> HealthProbe | None:
+    spec = draft.request.spec
+    return draft.recipes[0].probe if draft.recipes else probe_of(spec.health_check, spec.ports[0].container if spec.ports else 0)
 
 
 def _push(draft: _Draft) -> Step:
@@ -246,10 +251,9 @@ def _deploy(draft: _Draft) -> Step:
     spec = draft.request.spec
     target = spec.deploy.target or "process"
     deployer = draft.catalog.deployers.get(target)
-    probe = draft.recipes[0].probe if draft.recipes else probe_of(spec.health_check, spec)
     settings: dict[str, Json] = dict(spec.deploy.settings.get(target, {}))
     services = services_of(spec)
-    instance = instance_of(spec, probe, fixed_ports=True)
+    instance = instance_of(spec, _probe(draft), fixed_ports=True)
     action = DeployAction(target, instance, settings, replicas=spec.scaling.replicas or 1, services=services)
     others = _each("deploy", services)
     step = _step(draft, "deploy", action, ("push",) if deployer.pulls else ("test",), f"make {target} run the image")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from aac_tasks.contracts.actions import EnvValue, InstanceSpec, Isolation, Limits, Mount, PortMapping
+from aac_tasks.contracts.actions import EnvValue, InstanceSpec, Isolation, Limits, Mount, PortMapping, ServiceImage
 from aac_tasks.contracts.image import HealthProbe
 from aac_tasks.contracts.quantities import cores, memory_bytes, seconds
 from aac_tasks.contracts.spec import AgentSpec, EnvVar, HealthCheck, Model
@@ -50,8 +50,28 @@ def instance_of(spec: AgentSpec, probe: HealthProbe | None, *, fixed_ports: bool
 
 
 def services_of(spec: AgentSpec) -> dict[str, str]:
-    """Service → the agent of the workspace that it is; services that are no agents have no effect yet."""
-    return {name: agent for name, one in spec.services.items() if isinstance(agent := one.get("agent"), str)}
+    """Service → the agent of the workspace that it is."""
+    return {name: one.agent for name, one in spec.services.items() if one.agent}
+
+
+def images_of(spec: AgentSpec, pins: Mapping[str, str]) -> dict[str, ServiceImage]:
+    """Service → the image that a test starts for it; ``pins`` holds what agent.lock has in the place of a reference."""
+    return {name: _image(spec, name, pins[one.image]) for name, one in spec.services.items() if one.image in pins}
+
+
+def _image(spec: AgentSpec, name: str, pin: str) -> ServiceImage:
+    """In the agent's own network of an engine, where it has one: from there it is to be reached."""
+    service = spec.services[name]
+    port, network = service.port or 0, spec.network.mode
+    instance = InstanceSpec(
+        name=f"{spec.name}-{name}",
+        env=tuple(_value(spec, variable) for variable in service.environment),
+        ports=(PortMapping(port),) if port else (),
+        isolation=Isolation(user=service.user, network="" if network in ("host", "none") else network),
+        probe=probe_of(service.health_check, port),
+        command=service.command,
+    )
+    return ServiceImage(pin, instance)
 
 
 def unlimited(instance: InstanceSpec) -> InstanceSpec:
@@ -66,12 +86,11 @@ def unlimited(instance: InstanceSpec) -> InstanceSpec:
     )
 
 
-def probe_of(check: HealthCheck | None, spec: AgentSpec) -> HealthProbe | None:
-    """The typed probe: ``healthCheck`` as written, else TCP on the first port, else none.
+def probe_of(check: HealthCheck | None, first: int) -> HealthProbe | None:
+    """The typed probe: ``healthCheck`` as written, else TCP on the ``first`` port, else none.
 
     Defaults are those of Docker's HEALTHCHECK: 30 s interval and timeout, 3 retries, no start period.
     """
-    first = spec.ports[0].container if spec.ports else 0
     if check is None:
         return HealthProbe("tcp", port=first) if first else None
     return HealthProbe(
@@ -87,21 +106,17 @@ def probe_of(check: HealthCheck | None, spec: AgentSpec) -> HealthProbe | None:
 
 
 def _environment(spec: AgentSpec) -> Iterator[EnvValue]:
-    for variable in spec.environment:
-        if is_literal(variable):
-            continue
-        if variable.source == "secret":
-            yield EnvValue(variable.name, secret=_secret(spec, variable))
-        elif variable.source == "env":
-            yield EnvValue(
-                variable.name,
-                value=f"${{{variable.env_key or variable.name}}}",
-                default=variable.default_value,
-            )
-        elif variable.source == "configmap":
-            yield EnvValue(variable.name, value=_configured(spec, variable), default=variable.default_value)
-        else:
-            yield EnvValue(variable.name, value=variable.value, default=variable.default_value)
+    """What the image does not hold."""
+    return (_value(spec, variable) for variable in spec.environment if not is_literal(variable))
+
+
+def _value(spec: AgentSpec, variable: EnvVar) -> EnvValue:
+    name, default = variable.name, variable.default_value
+    if variable.source == "secret":
+        return EnvValue(name, secret=_secret(spec, variable))
+    if variable.source == "env":
+        return EnvValue(name, value=f"${{{variable.env_key or name}}}", default=default)
+    return EnvValue(name, value=_configured(spec, variable) if variable.source else variable.value, default=default)
 
 
 def _secret(spec: AgentSpec, variable: EnvVar) -> str:

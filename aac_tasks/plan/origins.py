@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 INSTANCE: Mapping[str, str] = {
     "instance.name": "metadata.name",
@@ -34,6 +34,7 @@ ORIGINS: Mapping[str, Mapping[str, str]] = {
         "dependencies.files": "dependency files",
         "platforms": "spec.build.platforms",
         "builder": "spec.build.builder or --builder",
+        "services": "spec.services",
         "needs": "spec.build.dockerfile or spec.build.commands",
     },
     "image": {
@@ -74,6 +75,7 @@ ORIGINS: Mapping[str, Mapping[str, str]] = {
         **INSTANCE,
         "checks": "spec.tests",
         "services": "spec.services",
+        "images": "spec.services",
         "neighbours": "spec.services",
         "upstream": "the image's content",
     },
@@ -93,3 +95,12 @@ ORIGINS: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Step kind → action path (a prefix) → place in agent.yaml."""
+
+
+def service_origins(name: str) -> Iterator[tuple[str, str]]:
+    """The same for an image that a test starts for that service."""
+    here, place = f"images.{name}", f"spec.services.{name}"
+    yield f"{here}.image", f"agent.lock, {place}.image"
+    parts = {"env": "environment", "ports": "port", "command": "command", "isolation": "user", "probe": "healthCheck"}
+    yield from ((f"{here}.instance.{part}", f"{place}.{field}") for part, field in parts.items())
+    yield here, place

@@ -20,6 +20,7 @@ from aac_tasks.contracts.spec import (
     Model,
     Quantities,
     Scaling,
+    Service,
     Test,
 )
 from aac_tasks.spec.rules import probe_type
@@ -56,7 +57,7 @@ def assemble(document: JsonObject) -> AgentSpec:
     spec: Doc = doc["spec"]
     runtime, _, version = spec["runtime"].partition(":")
     single = [spec["model"]] if "model" in spec else []
-    made = _make(AgentSpec, {**spec, "runtime": runtime}, {
+    return _make(AgentSpec, {**spec, "runtime": runtime}, {
         "metadata": _make(Metadata, doc["metadata"]),
         "version": version,
         "models": tuple(_make(Model, model) for model in (*single, *spec.get("models", ()))),
@@ -65,12 +66,9 @@ def assemble(document: JsonObject) -> AgentSpec:
         "environment": tuple(_variable(entry) for entry in spec.get("environment", ())),
         "deploy": _with_settings(Deploy, spec.get("deploy", {})),
         "image": _with_settings(Image, spec.get("image", {})),
+        "services": {name: _service(service) for name, service in spec.get("services", {}).items()},
+        "health_check": _health(spec),
     })  # fmt: skip
-    check = spec.get("healthCheck")
-    if check:
-        typed = _make(HealthCheck, {**check, "type": probe_type(check)})
-        made = dataclasses.replace(made, health_check=typed)
-    return made
 
 
 T = typing.TypeVar("T")
@@ -110,6 +108,16 @@ def _fields(cls: Any) -> tuple[tuple[str, str, type | None, bool], ...]:
         dataclass = inner if dataclasses.is_dataclass(inner) and isinstance(inner, type) else None
         found.append((field.name, schema_key(cls, field.name), dataclass, many))
     return tuple(found)
+
+
+def _service(entry: Doc) -> Service:
+    variables = tuple(_variable(variable) for variable in entry.get("environment", ()))
+    return _make(Service, entry, {"environment": variables, "health_check": _health(entry)})
+
+
+def _health(entry: Doc) -> HealthCheck | None:
+    check = entry.get("healthCheck")
+    return _make(HealthCheck, {**check, "type": probe_type(check)}) if check else None
 
 
 def _test(entry: Doc) -> Test:

@@ -32,6 +32,8 @@ def render(schema: Schema) -> str:
 def _objects(root: Schema, node: Any, path: str) -> Iterator[tuple[str, Schema]]:
     """Every object with named fields, outermost first, with its dotted path (``[]``: an item of a list)."""
     known = resolve(root, node)
+    if "$ref" in node and "x-effect" in node:  # in the shape of another part, which has its section
+        return
     if known.get("type") == "array":
         yield from _objects(root, known.get("items"), f"{path}[]")
         return
@@ -41,6 +43,8 @@ def _objects(root: Schema, node: Any, path: str) -> Iterator[tuple[str, Schema]]
             yield from _objects(root, clause["then"], f"{path} (type: {kind})")
         return
     if "properties" not in known:
+        if "propertyNames" in known and path:
+            yield from _objects(root, known["additionalProperties"], f"{path}.NAME")
         return
     yield path, {**known, "required": [*known.get("required", ()), *(node.get("required") or ())]}
     for name, field in known["properties"].items():
@@ -84,10 +88,8 @@ def _shape(root: Schema, field: Schema) -> str:
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if kind == "object" and "properties" not in field:
-        values = field.get("additionalProperties")
-        return (
-            f"{{text: {_word(values['type'])}}}" if isinstance(values, dict) and "type" in values else "free"
-        )
+        values = resolve(root, field.get("additionalProperties"))
+        return f"{{text: {_word(values['type'])}}}" if "type" in values else "free"
     low, high = field.get("minimum"), field.get("maximum")
     span = (
         f" {low} to {high}"
@@ -107,6 +109,8 @@ def _word(kind: Any) -> str:
 
 
 def _effect(field: Schema) -> str:
+    if "x-effect" not in field and "x-effect" in (items := field.get("items") or {}):
+        return _effect(items)
     if "x-effect" not in field or field.get("x-constant"):
         return ""
     return ", ".join(field["x-effect"]) or "none yet"

@@ -10,7 +10,7 @@ from aac_tasks.contracts import quantities
 from aac_tasks.contracts.spec import variable_of
 from aac_tasks.spec.lines import one_line
 from aac_tasks.spec.teaching import nearest
-from aac_tasks.spec.values import Path
+from aac_tasks.spec.values import Path, dotted
 
 Finding = tuple[Path, str, str]
 """Path, message, severity."""
@@ -67,9 +67,13 @@ def _ports(spec: Doc) -> Iterator[Finding]:
 
 
 def _environment(spec: Doc) -> Iterator[Finding]:
-    yield from _unique(spec, "environment", "keep one of the two")
-    for number, entry in _items(spec, "environment"):
-        path = ("spec", "environment", number)
+    yield from _variables(spec, ("spec",))
+
+
+def _variables(holder: Doc, at: Path) -> Iterator[Finding]:
+    yield from _unique(holder, "environment", "keep one of the two", at)
+    for number, entry in _items(holder, "environment"):
+        path = (*at, "environment", number)
         source = entry.get("from", "")
         if source is None:  # refused by the schema already
             continue
@@ -99,14 +103,12 @@ def _checks(spec: Doc) -> Iterator[Finding]:
 
 
 def _services(spec: Doc) -> Iterator[Finding]:
-    """Services that are agents are told of by a variable each."""
+    """The agent is told of each by variables."""
     told: dict[str, str] = {}
-    services = spec.get("services")
-    for name, service in services.items() if isinstance(services, Mapping) else ():
+    for name, service in _at(spec, "services").items():
         path = ("spec", "services", name)
-        if not isinstance(service, Mapping) or not service.get("agent"):
-            yield path, "accepted, no effect yet: only a service that names an agent is started", "warning"
-            continue
+        if isinstance(service, Mapping):
+            yield from _service(service, path)
         variable = variable_of(name)
         if not re.match("[A-Z_]", variable):
             yield path, f"no variable can be called {variable}; let the name begin with a letter", "error"
@@ -115,13 +117,27 @@ def _services(spec: Doc) -> Iterator[Finding]:
         told.setdefault(variable, name)
 
 
-def _unique(spec: Doc, block: str, why: str) -> Iterator[Finding]:
+def _service(service: Doc, path: Path) -> Iterator[Finding]:
+    """It is an agent or an image, and all else that is said of it is of an image."""
+    if not {"agent", "image"} & service.keys():
+        yield path, "neither `image` nor `agent`; expected one, as in `image: redis:7.4`", "error"
+    if {"agent", "image"} <= service.keys():
+        yield (*path, "agent"), "a service is an `agent` or an `image`; keep one of the two", "error"
+    elif "agent" in service:
+        for key in sorted(service.keys() - {"agent"}):
+            if not key.startswith("x-"):
+                yield (*path, key), "this belongs to a service with `image`; an agent says it in its own agent.yaml", "error"
+    yield from _variables(service, path)
+    yield from _probe(service, path)
+
+
+def _unique(spec: Doc, block: str, why: str, at: Path = ("spec",)) -> Iterator[Finding]:
     seen: dict[str, int] = {}
     for number, entry in _items(spec, block):
         name = entry.get("name")
         if name and name in seen:
-            message = f"the name {name!r} is taken by spec.{block}[{seen[name]}]; {why}"
-            yield ("spec", block, number, "name"), message, "error"
+            message = f"the name {name!r} is taken by {dotted((*at, block, seen[name]))}; {why}"
+            yield (*at, block, number, "name"), message, "error"
         if name:
             seen.setdefault(name, number)
 
@@ -144,17 +160,10 @@ def _volumes(spec: Doc) -> Iterator[Finding]:
 
 def _health(spec: Doc) -> Iterator[Finding]:
     check = spec.get("healthCheck")
-    if not isinstance(check, Mapping):
+    if not isinstance(check, Mapping) or ("type" in check and check["type"] is None):  # refused by the schema already
         return
-    path = ("spec", "healthCheck")
-    kind = probe_type(check)
-    if "type" in check and check["type"] is None:  # refused by the schema already
-        return
-    if kind == "command" and not check.get("command"):
-        yield path, "a check of type command needs `command`", "error"
-    for key, needs in (("command", "command"), ("path", "http")):
-        if key in check and kind != needs:
-            yield (*path, key), f"this belongs to `type: {needs}`, and the type here is {kind}", "error"
+    yield from _probe(spec, ("spec",))
+    path, kind = ("spec", "healthCheck"), probe_type(check)
     exposed = [port.get("container") for _, port in _items(spec, "ports")]
     if kind != "command" and check.get("port") and check["port"] not in exposed:
         shown = ", ".join(map(str, exposed)) or "none"
@@ -162,6 +171,19 @@ def _health(spec: Doc) -> Iterator[Finding]:
         yield (*path, "port"), message, "warning"
     if kind != "command" and not {"port", "command"} & check.keys() and not exposed:
         yield path, "there is no port to probe; add `port` here or a port to spec.ports", "error"
+
+
+def _probe(holder: Doc, at: Path) -> Iterator[Finding]:
+    """What a health check says belongs to its type."""
+    check = holder.get("healthCheck")
+    if not isinstance(check, Mapping) or ("type" in check and check["type"] is None):
+        return
+    path, kind = (*at, "healthCheck"), probe_type(check)
+    if kind == "command" and not check.get("command"):
+        yield path, "a check of type command needs `command`", "error"
+    for key, needs in (("command", "command"), ("path", "http")):
+        if key in check and kind != needs:
+            yield (*path, key), f"this belongs to `type: {needs}`, and the type here is {kind}", "error"
 
 
 def probe_type(check: Doc) -> str:

@@ -146,7 +146,8 @@ def _build_request(job: Job, recipe: Recipe) -> BuildRequest:
 def _test(job: Job) -> Result:
     from aac_tasks.contracts.actions import TestAction  # lazy, as below: an edit → image run needs none of it
     from aac_tasks.steps.environment import resolve
-    from aac_tasks.steps.test import FOLDER, SERVICES, Bench, run_tests
+    from aac_tasks.steps.service_images import service_bench
+    from aac_tasks.steps.test import FOLDER, SERVICES, Bench, Beside, run_tests
 
     action, runner = decode(TestAction, job.action), _runner(job)
     top = job.tools.state / FOLDER
@@ -155,9 +156,17 @@ def _test(job: Job) -> Result:
         image, config = _image_to_run(job, step)
         return Bench(action, image, config, runner, resolve(action.instance, job.tools, strict=False), folder)
 
-    needed = {one.agent: TestAction(one.instance, (), services=one.services) for one in action.neighbours}
-    others = {agent: bench(one, top / SERVICES / agent, f"image:{agent}") for agent, one in needed.items()}
-    result = run_tests(replace(bench(action, top, "image"), others=others), job.tools)
+    def images(one: Bench) -> list[Bench]:
+        return [service_bench(one, service, job.catalog, top / SERVICES, job.tools) for service in one.action.images]
+
+    others: list[Bench] = []
+    for one in action.neighbours:
+        beside = Beside(one.agent, f"agent {one.agent} is needed (spec.services)", "spec.services")
+        needed = TestAction(one.instance, (), runner=action.runner, services=one.services, images=one.images)
+        helper = replace(bench(needed, top / SERVICES / one.agent, f"image:{one.agent}"), beside=beside)
+        others += [*images(helper), helper]
+    tested = bench(action, top, "image")
+    result = run_tests(replace(tested, others=(*others, *images(tested))), job.tools)
     return replace(result, outputs={**result.outputs, "isolation": action.runner.get("isolation", "")})
 
 

@@ -23,6 +23,9 @@ AT_LEAST = 10.0
 LONGEST = 5.0
 """Seconds for one answer while it starts, however long the health check would wait later."""
 
+HANGS_UP = 0.2
+"""Seconds within which an engine's proxy hangs up on who asks for a port that nobody listens on."""
+
 QUIET = 1.0
 """Seconds that an agent without a port must stay alive to count as well."""
 
@@ -30,7 +33,7 @@ QUIET = 1.0
 @dataclass(frozen=True)
 class Watch:
     """An instance that was just started. ``timeout`` in seconds; ``secrets`` are never shown, nor the first ``told`` bytes of
-    its log, which are older.
+    its log, which are older. ``service`` is where agent.yaml asks for it, where it is no agent.
     """
 
     runner: Runner
@@ -40,6 +43,7 @@ class Watch:
     secrets: tuple[str, ...] = ()
     timeout: float = 60.0
     told: int = 0
+    service: str = ""
 
 
 def wait_until_well(watch: Watch, tools: Tools) -> float:
@@ -56,16 +60,13 @@ def wait_until_well(watch: Watch, tools: Tools) -> float:
         status = watch.runner.status(watch.instance, tools)
         if status.state != "running":
             code = "" if status.exit_code is None else f" with exit code {status.exit_code}"
-            raise _failed(watch, f"{watch.instance.name} ended{code} before it was well", _HINT_ENDED)
+            raise _failed(watch, f"{watch.instance.name} ended{code} before it was well", _hint_ended(watch))
         if not answer:
             return tools.now() - begun
         if tools.now() - begun > limit:
             what = f"{watch.instance.name} was not well within {limit:g} s: {answer}"
             raise _failed(watch, what, _hint(watch, answer))
         tools.sleep(min(max(FIRST, SHARE * (tools.now() - begun)), SLOWEST))
-
-
-_HINT_ENDED = "its log says why; `agent run` starts it in the same way"
 
 
 def patience(watch: Watch) -> float:
@@ -95,12 +96,12 @@ def _ask(watch: Watch, age: float, tools: Tools) -> str:
     inside, outside = _tcp_port(probe, instance)
     if not outside:
         return "" if age >= QUIET else "it has just started"
-    if not tools.connects(instance.address, outside, 1.0):
-        return f"port {outside} does not accept connections"
-    if probe is not None and probe.command and inside != outside and not instance.handle.get("moved"):
-        # An engine's proxy accepts whether anybody listens behind it or not: only inside can one tell.
-        return _ask_command(probe, watch, tools)
-    return ""
+    # An engine's proxy accepts whether anybody listens behind it or not: inside one can tell, else by its hanging up at once.
+    proxied = inside != outside and not instance.handle.get("moved")
+    command = probe.command if probe is not None else ()
+    if not tools.connects(instance.address, outside, 1.0, stays=HANGS_UP if proxied and not command else 0.0):
+        return f"port {inside if watch.service else outside} does not accept connections"
+    return _ask_command(probe, watch, tools) if probe is not None and command and proxied else ""
 
 
 def _tcp_port(probe: HealthProbe | None, instance: Instance) -> tuple[int, int]:
@@ -132,15 +133,36 @@ def _ask_command(probe: HealthProbe, watch: Watch, tools: Tools) -> str:
     return "" if code == 0 else f"{probe.command[0]} exits {code}: {''.join(last)}"
 
 
+def _hint_service(watch: Watch, answer: str) -> str:
+    if "does not accept" not in answer:
+        return f"compare {watch.service}.healthCheck with what it answers, or give it a longer startPeriod"
+    if watch.instance.handle.get("moved"):
+        return f"its port is taken here, and it may not look at PORT, which told it another: {_FREE}"
+    return f"does it listen on another port, or need longer? say so with `port` or `healthCheck` of {watch.service}"
+
+
 def _failed(watch: Watch, message: str, hint: str) -> StepError:
     tail = tail_of(watch.log, watch.secrets, told=watch.told)
     return StepError(message, tail=tail or "(it wrote nothing)", hint=f"{hint}; log: {watch.log}")
+
+
+def _hint_ended(watch: Watch) -> str:
+    if not watch.service:
+        return "its log says why; `agent run` starts it in the same way"
+    if watch.instance.handle.get("moved"):
+        return f"its port is taken here, and it may not look at PORT, which told it another: {_FREE}"
+    return f"its log says why; what it needs goes into `environment`, `command` and `user` of {watch.service}"
+
+
+_FREE = "free that port, or test with docker or podman (--runner docker)"
 
 
 def _hint(watch: Watch, answer: str) -> str:
     instance = watch.instance
     # else it is reached, and ports are not the matter; an engine's proxy accepts for an agent that does not, and breaks off
     deaf = "does not accept" in answer or "broke before an answer" in answer or bool(watch.probe and watch.probe.type == "tcp")
+    if watch.service:
+        return _hint_service(watch, answer)
     if deaf and instance.handle.get("moved"):
         return "it was told by PORT to listen on another port than its own, which was taken; does it look at PORT?"
     if deaf and any(name.partition("/")[0] != str(port) for name, port in instance.ports.items()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_tasks.catalog import Table
@@ -20,12 +20,12 @@ from aac_tasks.steps.checks import CHECKS, Outcome, Subject, run_check
 from aac_tasks.steps.environment import secrets_of
 from aac_tasks.steps.health import Watch, tail_of, wait_until_well
 from aac_tasks.steps.junit import junit
-from aac_tasks.steps.neighbours import urls_of
+from aac_tasks.steps.neighbours import addresses_of, start_in_turn, urls_of
 from aac_tasks.steps.redaction import redact_keys
 
 FOLDER = "test"
 SERVICES = "services"
-"""Below it, a folder for each agent that is started beside."""
+"""Below it, a folder for each agent and image that is started beside."""
 
 RECORD = "running.json"
 REPORT = "junit.xml"
@@ -41,9 +41,21 @@ WELL = Check("becomes well", "health")
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Why something is started beside the agent under test. ``name`` is an agent's, or AGENT.SERVICE of an ``image``; ``what`` is
+    how messages begin, ``place`` where the agent.yaml under test asks for it.
+    """
+
+    name: str
+    what: str
+    place: str
+    image: bool = False
+
+
+@dataclass(frozen=True)
 class Bench:
-    """Everything one test run is about. ``folder`` receives report and log. ``others`` are the agents that it needs, by name, who
-    is needed first: they are started before it, and it is told where they are.
+    """Everything one test run is about. ``folder`` receives report and log. ``others`` are what it needs, who is needed first:
+    they are started before it, and it is told where they are. ``beside`` is None of the agent under test.
     """
 
     action: TestAction
@@ -52,12 +64,13 @@ class Bench:
     runner: Runner
     env: Mapping[str, str]
     folder: Path
-    others: Mapping[str, Bench] = field(default_factory=dict)
+    others: tuple[Bench, ...] = ()
+    beside: Beside | None = None
 
     @property
     def every(self) -> tuple[Bench, ...]:
         """Those, and it."""
-        return (*self.others.values(), self)
+        return (*self.others, self)
 
     @property
     def log(self) -> Path:
@@ -169,23 +182,35 @@ def _run(bench: Bench, tools: Tools) -> tuple[list[Outcome], StepError | None]:
 
 
 def _start_all(bench: Bench, running: list[Instance], tools: Tools) -> None:
-    """Start the agents that it needs, each once the one before is well, and then it; ``running`` gets what was started."""
-    places: dict[str, str] = {}
-    for agent, one in (*bench.others.items(), ("", bench)):
+    """Start what it needs, each once the one before is well, and then it; ``running`` gets what was started."""
+    places: dict[str, Instance] = {}
+    for one in bench.every:
         try:
-            urls = urls_of(one.action.services, places)
-            running.append(_start(replace(one, env={**urls, **one.env}), tools))
-            probe, patience = one.action.instance.probe, one.action.timeout
-            wait_until_well(Watch(bench.runner, running[-1], probe, one.log, bench.secrets, patience), tools)
+            running.append(_start(replace(one, env=_told(one, places)), running, tools))
+            wait_until_well(_watch(one, running[-1], bench.secrets), tools)
         except StepError as error:
-            if agent and not error.places:
-                what = f"agent {agent} is needed (spec.services): {error.message}"
-                raise StepError(what, tail=error.tail, hint=error.hint, places={"spec.services": what}) from error
+            if one.beside is not None and not error.places:
+                what = f"{one.beside.what}: {error.message}"
+                raise StepError(what, tail=error.tail, hint=error.hint, places={one.beside.place: what}) from error
             raise
-        places[agent] = running[-1].url_inside
+        if one.beside is not None:
+            places[one.beside.name] = running[-1]
 
 
-def _start(bench: Bench, tools: Tools) -> Instance:
+def _told(bench: Bench, places: Mapping[str, Instance]) -> dict[str, str]:
+    """Its environment. What a test started for it alone is what it is to use, whatever its environment says of other times."""
+    action = bench.action
+    urls = urls_of(action.services, {name: instance.url_inside for name, instance in places.items()})
+    images = {service: places[f"{action.instance.name}.{service}"] for service in action.images}
+    return {**urls, **bench.env, **addresses_of(images)}
+
+
+def _watch(bench: Bench, instance: Instance, secrets: tuple[str, ...]) -> Watch:
+    service = bench.beside.place if bench.beside is not None and bench.beside.image else ""
+    return Watch(bench.runner, instance, bench.action.instance.probe, bench.log, secrets, bench.action.timeout, service=service)
+
+
+def _start(bench: Bench, running: Sequence[Instance], tools: Tools) -> Instance:
     state = bench.folder / "instance"
     state.mkdir(exist_ok=True)
     about = Instance(bench.runner.name, bench.action.instance.name, bench.image.manifest.digest, handle={"state": str(state)})
@@ -198,6 +223,9 @@ def _start(bench: Bench, tools: Tools) -> Instance:
         state=state,
         log=bench.log,
     )
+    if bench.beside is not None and bench.beside.image and bench.action.runner.get("isolation") != "engine":
+        own = any(request.instance.ports[0].container in one.ports.values() for one in running)  # then no waiting helps
+        return start_in_turn(request, bench.runner, 0.0 if own else bench.action.timeout, tools)
     return bench.runner.start(request, tools)
 
 

@@ -9,6 +9,7 @@ import gzip
 import io
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from plugins.debian.debian_archive import TinyArchive, keyring
 from plugins.nodejs.node_workbench import Registry
 from plugins.nodejs.node_workbench import serving as serving_npm
 from plugins.python.python_workbench import index_of, make_wheel
-from runner_stage import MACHINE, WEB, busybox
+from runner_stage import MACHINE, WEB, Stage, busybox, shell
 
 from aac_plugins.oci.documents import About, write_image
 from aac_plugins.oci.layer import Entry, write_layer
 from aac_plugins.oci.layout import Layout
+from aac_plugins.registries.distribution import DistributionRegistry
 from aac_tasks.contracts.image import Digest, Layer, Platform
 from aac_tasks.state.blobs import Blobs
 from aac_tasks.testing import need
@@ -77,6 +79,19 @@ def busybox_base(place: Place) -> Iterator[Words]:
     """A base of one static program and the name of a Python, in the project; it starts in milliseconds."""
     put_layout(place.project.folder / "base", Blobs(place.beside / "store"))
     yield {}
+
+
+@contextlib.contextmanager
+def service_images(place: Place) -> Iterator[Words]:
+    """A registry of images that listen: ``store``, ``fussy``, which wants a password first, ``two``, which exposes two ports."""
+    listens = 'exec httpd -f -p "0.0.0.0:${PORT:-26379}" -h /www'
+    fussy = f'[ -n "$PASSWORD" ] || {{ echo "there is no PASSWORD"; exit 3; }}; {listens}'
+    with registries.open_registry(place) as words, tempfile.TemporaryDirectory() as folder:
+        stage = Stage(Path(folder))
+        for name, script, ports in (("store", listens, 1), ("fussy", fussy, 1), ("two", listens, 2)):
+            image = stage.image(shell(script, exposed_ports=("26379/tcp", "26380/tcp")[:ports]))
+            DistributionRegistry().push(image, f"{words['REGISTRY']}/team/{name}:1", stage.tools)
+        yield words
 
 
 def hostile_base(member: tarfile.TarInfo) -> World:
@@ -192,6 +207,7 @@ WORLDS: Mapping[str, World] = {
     "base with a device": hostile_base(_member("dev/sda", tarfile.BLKTYPE)),
     "base with a hard link out": hostile_base(_member("passwd", tarfile.LNKTYPE, "../../../../etc/passwd")),
     "registry": registries.open_registry,
+    "registry of services": service_images,
     "no registry": registries.no_registry,
     "silent registry": registries.silent_registry,
     "registry with a password": registries.locked_registry,

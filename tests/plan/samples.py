@@ -33,6 +33,7 @@ BEFORE: Mapping[str, Any] = {
             {"type": "structure", "name": "files", "files": [{"path": "/app/main.py"}]},
             {"type": "pytest", "name": "unit"},
         ],
+        "services": {"redis": {"image": "redis:7", "environment": [{"name": "MODE", "value": "plain"}]}},
         "deploy": {"target": "process"},
     },
 }
@@ -212,7 +213,16 @@ EDITS: dict[str, tuple[Edit, ...]] = {
     "spec.secrets[].name": (edit("spec.secrets.0.name", "other"),),
     "spec.secrets[].provider": (edit("spec.secrets.0.provider", "file"),),
     "spec.secrets[].key": (edit("spec.secrets.0.key", "OTHER"),),
-    "spec.services": (edit("spec.services", {"helper": {"agent": "helper"}}),),
+    "spec.services.<name>.agent": (edit("spec.services.helper", {"agent": "helper"}),),
+    "spec.services.<name>.image": (edit("spec.services.redis.image", "redis:8"), edit("spec.services.other", {"image": "x"})),
+    "spec.services.<name>.port": (edit("spec.services.redis.port", 6380),),
+    "spec.services.<name>.command": (edit("spec.services.redis.command", ["redis-server", "--save", ""]),),
+    "spec.services.<name>.user": (edit("spec.services.redis.user", "redis"),),
+    "spec.services.<name>.environment[]": (
+        edit("spec.services.redis.environment.0.value", "other"),
+        edit("spec.services.redis.environment.0", {"name": "TOKEN", "from": "secret"}),
+    ),
+    "spec.services.<name>.healthCheck": (edit("spec.services.redis.healthCheck", {"command": ["redis-cli", "ping"]}),),
 }  # fmt: skip
 """Leaf of the schema → edits of it; together they change exactly what its ``x-effect`` lists."""
 

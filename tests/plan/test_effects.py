@@ -38,6 +38,8 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     merged = {**known, **node}
     if "x-effect" in merged and not merged.get("x-constant"):
         yield path, merged
+    if "$ref" in node and "x-effect" in node:  # says it for all that is written in that shape
+        return
     if known.get("type") == "array":
         yield from leaves(known["items"], f"{path}[]")
     for clause in known.get("allOf", ()):
@@ -46,6 +48,8 @@ def leaves(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     for name, field in known.get("properties", {}).items():
         if name != "profiles":
             yield from leaves(field, f"{path}.{name}" if path else name)
+    if path == "spec.services":
+        yield from leaves(known["additionalProperties"], f"{path}.<name>")
     for pattern, field in known.get("patternProperties", {}).items():
         if pattern != "^x-":
             yield from leaves(field, f"{path}.<{field['x-plugin']}>")
@@ -99,6 +103,7 @@ def locked(action: LockAction) -> Lock:
                     (LockedFile("python3", "3", "https://example.org/python3.deb", asked),), "3.13",
                 ),
                 LockedDependencies(files),
+                images={one.reference: f"{one.reference}@sha256:{fingerprint(encode(one))}" for one in action.services.values()},
             )
             for p in action.platforms
         ),

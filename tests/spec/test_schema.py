@@ -46,6 +46,8 @@ def leaves(node: Any, path: str = "", seen: tuple[int, ...] = ()) -> Iterator[tu
     }
     if not inner and "allOf" not in known and not isinstance(known.get("additionalProperties"), dict):
         yield path, {**known, **node}
+    if isinstance(known.get("additionalProperties"), dict):
+        inner["<name>"] = known["additionalProperties"]
     for name, field in inner.items():
         yield from leaves(field, f"{path}.{name}", seen)
 
@@ -96,6 +98,7 @@ def objects() -> Iterator[tuple[type, dict[str, Any], set[str]]]:
     yield nouns.Deploy, spec["deploy"], set()
     yield nouns.Strategy, spec["deploy"]["properties"]["strategy"], set()
     yield nouns.Secret, defs["secret"], set()
+    yield nouns.Service, defs["service"], set()
 
 
 @pytest.mark.parametrize(
