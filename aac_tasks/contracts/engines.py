@@ -102,6 +102,14 @@ class ToolchainImage(Protocol):
         ...
 
 
+class Fetcher(Runtime, Protocol):
+    """A runtime whose locked files may be lent to an engine: it knows the credentials of their servers."""
+
+    def fetch(self, locked: LockedDependencies, tools: Tools) -> None:
+        """Bring every locked file into the blob store, verified; what is there is not fetched again."""
+        ...
+
+
 class SettingsRuntime(Runtime, Protocol):
     """A runtime whose tools have settings of the user's: where things come from, and what opens the door there."""
 

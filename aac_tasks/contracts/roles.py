@@ -129,14 +129,6 @@ class Compiler(Runtime, Protocol):
         ...
 
 
-class Fetcher(Runtime, Protocol):
-    """A runtime whose locked files may be lent to an engine: it knows the credentials of their servers."""
-
-    def fetch(self, locked: LockedDependencies, tools: Tools) -> None:
-        """Bring every locked file into the blob store, verified; what is there is not fetched again."""
-        ...
-
-
 @dataclass(frozen=True)
 class BaseImage:
     """The first layers, as blobs that are in the store, with the configuration they bring."""

@@ -25,11 +25,11 @@ from aac_tasks.steps.built import built, image_here, index_of, with_engine
 from aac_tasks.steps.toolchain import settings_of
 
 if TYPE_CHECKING:
+    from aac_tasks.contracts.engines import Fetcher
     from aac_tasks.contracts.lock import LockedDependencies
     from aac_tasks.contracts.roles import (
         BaseImage,
         Compiler,
-        Fetcher,
         IndexRegistry,
         Instance,
         Pushed,
