@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint, table
@@ -13,6 +15,7 @@ from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Consumed, Step, Tr
 from aac_tasks.contracts.result import Artifact, Result, Verdict
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.run import Run
+from aac_tasks.settings import shared_places
 from aac_tasks.state.judge import Case, changes, judge, spec_path
 from aac_tasks.state.presence import missing_locally
 from aac_tasks.state.stamps import StampFile
@@ -97,10 +100,18 @@ class Judging:
         with self._guard:
             if again or name not in self._snapshots:
                 seen: dict[str, str] = {}
-                self._snapshots[name] = snapshot(self.run.root, request, self.run.digests, seen), seen
+                self._snapshots[name] = snapshot(self.run.root, request, self.run.digests, seen, self._caches), seen
             found, seen = self._snapshots[name]
             self.run.workspace.seen.setdefault(step.agent, {}).update(seen)
             return found
+
+    @cached_property
+    def _caches(self) -> frozenset[str]:
+        """Folders that builds fill: the user's cache, and the shared one where that is a folder."""
+        run = self.run
+        shared = shared_places(run.settings.cache, run.options.environment, run.root)
+        folders = (run.cache, *(place.folder for place in shared if place.folder is not None))
+        return frozenset(os.path.realpath(folder) for folder in folders)
 
     def judge(self, step_id: str) -> Verdict:
         """Up to date, or stale because …; called after upstream ran."""

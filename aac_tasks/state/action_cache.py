@@ -1,6 +1,7 @@
 """The local action cache: deep key → results of pure steps, shared by all checkouts of a user.
 
-An entry is believed only when its checksum fits and everything it promises is still in the blob store.
+An entry is believed only when its checksum fits, it says itself which key it is for, and everything it promises is still in the
+blob store.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from aac_tasks.contracts.codec import decode
+from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.result import Result
 from aac_tasks.state.root import write_atomically
 from aac_tasks.state.stamps import read_sealed, seal
@@ -34,7 +35,7 @@ class ActionCache:
     def get(self, deep: str) -> Result | None:
         """The result of that work, None when unknown or torn."""
         try:
-            return decode(Result, read_sealed(self._path(deep)))
+            return _read(self._path(deep))
         except (OSError, ValueError):
             return None
 
@@ -42,7 +43,7 @@ class ActionCache:
         """Every result that is whole, the newest first."""
         for path in sorted(self._folder.glob("??/*"), key=_age):
             with contextlib.suppress(OSError, ValueError):
-                yield decode(Result, read_sealed(path))
+                yield _read(path)
 
     def put(self, deep: str, result: Result) -> None:
         """Keep a result, unless it promises something that only this checkout has."""
@@ -50,7 +51,7 @@ class ActionCache:
         if kept is not None:
             path = self._path(deep)
             made(path.parent)
-            write_atomically(path, seal(kept), self._tmp)
+            write_atomically(path, seal({"key": deep, "result": encode(kept)}), self._tmp)
 
     def delete(self, deep: str) -> None:
         """Forget an entry."""
@@ -64,6 +65,22 @@ def shareable(result: Result) -> Result | None:
     """The result as another checkout may take it, None when it promises something that only this one has."""
     kept = replace(result, artifacts=tuple(a for a in result.artifacts if a.type != OF_AN_ENGINE))
     return kept if all(a.type in CACHEABLE_ARTIFACTS for a in kept.artifacts) else None
+
+
+def check(path: Path) -> str:
+    """What is wrong with an entry, "" for one that is whole and where it belongs."""
+    try:
+        _read(path)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _read(path: Path) -> Result:
+    entry = read_sealed(path)
+    if not isinstance(entry, dict) or entry.get("key") != path.name:
+        raise ValueError("it belongs to another key")
+    return decode(Result, entry["result"])
 
 
 def _age(path: Path) -> float:

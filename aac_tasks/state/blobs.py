@@ -121,11 +121,7 @@ class Blobs:
 
     def memo(self, name: str) -> str | None:
         """What was remembered under ``name``; a torn memo is as good as none."""
-        try:
-            head, _, text = (self._memos / name[:2] / name).read_text(encoding="utf-8").partition("\n")
-        except (OSError, UnicodeDecodeError):
-            return None
-        return text if head == hashlib.sha256(text.encode()).hexdigest() else None
+        return memo_in(self._memos / name[:2] / name)
 
     def remember(self, name: str, text: str) -> None:
         """Keep a small text under a key."""
@@ -165,6 +161,15 @@ class Blobs:
     def _temporary(self) -> Path:
         with self._told():
             return new_name(self._tmp)
+
+
+def memo_in(path: Path) -> str | None:
+    """What a file of `Blobs.remember` holds; None where it can't be read, or is torn."""
+    try:
+        head, _, text = path.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return text if head == hashlib.sha256(text.encode()).hexdigest() else None
 
 
 def pieces(path: Path) -> Iterator[bytes]:

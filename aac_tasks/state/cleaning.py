@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aac_tasks.state.blobs import hash_file
-from aac_tasks.state.stamps import read_sealed
+from aac_tasks.state.action_cache import check
+from aac_tasks.state.blobs import hash_file, memo_in
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 OURS = ("blobs", "memos", "actions")
 """Folders whose files stand alone. Any other is a tool's (uv, npm …), removed whole or not at all."""
 
-VERIFIED = ("blobs", "actions")
+VERIFIED = OURS
 """Those whose files say themselves whether they are whole."""
 
 
@@ -87,7 +87,7 @@ def prune(cache: Path, limit: int) -> Pruned:
 
 
 def verify(cache: Path) -> Checked:
-    """Read every blob and every result; remove what is not what its name or checksum says: it is made again."""
+    """Read every blob, memo and result; remove what is not what its name or checksum says: it is made again."""
     damaged: dict[str, str] = {}
     files = [file.path for name in VERIFIED for file in _files(cache / name)]
     for path in files:
@@ -101,11 +101,9 @@ def verify(cache: Path) -> Checked:
 def _problem(path: Path, cache: Path) -> str:
     if path.is_relative_to(cache / "blobs"):
         return "" if hash_file(path).hex == path.name else "its bytes hash to something else"
-    try:
-        read_sealed(path)
-    except ValueError as error:
-        return str(error)
-    return ""
+    if path.is_relative_to(cache / "memos"):
+        return "" if memo_in(path) is not None else "checksum does not fit"
+    return check(path)
 
 
 def _folders(cache: Path) -> list[Path]:

@@ -19,21 +19,29 @@ from aac_tasks.state.watch import describe
 
 @dataclass(frozen=True)
 class Look:
-    """How a tree is walked. ``seen`` receives each path's identity as it was just before it was read."""
+    """How a tree is walked. ``seen`` receives each path's identity as it was just before it was read; ``caches`` are absolute."""
 
     rules: IgnoreRules
     digests: FileDigests
     seen: dict[str, str]
+    caches: frozenset[str] = frozenset()
 
 
-def snapshot(root: Path, request: TreeRequest, digests: FileDigests, seen: dict[str, str] | None = None) -> Snapshot:
+def snapshot(
+    root: Path,
+    request: TreeRequest,
+    digests: FileDigests,
+    seen: dict[str, str] | None = None,
+    caches: frozenset[str] = frozenset(),
+) -> Snapshot:
     """Everything that ``request`` names, below the state root ``root``; ``seen`` is filled (path → identity).
 
     Raises:
-        StepError: a file can't be read, is a device, or is a link that leaves the tree.
+        StepError: a file can't be read, is a device, has no readable name, or is a link that leaves the tree; or one of the
+            ``caches`` (absolute paths) is in the tree, which would grow with every image of it.
     """
     top = root / request.root if request.root else root
-    look = Look(IgnoreRules(request.ignore), digests, {} if seen is None else seen)
+    look = Look(IgnoreRules(request.ignore), digests, {} if seen is None else seen, caches)
     found = sorted(_walk(top, "", look), key=lambda f: f.path.encode("utf-8", "surrogateescape"))
     only = request.only
     files = tuple(f for f in found if not only or any(f.path == o or f.path.startswith(f"{o}/") for o in only))
@@ -63,6 +71,11 @@ def _walk(folder: Path, prefix: str, look: Look) -> Iterator[ContextFile]:
 def _folder(entry: os.DirEntry[str], path: str, look: Look) -> Iterator[ContextFile]:
     if look.rules.prunes(path):
         return
+    if entry.path in look.caches:
+        raise StepError(
+            f"{entry.path} is a cache of builds, and part of what is built",
+            hint=f"list {path} in .dockerignore, or keep it elsewhere (AAC_CACHE_DIR, [tool.aac.cache] place)",
+        )
     empty = True
     for file in _walk(Path(entry.path), f"{path}/", look):
         empty = False
@@ -73,6 +86,9 @@ def _folder(entry: os.DirEntry[str], path: str, look: Look) -> Iterator[ContextF
 
 def _file(entry: os.DirEntry[str], path: str, look: Look) -> ContextFile:
     source = Path(entry.path)
+    if not _is_text(path):
+        hint = "rename it, or list it in .dockerignore"
+        raise StepError(f"{path!a} is no name in UTF-8, which an image's files have", hint=hint)
     try:
         stat = entry.stat(follow_symlinks=False)
         if st.S_ISLNK(stat.st_mode):
@@ -89,6 +105,15 @@ def _file(entry: os.DirEntry[str], path: str, look: Look) -> ContextFile:
         raise StepError(
             f"{source} can't be read: {error.strerror}", hint="make it readable, or list it in .dockerignore"
         ) from error
+
+
+def _is_text(path: str) -> bool:
+    """Bytes that are no UTF-8 are surrogates in Python's names."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _inside(path: str, target: str) -> str:

@@ -123,3 +123,21 @@ def test_a_pipe_is_refused_by_name(tree: Path) -> None:
 def test_only_named_paths_are_taken_when_asked(tree: Path) -> None:
     taken = snapshot(tree, TreeRequest("", (), ("pkg",)), FileDigests(tree.parent / "d.json"))
     assert [f.path for f in taken.files] == ["pkg/mod.py"]
+
+
+def test_a_cache_of_builds_in_what_is_built_is_refused_unless_it_is_left_out(tree: Path) -> None:
+    (tree / "pkg/cache/blobs").mkdir(parents=True)
+    caches = frozenset((str(tree / "pkg/cache"), "/somewhere/else"))
+    digests = FileDigests(tree.parent / "digests.json")
+    with pytest.raises(StepError, match="pkg/cache is a cache of builds, and part of what is built") as caught:
+        snapshot(tree, TreeRequest(""), digests, caches=caches)
+    assert "list pkg/cache in .dockerignore" in caught.value.hint
+    left_out = snapshot(tree, TreeRequest("", ("pkg/cache",)), digests, caches=caches)
+    assert "pkg/cache" not in left_out.contents()
+
+
+def test_a_name_that_is_no_text_is_refused_unless_it_is_left_out(tree: Path) -> None:
+    (tree / os.fsdecode(b"pkg/\xff.txt")).touch()
+    with pytest.raises(StepError, match=r"'pkg/\\udcff.txt' is no name in UTF-8"):
+        shot(tree)
+    assert shot(tree, "pkg/*.txt") == shot(tree, "pkg/?.txt")

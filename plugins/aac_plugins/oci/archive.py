@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, cast
 
+from aac_plugins.oci.confirm import confirm
 from aac_tasks.contracts.image import Layer
 from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
@@ -58,8 +59,19 @@ class Archive:
 def open_layer(layer: Layer, blobs: BlobStore) -> Iterator[Archive]:
     """Open a layer that is in the store; at the end its tar has hashed to the ``diff_id`` it should have.
 
-    StepError for a compression that can't be read here, a broken archive, or another diff_id.
+    StepError for a compression that can't be read here, a broken archive, or another diff_id; where the blob was damaged after
+    it was stored, that.
     """
+    try:
+        with _opened(layer, blobs) as archive:
+            yield archive
+    except StepError:
+        confirm(layer.blob, blobs.path(layer.blob.digest))
+        raise
+
+
+@contextmanager
+def _opened(layer: Layer, blobs: BlobStore) -> Iterator[Archive]:
     what = f"layer {layer.name or layer.blob.digest}"
     with blobs.open(layer.blob.digest) as file, _decompressed(file, what) as plain:
         hashed = _Hashed(plain)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
+from aac_plugins.oci.confirm import confirm
 from aac_plugins.oci.documents import MAX_DOCUMENT, read_document, read_image
 from aac_plugins.oci.manifests import (
     INDEXES,
@@ -146,7 +147,7 @@ class Layout:
         return data
 
     def add(self, blob: Descriptor, source: Path) -> int:
-        """Copy a verified blob in, sharing bytes where the disk can; how many bytes were written, 0 if none.
+        """Copy a blob in, sharing bytes where the disk can, and verify it; how many bytes were written, 0 if none.
 
         What is there is believed by its length; documents, which are small, are hashed and mended.
         """
@@ -156,8 +157,7 @@ class Layout:
         temporary = target.with_name(f".{secrets.token_hex(8)}.new")
         try:
             _copy(source, temporary)
-            if temporary.stat().st_size != blob.size:
-                raise StepError(f"blob {blob.digest} in the store is not {blob.size} bytes long")
+            confirm(blob, temporary)
             temporary.replace(target)
         except OSError as error:
             raise self._failed(f"blob {blob.digest} can't be written", error) from error

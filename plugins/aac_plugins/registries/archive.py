@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from aac_plugins.oci.confirm import confirm
 from aac_plugins.oci.docker_archive import write_archive
 from aac_plugins.oci.saved import Saved
 from aac_tasks.contracts.canonical import JsonObject
@@ -39,6 +40,8 @@ class ArchiveRegistry:
         file, name = split(reference, tools)
         temporary = file.with_name(f".{file.name}.new")
         try:
+            for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers)):
+                confirm(blob, tools.blobs.bring(blob))
             file.parent.mkdir(parents=True, exist_ok=True)
             with write_archive(image, (name,), tools.blobs) as archive, temporary.open("wb") as out:
                 shutil.copyfileobj(archive, out, 1 << 20)

@@ -1,0 +1,26 @@
+"""Whether a file still has the bytes that its blob's name says: disks fail, and people edit what they should not."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from aac_tasks.contracts.image import Descriptor
+from aac_tasks.errors import StepError
+
+MEND = "`agent cache verify` removes what is damaged; the next run makes it again"
+
+_PIECE = 1 << 20
+
+
+def confirm(blob: Descriptor, path: Path) -> None:
+    """StepError when the file is not the blob; one that is not there is nobody's mistake here."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+    except FileNotFoundError:
+        return
+    if f"sha256:{digest.hexdigest()}" != blob.digest:
+        raise StepError(f"blob {blob.digest} in the store is damaged: its bytes hash to something else", hint=MEND)
