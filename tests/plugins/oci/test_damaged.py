@@ -13,7 +13,9 @@ from aac_tasks.contracts.roles import Registry
 from aac_tasks.errors import StepError
 
 
-@pytest.mark.parametrize(("registry", "ref"), [(LayoutRegistry(), "oci:dist:hello:1"), (ArchiveRegistry(), "archive:hello.tar:hello:1")])
+@pytest.mark.parametrize(
+    ("registry", "ref"), [(LayoutRegistry(), "oci:dist:hello:1"), (ArchiveRegistry(), "archive:hello.tar:hello:1")]
+)
 def test_what_is_damaged_in_the_store_is_not_handed_on(shop: Shop, registry: Registry, ref: str) -> None:
     image = image_of(shop)
     path = shop.blobs.path(image.layers[1].blob.digest)
