@@ -230,6 +230,13 @@ def _start(spec: Doc) -> Iterator[Finding]:
         yield ("spec", "entrypoint"), message, "build-error"
 
 
+def _own_dockerfile(spec: Doc) -> Iterator[Finding]:
+    build = _at(spec, "build")
+    for key in ("args", "target"):
+        if build.get(key) and not build.get("dockerfile"):
+            yield ("spec", "build", key), "is for an own Dockerfile; name it in build.dockerfile", "error"
+
+
 def _at(spec: Doc, *keys: str) -> Doc:
     found: Any = spec
     for key in keys:
@@ -245,5 +252,5 @@ def _items(spec: Doc, block: str) -> Iterator[tuple[int, Doc]]:
 
 _RULES: tuple[Callable[[Doc], Iterator[Finding]], ...] = (
     _resources, _ports, _environment, _names, _checks, _volumes, _health, _security, _scaling, _plugin_keys, _start,
-    _services,
+    _services, _own_dockerfile,
 )  # fmt: skip

@@ -86,12 +86,18 @@ class Authority:
         self._find = find
         self._lock = threading.Lock()
         self._passes: dict[Access, _Pass] = {}
+        self._shown: dict[Access, str] = {}
 
     def header(self, access: Access, tools: Tools) -> str:
         """The Authorization header that worked before, or an empty text."""
         with self._lock:
             known = self._passes.get(access)
         return known.header if known is not None and tools.now() < known.until else ""
+
+    def shown(self, access: Access) -> str:
+        """Which login was shown at that door, "" when none was."""
+        with self._lock:
+            return self._shown.get(access, "")
 
     def answer(self, header: str, access: Access, tools: Tools, refused: str) -> bool:
         """Get a header for a WWW-Authenticate header; False when there is nothing (more) to try.
@@ -110,6 +116,7 @@ class Authority:
 
     def _made(self, challenges: tuple[Challenge, ...], access: Access, tools: Tools) -> _Pass | None:
         login = self._find(access.endpoint.registry, access.repository, tools)
+        self._shown[access] = login.origin if login else ""
         by_scheme = {c.scheme: c for c in challenges}
         bearer = by_scheme.get("bearer")
         if bearer is not None and bearer.parameters.get("realm"):

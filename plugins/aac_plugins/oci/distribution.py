@@ -219,7 +219,8 @@ class Client:
                 f"{self.name}: the registry sent us on to {host}, which answered {answer.status}{said and f', {said}'}",
                 hint="credentials of one host are never shown to another: the registry must send on with a ready address",
             )
-        return login_needed(self.access, f"the registry answered {answer.status}{said and f', {said}'}")
+        shown = self._authority.shown(self.access)
+        return login_needed(self.access, f"the registry answered {answer.status}{shown and f' to {shown}'}{said and f', {said}'}")
 
 
 @dataclass

@@ -118,9 +118,6 @@ def _problems(spec: AgentSpec) -> Iterator[tuple[str, str]]:
             yield f"spec.build.systemPackages[{number}]", f"{package!r} is not a Debian package's name; expected as in libpq5"
     if spec.version:
         yield "spec.runtime", f"runtime custom has no version {spec.version!r}; name an image in build.baseImage"
-    for name in ("args", "target"):
-        if getattr(spec.build, name):
-            yield f"spec.build.{name}", "is for an own Dockerfile; name it in build.dockerfile"
     try:
         _where(spec)
     except ValueError as error:

@@ -95,7 +95,6 @@ def test_packages_on_a_registrys_image_come_before_commands_and_files() -> None:
         (spec(Build(dockerfile="nowhere/Dockerfile")), "spec.build.dockerfile", "not found in agents/own"),
         (spec(Build(dockerfile="Dockerfile", base_image="x")), "spec.build.baseImage", "belongs into Dockerfile"),
         (spec(Build(dockerfile="Dockerfile", commands=("x",))), "spec.build.commands", "belongs into Dockerfile"),
-        (spec(Build(target="x")), "spec.build.target", "is for an own Dockerfile"),
         (spec(Build(base_image="Not A Name")), "spec.build.baseImage", "expected as in alpine:3.20"),
         (spec(Build(), version="3"), "spec.runtime", "runtime custom has no version '3'"),
         (spec(Build(), dependencies=("x",)), "spec.dependencies", "knows no language"),
