@@ -73,8 +73,8 @@ class Session(Equipped):
 
     # -- do -----------------------------------------------------------------------------------------------------
 
-    def run_step(self, step_id: str) -> Result:
-        """Do a step unless another process has just done it, or the action cache knows its result.
+    def run_step(self, step_id: str, *, anew: bool = False) -> Result:
+        """Do a step unless another process has just done it, or the action cache knows its result; ``anew``: do it all the same.
 
         Raises:
             AacError: it failed or can't be done; no stamp is left.
@@ -82,12 +82,14 @@ class Session(Equipped):
         step = self.step(step_id)
         with self._pool(step.kind), exclusively(self.state.step(step.agent, step.kind)):
             verdict = self.judging.judge_again(step_id)
-            if verdict.fresh:  # another run did it while this one waited
+            if verdict.fresh and not anew:  # another run did it while this one waited
                 self.tell(Event("fresh", step_id, verdict.reason))
                 return self.results.get(step_id, Result())
             self.tell(Event("start", step_id, verdict.reason))
             try:
                 self.hands.end_left_over(step)
+                if anew:
+                    return self._do_with_blobs(step, Verdict(fresh=False, reason="asked to run always"))
                 return self._restore(step, verdict) or self._do_with_blobs(step, verdict)
             except AacError as error:
                 self.finished(Event("failed", step_id, str(error)))

@@ -39,6 +39,7 @@ class StepKey:
         self._session = session
         self._step_id = step_id
         self._reason = "not judged yet"
+        self.was_fresh = False
 
     def __call__(self) -> bool:
         try:
@@ -46,7 +47,7 @@ class StepKey:
         except Exception as error:  # doit would show a traceback; the step asks again and tells it as it should be
             self._reason = str(error)
             return False
-        self._reason = verdict.reason
+        self._reason, self.was_fresh = verdict.reason, verdict.fresh
         return verdict.fresh
 
     def __str__(self) -> str:
@@ -63,9 +64,10 @@ class StepAction:
 
     __signature__ = inspect.Signature()  # as above
 
-    def __init__(self, session: Session, step_id: str) -> None:
+    def __init__(self, session: Session, step_id: str, key: StepKey | None = None) -> None:
         self._session = session
         self._step_id = step_id
+        self._key = key
         self._process = os.getpid()
         self.__name__ = step_id
 
@@ -90,7 +92,8 @@ class StepAction:
         return self._step_id
 
     def _run(self) -> None:
-        self._session.run_step(self._step_id)
+        """Whoever is asked to run although it is up to date is to run always (``doit -a``)."""
+        self._session.run_step(self._step_id, anew=self._key is not None and self._key.was_fresh)
 
 
 class LateAction(StepAction):
@@ -139,12 +142,13 @@ def tasks_of(session: Session, plan: Plan) -> Iterator[TaskDict]:
 def _task(session: Session, agent: AgentPlan, kind: str) -> TaskDict:
     step = agent.step(kind)
     assert step is not None  # noqa: S101  # the caller looked
+    key = StepKey(session, step.id)
     return {
         "basename": kind,
         "name": agent.agent,
         "doc": step.doc,
-        "actions": [StepAction(session, step.id)],
-        "uptodate": [StepKey(session, step.id)],
+        "actions": [StepAction(session, step.id, key)],
+        "uptodate": [key],
         "task_dep": list(step.needs),
         "clean": [CleanAction(session, step.id)],
         "io": {"capture": False},  # under threads, doit's capture would mix the output of steps

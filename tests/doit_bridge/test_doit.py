@@ -60,6 +60,15 @@ def test_forget_makes_the_next_run_do_it_again(bot: Project) -> None:
     assert "✓ image:bot" in bot.doit("image").ok().stdout
 
 
+def test_always_execute_does_what_is_up_to_date(bot: Project) -> None:
+    bot.doit("image").ok()
+    again = bot.doit("-a", "image").ok().stdout
+    for step in ("parse", "lock", "dockerfile", "image"):
+        assert f"✓ {step}:bot" in again
+    assert "(asked to run always)" in again
+    assert "– image:bot  up to date" in bot.doit("image").ok().stdout
+
+
 def test_clean_removes_what_a_step_wrote(bot: Project) -> None:
     bot.doit("dockerfile").ok()
     written = bot.folder / ".aac" / "agents" / "bot" / "Dockerfile"
