@@ -68,7 +68,7 @@ class Limits:
 class Isolation:
     """What the instance may do. It has no capability but those in ``cap_add`` that are not in ``cap_drop``.
 
-    ``user`` is ``uid``, ``uid:gid`` or a name of the image's; empty: the image's own.
+    ``user`` is ``uid``, ``uid:gid`` or a name of the image's; empty: the image's own. ``non_root``: it must not be root.
     """
 
     read_only_root: bool = False
@@ -77,6 +77,7 @@ class Isolation:
     network: str = ""
     dns: tuple[str, ...] = ()
     user: str = ""
+    non_root: bool = False
 
     @property
     def capabilities(self) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ def instance_of(spec: AgentSpec, probe: HealthProbe | None, *, fixed_ports: bool
             cap_drop=capabilities.drop,
             network=spec.network.mode,
             dns=spec.network.dns,
+            non_root=bool(spec.security.run_as_non_root),
         ),
         probe=probe,
     )

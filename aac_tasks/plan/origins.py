@@ -14,6 +14,7 @@ INSTANCE: Mapping[str, str] = {
     "instance.limits.ephemeral_storage": "spec.resources.limits.ephemeral-storage",
     "instance.limits.gpu": "spec.resources.limits.gpu",
     "instance.isolation.read_only_root": "spec.security.readOnlyRootFilesystem",
+    "instance.isolation.non_root": "spec.security.runAsNonRoot",
     "instance.isolation.cap_add": "spec.security.capabilities.add",
     "instance.isolation.cap_drop": "spec.security.capabilities.drop",
     "instance.isolation.network": "spec.network.mode",

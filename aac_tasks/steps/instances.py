@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from aac_tasks.catalog import Table
-from aac_tasks.contracts.actions import InstanceSpec
+from aac_tasks.contracts.actions import InstanceSpec, Isolation
 from aac_tasks.contracts.canonical import JsonObject
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import ImageConfig, StoredImage
@@ -124,7 +124,8 @@ def _make_room(folder: Path, name: str, runners: Table[Runner], tools: Tools) ->
 
 
 def run_request(request: Start, folder: Path) -> RunRequest:
-    """What a runner is asked for an instance that has that folder."""
+    """What a runner is asked for an instance that has that folder. StepError when it would be root, and must not."""
+    refuse_root(request.instance.isolation, request.config)
     return RunRequest(
         image=request.image,
         config=request.config,
@@ -138,6 +139,15 @@ def run_request(request: Start, folder: Path) -> RunRequest:
         place=request.place,
         changes=request.changes,
     )
+
+
+def refuse_root(isolation: Isolation, config: ImageConfig) -> None:
+    """StepError when an instance would be root, and must not."""
+    user = isolation.user or config.user
+    if isolation.non_root and user.partition(":")[0] in ("", "0", "root"):
+        what = f"the image runs as {user or 'root'}, and spec.security.runAsNonRoot is true"
+        hint = "name another user: USER in the Dockerfile, or spec.security.runAsUser"
+        raise StepError(what, hint=hint, places={"spec.security.runAsNonRoot": what})
 
 
 def kept(state: Path) -> Iterator[Running]:

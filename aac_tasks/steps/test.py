@@ -19,6 +19,7 @@ from aac_tasks.errors import StepError
 from aac_tasks.steps.checks import CHECKS, Outcome, Subject, run_check
 from aac_tasks.steps.environment import secrets_of
 from aac_tasks.steps.health import Watch, tail_of, wait_until_well
+from aac_tasks.steps.instances import refuse_root
 from aac_tasks.steps.junit import junit
 from aac_tasks.steps.neighbours import addresses_of, start_in_turn, urls_of
 from aac_tasks.steps.redaction import redact_keys
@@ -211,6 +212,7 @@ def _watch(bench: Bench, instance: Instance, secrets: tuple[str, ...]) -> Watch:
 
 
 def _start(bench: Bench, running: Sequence[Instance], tools: Tools) -> Instance:
+    refuse_root(bench.action.instance.isolation, bench.config)
     state = bench.folder / "instance"
     state.mkdir(exist_ok=True)
     about = Instance(bench.runner.name, bench.action.instance.name, bench.image.manifest.digest, handle={"state": str(state)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aac_tasks.catalog import Table
-from aac_tasks.contracts.actions import InstanceSpec
+from aac_tasks.contracts.actions import InstanceSpec, Isolation
 from aac_tasks.contracts.image import MEDIA_CONFIG, MEDIA_MANIFEST, Descriptor, Digest, ImageConfig, Platform, StoredImage
 from aac_tasks.contracts.roles import Instance, Probe, Runner, RunRequest, Status
 from aac_tasks.errors import StepError
@@ -65,6 +65,22 @@ def test_what_was_started_is_found_again(scene: Scene, tmp_path: Path) -> None:
     assert list(kept(tmp_path)) == [running]
     assert running.log.read_text() == "started\n"
     assert status(running, scene.runners, scene.tools).state == "running"
+
+
+@pytest.mark.parametrize(
+    ("image", "asked", "refused"),
+    [("", "", "root"), ("0:7", "", "0:7"), ("root", "", "root"), ("10001:10001", "", ""), ("", "9", ""), ("app", "0", "0")],
+)
+def test_who_must_not_be_root_is_not_started_as_root(scene: Scene, tmp_path: Path, image: str, asked: str, refused: str) -> None:
+    spec = replace(REQUEST.instance, isolation=Isolation(user=asked, non_root=True))
+    request = replace(REQUEST, config=ImageConfig(user=image), instance=spec)
+    if not refused:
+        assert start(request, scene.runner, scene.runners, scene.tools).instance.name == "hello-run"
+        return
+    with pytest.raises(StepError, match=f"the image runs as {refused}, and spec.security.runAsNonRoot is true"):
+        start(request, scene.runner, scene.runners, scene.tools)
+    assert list(kept(tmp_path)) == []
+    assert start(replace(request, instance=REQUEST.instance), scene.runner, scene.runners, scene.tools).image == IMAGE
 
 
 def test_a_record_holds_no_value_of_the_environment(scene: Scene) -> None:

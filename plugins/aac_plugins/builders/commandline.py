@@ -145,6 +145,10 @@ _DEAD = re.compile(
 )
 _FULL = re.compile(r"no space left on device", re.IGNORECASE)
 _FOREIGN = re.compile(r"exec format error", re.IGNORECASE)
+_ABSENT = re.compile(
+    r'failed to compute cache key: .*"([^"]+)": not found|excluded by \.dockerignore: stat ([^:]+): file does not exist'
+    r'|(?:no items matching glob "[^"]*/|copier: stat: "/?)([^"]+)":? (?:copied|no such file)'
+)
 _CACHE = re.compile(r"Cache export is not supported for the docker driver")
 _BASE = re.compile(
     r"(?:failed to resolve source metadata for |pull access denied for |initializing source docker://)([^\s,]+?)[:,]?(?:\s|$)"
@@ -172,6 +176,11 @@ def failure(work: Work, said: str, program: str) -> StepError:
     if missing and work.own:
         hint = "correct the name after FROM, or log in to its registry"
         return StepError(f"{where or work.what}: base {missing[1]} can't be had", tail=tail, hint=hint)
+    absent = _ABSENT.search(said)
+    if absent and work.own:
+        name = (absent[1] or absent[2] or absent[3]).lstrip("/")
+        hint = "correct its name, or the pattern of .dockerignore that leaves it out"
+        return StepError(f"{where or work.what}: {name} is not in the build context", tail=tail, hint=hint)
     command = _command(said)
     message = f"{where or work.what}: {command or 'the build failed'}"
     hint = "" if work.own else "the lines above are what its command said"
