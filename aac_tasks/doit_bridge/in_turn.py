@@ -76,11 +76,11 @@ def dry_run(session: Session, plan: Plan, chosen: tuple[str, ...]) -> int:
         verdict = session.judge(step)
         after = sorted(stale.intersection(plan.step(step).needs))
         if verdict.fresh and not after:
-            session.tell(Event("note", step, f"up to date: {verdict.reason}"))
+            session.tell(Event("plan", step, f"up to date: {verdict.reason}", data={"status": "fresh"}))
         else:
             stale.add(step)
             why = verdict.reason if not verdict.fresh else f"after {', '.join(after)}"
-            session.tell(Event("note", step, f"would run: {why}"))
+            session.tell(Event("plan", step, f"would run: {why}", data={"status": "stale"}))
     session.close()
     return 0
 

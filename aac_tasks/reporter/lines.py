@@ -59,7 +59,7 @@ class LineReporter:
             self._tell_progress(event)
         elif event.type == "output":
             self._prefixed(event)
-        elif event.type in ("note", "summary") and not self._style.quiet:
+        elif event.type in ("note", "plan", "summary") and not self._style.quiet:
             self._tell_note(event)
 
     def _tell_outcome(self, event: Event) -> None:

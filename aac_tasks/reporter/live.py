@@ -83,7 +83,7 @@ class LiveReporter:
         elif event.type in ("done", "cached", "fresh", "failed"):
             self._running.pop(event.step, None)
             return self._style.outcome(event, self._tally.crowd(event))
-        elif event.type in ("output", "note", "summary"):
+        elif event.type in ("output", "note", "plan", "summary"):
             prefix = f"{agent_first(event.step)} | " if event.step else ""
             return [prefix + line for line in plain(event.text).splitlines()]
         return []

@@ -33,9 +33,10 @@ def _redact(value: Json, redact: Callable[[str], str]) -> Json:
 
 @dataclass
 class Tally:
-    """The outcomes so far, in the order they were told; ``notes`` are lines that belong to no outcome."""
+    """The outcomes so far, in the order they were told; ``notes`` are lines that belong to none, ``plans`` what would be."""
 
     outcomes: list[Event] = field(default_factory=list)
+    plans: list[Event] = field(default_factory=list)
     notes: list[Event] = field(default_factory=list)
     fresh: int = 0
 
@@ -46,6 +47,8 @@ class Tally:
             self.fresh += event.type == "fresh"
         elif event.type == "note":
             self.notes.append(event)
+        elif event.type == "plan":
+            self.plans.append(event)
 
     def crowd(self, event: Event) -> list[str] | None:
         """What to say instead of an outcome among too many fresh ones: one line at the first; None: say it."""
@@ -88,9 +91,13 @@ class Tally:
         return 1 if self.count("failed") else 0
 
     def document(self, exit_code: int, seconds: float) -> JsonObject:
-        """``{"steps", "notes", "seconds", "exit"}``; each step has its status, text and data."""
+        """``{"steps", "notes", "seconds", "exit"}``; each step has its status, text and data. A dry run knows ``fresh`` and, for
+        what would run, ``stale``.
+        """
+        planned = [{"step": event.step, **event.data, "text": plain(event.text)} for event in self.plans]
         return {
-            "steps": [
+            "steps": planned
+            or [
                 {
                     "step": event.step,
                     "status": event.type,

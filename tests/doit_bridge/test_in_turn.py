@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -39,6 +40,20 @@ def test_a_wildcard_that_matches_nothing_is_an_error() -> None:
     assert choose(plan, ("image:*",)) == ("image:a",)
     with pytest.raises(UsageError, match="matches no step"):
         choose(plan, ("image:b*",))
+
+
+@pytest.mark.network
+def test_a_dry_run_says_of_each_step_what_would_be(project: Project) -> None:
+    one = project.write({"agent.yaml": AGENT.replace("NAME", "one"), "main.py": "", ".git/HEAD": ""})
+    new = json.loads(one.agent("build", "--dry-run", "--json").ok().stdout)
+    assert [(step["step"], step["status"]) for step in new["steps"]][:2] == [("parse:one", "stale"), ("lock:one", "stale")]
+    assert new["steps"][1]["text"] == "would run: there is no agent.lock"
+    one.agent("build").ok()
+    assert {step["status"] for step in json.loads(one.agent("build", "--dry-run", "--json").ok().stdout)["steps"]} == {"fresh"}
+    one.write({"main.py": "1\n"})
+    edited = one.agent("build", "--dry-run").ok().output
+    assert "one:image | would run: file main.py" in edited
+    assert "one:lock | up to date" in edited
 
 
 def told(text: str) -> list[str]:
