@@ -21,7 +21,7 @@ from aac_tasks.contracts.actions import (
     PushAction,
     TestAction,
 )
-from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.codec import encode
 from aac_tasks.contracts.image import HealthProbe, ImageRef, Platform
 from aac_tasks.contracts.lock import BaseRequest, Lock, LockedBase
@@ -34,7 +34,7 @@ from aac_tasks.errors import PlanError
 from aac_tasks.plan.context import context_root, ignore_patterns
 from aac_tasks.plan.dockerfile import render, render_ignore
 from aac_tasks.plan.instance import images_of, instance_of, probe_of, services_of, unlimited
-from aac_tasks.plan.origins import ORIGINS, service_origins
+from aac_tasks.plan.origins import ORIGINS, model_origins, service_origins
 from aac_tasks.plan.recipe import EPOCH, complete
 
 
@@ -186,7 +186,8 @@ def _image(draft: _Draft) -> Step:
         number = draft.catalog.builders.get(draft.lock.builder).format
     step = _step(draft, "image", action, ("dockerfile",), "build the OCI image")
     root = context_root(draft.request.folder, draft.request.spec.build.context, draft.request.file)
-    return replace(step, tree=TreeRequest(root, _ignore(draft)), format=number)
+    origins = {**step.origins, **dict(model_origins(table(draft.request.canonical.get("spec"))))}
+    return replace(step, tree=TreeRequest(root, _ignore(draft)), format=number, origins=origins)
 
 
 def _test(draft: _Draft) -> Step:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.context import Snapshot
 from aac_tasks.contracts.plan import Key, Step, make_key
 from aac_tasks.contracts.result import Artifact, Verdict
-from aac_tasks.state.differences import Change, compare, compare_files
+from aac_tasks.state.differences import Change, compare, compare_files, visible
 from aac_tasks.state.stamps import Stamp, StampFile
 
 NEVER_RAN = "no finished run is on record"
@@ -70,20 +72,32 @@ def changes(case: Case, stamp: Stamp, stamps: StampFile) -> tuple[tuple[Change, 
 
 
 def reason(case: Case, stamp: Stamp, stamps: StampFile) -> str:
-    """One line: the first change, with its place in agent.yaml, and how many more."""
+    """One line: the first change, with its place in agent.yaml, and how many more; what two platforms have is one change."""
     values, trees = changes(case, stamp, stamps)
-    found = [*(f"{spec_path(case.step, c.path)} {_tail(c)}" for c in values), *(f"file {c}" for c in trees)]
+    told = (*(visible(f"{spec_path(case.step, c.path)} {c.said}") for c in values), *(f"file {c}" for c in trees))
+    found = list(dict.fromkeys(told))
     if not found:
         return "the format of its outputs was raised"
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"{found[0]}{more}"
 
 
+_ITEM = re.compile(r"\[[^\]]*\]")
+
+
 def spec_path(step: Step, path: str) -> str:
-    """The place in agent.yaml that an action's value came from: the longest known prefix, else the action's own path."""
-    best = max((p for p in step.origins if path == p or path.startswith((f"{p}.", f"{p}["))), key=len, default="")
-    return step.origins[best] if best else path
+    """The place in agent.yaml that an action's value came from: that of the longest known prefix, else the action's own path.
 
-
-def _tail(change: Change) -> str:
-    return str(change)[len(change.path) :].lstrip(": ")
+    In a prefix ``[]`` stands for any item. In a place ``{}`` is the last of these, and ``*`` at its end the rest of the path.
+    """
+    shape = _ITEM.sub("[]", path)
+    best = max((p for p in step.origins if shape == p or shape.startswith((f"{p}.", f"{p}["))), key=len, default="")
+    if not best:
+        return path
+    items, used = _ITEM.findall(path), best.count("[]")
+    place = step.origins[best].replace("{}", items[used - 1][1:-1] if used else "")
+    if not place.endswith("*"):
+        return place
+    rest = "".join(part for pair in zip_longest(shape[len(best) :].split("[]"), items[used:], fillvalue="") for part in pair)
+    head = place[:-1]
+    return head + (rest if head and not head.endswith(" ") else rest.removeprefix("."))
