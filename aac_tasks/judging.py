@@ -212,6 +212,10 @@ class Judging:
         answer["files"] = [{"path": c.path, "old": c.old, "new": c.new} for c in files]
         return answer
 
+    def uses(self, step: Step) -> tuple[str, ...]:
+        """Steps whose outputs are part of its key."""
+        images = (f"image:{agent}" for agent in self._neighbours(step)) if "services" in step.asks else ()
+        return (*(consumed.step for consumed in step.consumes), *images)
 
     def _before(self, step: Step) -> Iterator[tuple[str, str]]:
         """Steps that would run first because of what they read themselves, and why; what comes of them decides on this one, for
@@ -220,8 +224,7 @@ class Judging:
         seen: set[str] = set()
 
         def look(step: Step) -> Iterator[tuple[str, str]]:
-            images = (f"image:{agent}" for agent in self._neighbours(step)) if "services" in step.asks else ()
-            for need in (*(consumed.step for consumed in step.consumes), *images):
+            for need in self.uses(step):
                 if need not in seen:
                     seen.add(need)
                     found = list(look(self.run.step(need)))

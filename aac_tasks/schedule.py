@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ FAR = frozenset(STEP_KINDS[STEP_KINDS.index("push") :])
 class Planned:
     """One step. ``status``: ``fresh``, ``runs``, or ``asked`` of what runs only when it is asked for.
 
-    ``seconds`` is what its last run took; None when there is none on record, or its result was found in the cache.
+    ``seconds`` is what it took when it was last done here; None when that is not on record.
     """
 
     step: str
@@ -31,7 +31,7 @@ class Planned:
 @dataclass(frozen=True)
 class Schedule:
     """Steps in the order of a run with one job. ``seconds`` is what those that run took last time, one after the other;
-    ``unknown`` says how many of them have never run.
+    ``unknown`` says how many of them have never run here.
     """
 
     steps: tuple[Planned, ...]
@@ -43,18 +43,18 @@ def schedule(session: Session, plan: Plan) -> Schedule:
     """Judge every step as a run would; nothing is asked of a registry or a target."""
     found: dict[str, Planned] = {}
     for step in plan.steps:
-        found[step.id] = _planned(session, step, [found[need] for need in step.needs if need in found])
+        found[step.id] = _planned(session, step, found)
     running = [one for one in found.values() if one.status == "runs"]
     known = [one.seconds for one in running if one.seconds is not None]
     return Schedule(tuple(found.values()), sum(known), len(running) - len(known))
 
 
-def _planned(session: Session, step: Step, needs: Sequence[Planned]) -> Planned:
+def _planned(session: Session, step: Step, found: Mapping[str, Planned]) -> Planned:
     last = session.last(step.agent, step.kind)
-    seconds = (last.seconds or None) if last is not None and last.key else None  # 0: its result came from the cache
+    seconds = (last.seconds or None) if last is not None and last.key else None  # 0: it always came from the cache
     if step.kind in FAR:
         return Planned(step.id, "asked", "", seconds)
-    before = [need.step for need in needs if need.status == "runs"]
+    before = [need for need in session.uses(step) if need in found and found[need].status == "runs"]
     verdict = session.judge(step.id)
     if before and verdict.fresh:
         return Planned(step.id, "runs", f"after {', '.join(before)}", seconds)

@@ -21,6 +21,7 @@ from aac_tasks.errors import AacError, LostError, StepError
 from aac_tasks.fast import SAYS_PER_AGENT, UNKNOWN
 from aac_tasks.judging import Judging
 from aac_tasks.run import Options, Tell, with_environment
+from aac_tasks.state.differences import visible
 from aac_tasks.state.judge import Case
 from aac_tasks.state.manifest import recall
 from aac_tasks.state.root import of_the_machine
@@ -57,6 +58,10 @@ class Session(Equipped):
         """The verdict and every change, old → new, with its place in agent.yaml."""
         return self.judging.why(step_id)
 
+    def uses(self, step: Step) -> tuple[str, ...]:
+        """Steps whose outputs are part of its key: when one of these runs, it may have to run too."""
+        return self.judging.uses(step)
+
     def leave_untouched(self, arguments: Sequence[str]) -> None:
         """Have this run plan and judge only agents of which something changed since the manifest of ``arguments``."""
         if not (self.options.no_cache or self.options.update):
@@ -92,13 +97,19 @@ class Session(Equipped):
                     return self._do_with_blobs(step, Verdict(fresh=False, reason="asked to run always"))
                 return self._restore(step, verdict) or self._do_with_blobs(step, verdict)
             except AacError as error:
-                self.finished(Event("failed", step_id, str(error)))
+                self._fail(step, error)
                 raise
             except OSError as error:
                 if told := of_the_machine(error):
-                    self.finished(Event("failed", step_id, str(told)))
+                    self._fail(step, told)
                     raise told from error
                 raise
+
+    def _fail(self, step: Step, error: AacError) -> None:
+        from aac_tasks.steps.redaction import redact_keys  # lazy: most steps are done
+
+        self.judging.stamps(step).fail(visible(redact_keys(str(error)).partition("\n")[0]))
+        self.finished(Event("failed", step.id, str(error)))
 
     def _pool(self, kind: str) -> AbstractContextManager[object]:
         """What a step of that kind holds while it is done: a place in its pool, where the workspace has one."""
@@ -122,7 +133,8 @@ class Session(Equipped):
         if result is None:
             return None
         result = self.hands.restored(case, result)
-        self.keep(case, result, 0.0)
+        last = self.judging.stamps(step).last()
+        self.keep(case, result, last.seconds if last else 0.0)  # how long it takes where it is done is still known
         self._finish(Event("cached", step.id, verdict.reason, data={"outputs": dict(result.outputs)}))
         return result
 
@@ -159,10 +171,8 @@ class Session(Equipped):
         case = self._case_to_do(step)
         stamps = self.judging.stamps(step)
         previous = stamps.last()
-        if step.pure:
-            stamps.delete()
-        else:  # who is killed now may leave effects: what there was, or is about to be, must be known
-            stamps.put_aside(Stamp(step.id, "", "", case.action, Result()))
+        # who is killed now may leave effects: what there was, or is about to be, must be known
+        stamps.put_aside(None if step.pure else Stamp(step.id, "", "", case.action, Result()))
         started = time.monotonic()
         result = self._work(case, previous)
         seconds = time.monotonic() - started

@@ -50,7 +50,8 @@ def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> 
     key = case.key
     stamp = stamps.read()
     if stamp is None:
-        return Verdict(False, NEVER_RAN, key.key, key.deep)
+        failed = stamps.failed
+        return Verdict(False, f"its last run failed: {failed}" if failed else NEVER_RAN, key.key, key.deep)
     if stamp.key != key.key:
         return Verdict(False, reason(case, stamp, stamps), key.key, key.deep)
     for artifact in stamp.result.artifacts:

@@ -72,6 +72,7 @@ class StampFile:
         self._before = folder / "before"
         self._tree = folder / "tree"
         self._anew = folder / "anew"
+        self._failed = folder / "failed"
 
     def read(self) -> Stamp | None:
         """The stamp, None when there is none or it is torn."""
@@ -98,8 +99,8 @@ class StampFile:
         else:  # most steps read no tree
             self._tree.unlink(missing_ok=True)
         write_atomically(self._path, seal(stamp))
-        self._before.unlink(missing_ok=True)
-        self._anew.unlink(missing_ok=True)
+        for path in (self._before, self._anew, self._failed):
+            path.unlink(missing_ok=True)
 
     def files(self) -> Mapping[str, str]:
         """The input tree as it was when the stamp was written, empty when unknown."""
@@ -114,12 +115,26 @@ class StampFile:
 
         ``begun`` is what to know of it when it has never finished: which action is about to have effects.
         """
+        self._failed.unlink(missing_ok=True)
         if self.read() is not None:
             self._path.replace(self._before)
         else:
             self._path.unlink(missing_ok=True)
             if begun is not None and _read(self._before) is None:
                 write_atomically(self._before, seal(begun))
+
+    def fail(self, words: str) -> None:
+        """Note how its last run ended, for `failed`."""
+        with contextlib.suppress(OSError, StepError):  # what the run failed with matters more
+            write_atomically(self._failed, words.encode("utf-8", "replace"))
+
+    @property
+    def failed(self) -> str:
+        """How its last run ended, "" when that did not fail."""
+        try:
+            return read_file(self._failed).decode("utf-8", "replace")
+        except OSError:
+            return ""
 
     @property
     def anew(self) -> bool:
@@ -133,8 +148,8 @@ class StampFile:
 
     def delete(self) -> None:
         """Forget it, and what was before it."""
-        self._path.unlink(missing_ok=True)
-        self._before.unlink(missing_ok=True)
+        for path in (self._path, self._before, self._failed):
+            path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Stamp | None:

@@ -60,6 +60,9 @@ class StageSession:
     def judge(self, step: str) -> Verdict:
         return Verdict(step in self.fresh, "up to date since then" if step in self.fresh else "no finished run is on record")
 
+    def uses(self, step: Step) -> tuple[str, ...]:
+        return tuple(consumed.step for consumed in step.consumes)
+
     def last(self, agent: str, kind: str) -> Any:
         return SimpleNamespace(key="k", seconds=1.5) if kind == "lock" else None
 

@@ -32,7 +32,7 @@ def test_plan_lists_steps_in_order_with_what_would_run_and_how_long_it_took(stag
         "  image:hello  lock   runs         does image",
         "  test:hello   image  runs         does test",
         "  warning: a warning of the plan",
-        "2 of 3 steps would run: none of them ever ran",
+        "2 of 3 steps would run: none of them ever ran here",
     ]
 
 

@@ -226,3 +226,32 @@ def test_agents_with_the_same_dependencies_share_one_layer_that_is_made_once(pro
 def layers(project: Project, name: str) -> list[dict[str, str]]:
     listed: list[dict[str, str]] = json.loads(project.agent("inspect", name, "--json").ok().stdout)["layers"]
     return listed
+
+
+def test_a_lock_that_answers_is_not_planned_because_agent_yaml_was_edited(three: Project) -> None:
+    edited = three.read("agents/bob/agent.yaml").replace('version: "1.0"', 'version: "1.1"')
+    edit(three, "agents/bob/agent.yaml", edited)
+    document = json.loads(three.agent("plan", "bob", "--json").ok().stdout)["schedule"]
+    runs = [one["step"] for one in document["steps"] if one["status"] == "runs"]
+    assert runs == ["parse:bob", "dockerfile:bob", "image:bob", "test:bob"]
+    ran = three.agent("build", "bob").ok().stdout
+    assert "– lock:bob" in ran
+    assert "✓ parse:bob  (metadata.version 1.0 → 1.1)" in ran
+
+
+def test_how_long_a_step_takes_is_known_after_its_result_came_from_the_cache(three: Project) -> None:
+    before = three.read("agents/bob/start")
+    edit(three, "agents/bob/start", f"{time.time_ns()}\n")
+    three.agent("build", "bob").ok()
+    edit(three, "agents/bob/start", before)
+    assert "from the cache" in three.agent("build", "bob").ok().stdout
+    document = json.loads(three.agent("plan", "bob", "--json").ok().stdout)["schedule"]
+    assert next(one["seconds"] for one in document["steps"] if one["step"] == "image:bob") > 0
+
+
+def test_how_a_step_failed_is_told_until_it_is_done(three: Project) -> None:
+    edit(three, "agents/bob/start", "no program\n")
+    failed = three.agent("test", "bob", "--allow-host").exits(1).output
+    said = next(line for line in failed.splitlines() if line.startswith("✗ test:bob")).split(maxsplit=2)[2]
+    reason = three.agent("why", "test:bob").ok().stdout
+    assert reason == f"test:bob: would run (its last run failed: {said})\n"

@@ -148,3 +148,16 @@ def test_a_step_that_never_finished_is_known_to_have_begun(tmp_path: Path) -> No
     StampFile(tmp_path).put_aside(begun)
     assert StampFile(tmp_path).last() == begun
     assert StampFile(tmp_path).read() is None
+
+
+def test_a_step_whose_last_run_failed_says_so_until_it_runs_again(tmp_path: Path) -> None:
+    stamps = StampFile(tmp_path)
+    stamps.write(stamp_of(CASE), {})
+    stamps.put_aside()
+    stamps.fail("it is not well")
+    assert judge(CASE, stamps, there).reason == "its last run failed: it is not well"
+    stamps.put_aside()
+    assert judge(CASE, stamps, there).reason == "no finished run is on record"
+    stamps.fail("it is not well")
+    stamps.write(stamp_of(CASE), {})
+    assert stamps.failed == ""

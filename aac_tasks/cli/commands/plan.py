@@ -59,8 +59,8 @@ def _sum(told: Schedule) -> str:
     running = sum(1 for one in told.steps if one.status == "runs")
     if not running:
         return "nothing would run"
-    rest = f", and {told.unknown} that never ran" if told.unknown else ""
-    about = f"about {duration(told.seconds)} by the last times{rest}" if told.unknown < running else "none of them ever ran"
+    rest = f", and {told.unknown} that never ran here" if told.unknown else ""
+    about = f"about {duration(told.seconds)} by the last times{rest}" if told.unknown < running else "none of them ever ran here"
     return f"{running} of {len(told.steps)} steps would run: {about}"
 
 
