@@ -31,7 +31,8 @@ def document(world: World, value: Json) -> None:
 
 
 def table(world: World, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as their widest cell; the last one is not padded."""
+    """Columns as wide as their widest cell; the last one is not padded. A cell is one line."""
+    head, *rows = [[" ".join(plain(cell).splitlines()) for cell in row] for row in (head, *rows)]
     widths = [max(len(cell) for cell in column) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]

@@ -62,6 +62,33 @@ def test_why_names_the_field_old_and_new(stage: Stage) -> None:
     assert stage("why", "image:hello", "--json").json["changes"] == [change]
 
 
+def test_why_says_of_a_text_each_line_that_differs(stage: Stage) -> None:
+    text = "FROM scratch\nENV A=1\nENV B=1\n"
+    changes = [
+        {"path": "files.Dockerfile", "spec": "rendered Dockerfile", "old": text, "new": text.replace("A=1", "A=2") + "USER 1\n"},
+        {"path": "files.ignore", "spec": "files.ignore", "old": text, "new": text.replace("A=1", "A=2")},
+    ]
+    stage.answers["image:hello"] = {"step": "image:hello", "fresh": False, "reason": "x", "changes": changes}
+    assert stage("why", "image:hello").out.splitlines()[1:] == [
+        "  rendered Dockerfile (as files.Dockerfile):",
+        "    line 2: ENV A=1 → ENV A=2",
+        "    line 4 added: USER 1",
+        "  files.ignore: line 2: ENV A=1 → ENV A=2",
+    ]
+
+
+def test_names_of_files_do_not_steer_the_terminal_or_break_a_line(stage: Stage) -> None:
+    files = [{"path": "\x1b[31mred\rX\nY", "old": "(absent)", "new": "added"}]
+    stage.answers["image:hello"] = {"step": "image:hello", "fresh": False, "reason": "x", "files": files}
+    said = stage("why", "image:hello").out
+    assert said.splitlines()[1:] == [r"  \x1b[31mred\rX\nY: (absent) → added"]
+
+
+def test_a_cell_of_a_table_is_one_line(stage: Stage) -> None:
+    stage.instances.listed = [{"name": "a\nb\x1b[31m", "agent": "hello", "by": "process", "state": "running", "url": ""}]
+    assert stage("ps").out.splitlines()[1].startswith("a b   hello ")
+
+
 def test_inspect_shows_the_manifest_digest_and_layers(stage: Stage) -> None:
     stage.images = {"hello": IMAGE}
     assert stage("inspect", "hello", "--json").json["digest"] == DIGEST

@@ -59,6 +59,13 @@ def test_a_changed_file_is_named(tmp_path: Path) -> None:
     assert judge(with_file("b"), StampFile(tmp_path), there).reason == "file main.py: sha256 aaaaaaaaaaaa → sha256 bbbbbbbbbbbb"
 
 
+def test_a_files_name_is_shown_as_one_line_that_steers_nothing(tmp_path: Path) -> None:
+    file = ContextFile("\x1b[31mred\rX\n", "file", tmp_path / "x", sha256="b" * 64)
+    StampFile(tmp_path).write(stamp_of(CASE), {})
+    case = replace(CASE, snapshot=Snapshot("b", (file,)))
+    assert judge(case, StampFile(tmp_path), there).reason == r"file \x1b[31mred\rX\n: (absent) → added"
+
+
 def test_an_upstream_output_is_part_of_the_key(tmp_path: Path) -> None:
     one = replace(CASE, upstream={"image:a/digest": "sha256:1"})
     StampFile(tmp_path).write(stamp_of(one), {})

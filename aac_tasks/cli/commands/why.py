@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from aac_tasks.cli import show
@@ -12,6 +11,7 @@ from aac_tasks.cli.naming import step_id
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.state.differences import Change, visible
 
 
 def handle(args: Arguments, world: World) -> int:
@@ -31,23 +31,27 @@ def _show(answer: JsonObject, world: World) -> None:
     if answer.get("fresh") and first is not None:
         state, reason = f"may run, after {first.get('step')}", str(first.get("reason") or "")
     show.line(world, f"{answer.get('step')}: {state}{f' ({reason})' if reason else ''}")
-    for change in _objects(answer.get("changes")):
-        spec = str(change.get("spec") or "")
-        path = str(change.get("path") or "")
-        name = f"{spec} (as {path})" if spec and spec != path else path
-        show.line(world, f"  {name}: {_value(change.get('old'))} → {_value(change.get('new'))}")
+    for told in _objects(answer.get("changes")):
+        place, path = str(told.get("spec") or ""), str(told.get("path") or "")
+        _tell(world, f"{place} (as {path})" if place and place != path else path, told)
     for file in _objects(answer.get("files")):
-        show.line(world, f"  {file.get('path')}: {_value(file.get('old'))} → {_value(file.get('new'))}")
+        _tell(world, str(file.get("path")), file)
+
+
+def _tell(world: World, name: str, told: JsonObject) -> None:
+    """A change in a line; of a text, each line that differs below its name."""
+    first, *more = Change(name, told.get("old"), told.get("new")).lines()
+    if not more:
+        show.line(world, visible(f"  {name}: {first}"))
+        return
+    for words in (f"{name}:", f"  {first}", *(f"  {words}" for words in more)):
+        show.line(world, visible(f"  {words}"))
 
 
 def _objects(value: Json) -> list[Mapping[str, Json]]:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return []
     return [item if isinstance(item, Mapping) else {"path": str(item)} for item in value]
-
-
-def _value(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 COMMAND = Command(
