@@ -13,7 +13,7 @@ from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.context import Snapshot
 from aac_tasks.contracts.plan import Key, Step, make_key
 from aac_tasks.contracts.result import Artifact, Verdict
-from aac_tasks.state.differences import Change, compare, compare_files, visible
+from aac_tasks.state.differences import ABSENT, Change, compare, compare_files, visible
 from aac_tasks.state.stamps import Stamp, StampFile
 
 NEVER_RAN = "no finished run is on record"
@@ -63,10 +63,12 @@ def judge(case: Case, stamps: StampFile, missing: Callable[[Artifact], str]) -> 
 
 def changes(case: Case, stamp: Stamp, stamps: StampFile) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
     """(changes of the action and of what came from upstream, changes of files); the files of then are read where they matter."""
-    values = (
-        *compare(stamp.action, case.action),
-        *compare(dict(stamp.upstream), dict(case.upstream), "upstream"),
-    )
+    action = tuple(compare(stamp.action, case.action))
+    if any(ABSENT in (change.old, change.new) for change in action):
+        from aac_tasks.state.defaults import with_defaults  # lazy: few edits leave something out
+
+        action = with_defaults(case.step.kind, action, stamp.action, case.action)
+    values = (*action, *compare(dict(stamp.upstream), dict(case.upstream), "upstream"))
     if stamp.tree == case.tree:
         return values, ()
     return values, tuple(compare_files(stamps.files(), case.snapshot.contents() if case.snapshot else {}))
