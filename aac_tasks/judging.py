@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.canonical import Json, JsonObject, fingerprint, table
-from aac_tasks.contracts.codec import encode
+from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.context import Snapshot
 from aac_tasks.contracts.plan import PENDING_LOCK, AgentPlan, Consumed, Step, TreeRequest
 from aac_tasks.contracts.result import Artifact, Result, Verdict
@@ -17,6 +17,8 @@ from aac_tasks.errors import StepError, UsageError
 from aac_tasks.run import Run
 from aac_tasks.settings import shared_places
 from aac_tasks.state.judge import Case, changes, judge, spec_path
+from aac_tasks.state.lock_file import NAME as LOCK_NAME
+from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.presence import missing_locally
 from aac_tasks.state.stamps import StampFile
 from aac_tasks.state.tree import snapshot
@@ -157,7 +159,7 @@ class Judging:
     def _judge_lock(self, step: Step) -> Verdict:
         """The lock file itself says what it answers; no stamp is needed, so a fresh clone is up to date."""
         agent = self.run.agent_of(step.id)
-        written = (self.run.folder(agent) / "agent.lock").exists()
+        written = (self.run.folder(agent) / LOCK_NAME).exists()
         if _waits(agent) and written:
             agent = self.run.plan_again(agent)  # another run may have written it since this one planned
         if self.run.options.update and step.id not in self.run.results:
@@ -166,11 +168,23 @@ class Judging:
             return Verdict(True, "agent.lock answers agent.yaml", agent.lock_inputs, agent.lock_inputs)
         if not written:
             return Verdict(False, "there is no agent.lock", agent.lock_inputs, agent.lock_inputs)
-        stamp = self.stamps(step).read()
-        case = Case(step, step.action or {})
-        found = changes(case, stamp, self.stamps(step))[0] if stamp else ()
-        detail = f": {spec_path(step, found[0].path)} changed" if found else ""
+        asked = ", ".join(dict.fromkeys(self._asked_anew(step, agent)))
+        detail = f": {asked} changed" if asked else ""
         return Verdict(False, f"agent.lock answers another question{detail}", agent.lock_inputs, agent.lock_inputs)
+
+    def _asked_anew(self, step: Step, agent: AgentPlan) -> Iterator[str]:
+        """Places in agent.yaml that agent.lock does not answer: by the stamp of who wrote it, else by what it says itself."""
+        from aac_tasks.contracts.actions import LockAction  # lazy: a lock seldom answers another question
+        from aac_tasks.steps.lock import unanswered
+
+        lock = read_lock(self.run.folder(agent) / LOCK_NAME)
+        if lock is None or step.action is None:
+            return
+        stamp = self.stamps(step).read()
+        if stamp is not None and table(stamp.result.outputs.get("lock")).get("inputs") == lock.inputs:
+            yield from (spec_path(step, c.path) for c in changes(Case(step, step.action), stamp, self.stamps(step))[0][:1])
+        else:
+            yield from (spec_path(step, part) for part in unanswered(decode(LockAction, step.action), lock))
 
     def missing(self, artifact: Artifact) -> str:
         """What is wrong with an artifact, "" when it is there."""

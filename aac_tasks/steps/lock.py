@@ -135,6 +135,15 @@ class _Making:
             raise StepError(f"{place}: {error.message}", hint=error.hint, places={place: error.message}) from error
 
 
+def unanswered(action: LockAction, lock: Lock) -> tuple[str, ...]:
+    """Parts of the action that the lock does not answer, as far as it says what it was asked."""
+    asked = _questions(action)
+    known = {*lock.questions, *asked} - {"toolchain"} if lock.questions else set()  # a builder may have had no use for one
+    parts = sorted(name for name in known if lock.questions.get(name) != asked.get(name))
+    builder = () if action.builder in ("", lock.builder) else ("builder",)
+    return (*parts, *builder, *(() if all(lock.of(p) for p in action.platforms) else ("platforms",)))
+
+
 def _same_questions(action: LockAction, previous: Lock | None) -> frozenset[str]:
     """Parts whose question is the one that ``previous`` answered."""
     asked = _questions(action)

@@ -255,3 +255,15 @@ def test_how_a_step_failed_is_told_until_it_is_done(three: Project) -> None:
     said = next(line for line in failed.splitlines() if line.startswith("✗ test:bob")).split(maxsplit=2)[2]
     reason = three.agent("why", "test:bob").ok().stdout
     assert reason == f"test:bob: would run (its last run failed: {said})\n"
+
+
+def test_a_fresh_clone_says_what_its_lock_does_not_answer(three: Project) -> None:
+    shutil.rmtree(three.folder / ".aac")  # not in git
+    more = three.read("agents/bob/agent.yaml").replace("scratch}", "scratch, platforms: [linux/amd64, linux/arm64]}")
+    other = three.read("agents/ada/agent.yaml").replace("{baseImage: scratch}", '{baseImage: "oci:base"}')
+    three.write({"agents/bob/agent.yaml": more, "agents/ada/agent.yaml": other})
+    said = three.agent("why", "lock:bob").ok().stdout
+    assert said == "lock:bob: would run (agent.lock answers another question: spec.build.platforms changed)\n"
+    said = three.agent("build", "ada", env={"CI": "true"}).exits(1).output
+    base = "spec.runtime, spec.build.baseImage or spec.build.systemPackages"
+    assert f"agent.lock answers another question: {base} changed, and --locked" in said

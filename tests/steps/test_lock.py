@@ -16,7 +16,7 @@ from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, Lock, Locke
 from aac_tasks.contracts.recipe import Run
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
-from aac_tasks.steps.lock import make_lock
+from aac_tasks.steps.lock import make_lock, unanswered
 
 ASKED = LockAction("lang", BaseRequest("ground", "ground:1"), DependencyRequest(("a",)), (Platform(),))
 
@@ -95,6 +95,18 @@ def test_a_service_that_goes_takes_its_image_along() -> None:
     third, asked = lock_again(ASKED, second, 3)
     assert asked == []
     assert third == replace(first, reason=third.reason)
+
+
+def test_a_lock_knows_which_parts_of_a_question_it_does_not_answer() -> None:
+    lock, _ = lock_again(with_services(redis="redis:7"), None, 1)
+    assert unanswered(with_services(redis="redis:7"), lock) == ()
+    assert unanswered(ASKED, lock) == ("services",)
+    assert unanswered(replace(with_services(redis="redis:7"), dependencies=DependencyRequest(("b",))), lock) == ("dependencies",)
+    moved = replace(with_services(redis="redis:7"), builder="other", platforms=(Platform("linux", "arm64"),))
+    assert unanswered(moved, lock) == ("builder", "platforms")
+    assert unanswered(ASKED, replace(lock, questions={})) == ()  # an older one does not say what it was asked
+    idle, _ = lock_again(replace(ASKED, toolchain=BaseRequest("ground", "tools:1")), None, 1, uses_toolchain=False)
+    assert unanswered(replace(ASKED, toolchain=BaseRequest("ground", "tools:1")), idle) == ()
 
 
 def test_a_service_whose_image_nobody_has_says_where_it_is_named() -> None:
