@@ -1,58 +1,39 @@
 """Images of agents on this machine: those that steps of this workspace built, those that were named, and older ones.
 
-Names that `agent tag` and `agent load` gave are kept in ``.aac/images.json``. Blobs are the user's, shared by workspaces: what
-other images are made of is known from the action cache, which holds every build of the user's.
+Names that `agent tag`, `agent load` and `agent pull` gave are kept in ``.aac/images.json``. Blobs are the user's, shared by
+workspaces: what other images are made of is known from the action cache, which holds every build of the user's, and from what
+the other workspaces hold.
 """
 
 from __future__ import annotations
 
 import json
-import platform as machine
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import cast
 
 from aac_tasks.contracts.canonical import Json, JsonObject
-from aac_tasks.contracts.codec import decode, encode
-from aac_tasks.contracts.image import Digest, ImageConfig, ImageRef, Platform, StoredImage, local_name
+from aac_tasks.contracts.codec import encode
+from aac_tasks.contracts.image import MEDIA_INDEX, ImageConfig, Platform, StoredImage, local_name
 from aac_tasks.contracts.oci_config import config_from_oci
+from aac_tasks.contracts.oci_index import common_content, index_document
 from aac_tasks.contracts.roles import Archive
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError, UsageError
+from aac_tasks.holding import Held, Names, held_elsewhere
+from aac_tasks.known import Known, blobs_of, name_of, several, valid_name
 from aac_tasks.session import Session
-from aac_tasks.state.root import write_atomically
-from aac_tasks.state.stamps import StampFile, exclusively, read_sealed, seal
-from aac_tasks.steps.built import image_here
+from aac_tasks.state.stamps import StampFile
+from aac_tasks.state.workspaces import enlist
+from aac_tasks.steps.built import ARCHITECTURES, images_of
 from aac_tasks.steps.image_files import ImageFiles
 
-NAMES = "images.json"
 ARCHIVE = "archive"
 LEAST = 6
 """Digits of a digest that name an image at least."""
-
-CPUS = {"x86_64": "amd64", "aarch64": "arm64"}
-
-
-@dataclass(frozen=True)
-class Known:
-    """An image whose blobs are here. ``built``: it is what its agent in this workspace is made of now. ``several`` says what
-    stands above it where it was built for several platforms: the index, whose digest is then the one to tell.
-    """
-
-    image: StoredImage
-    names: tuple[str, ...] = ()
-    agent: str = ""
-    builder: str = ""
-    built: bool = False
-    several: JsonObject = field(default_factory=dict)
-
-    @property
-    def digest(self) -> Digest:
-        """The manifest's."""
-        return self.image.manifest.digest
 
 
 class Images:
@@ -61,33 +42,34 @@ class Images:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._blobs = session.blobs
-        self._record = session.state.path / NAMES
+        self._names = Names(session.state)
 
     def all(self, *, nameless: bool = False) -> list[Known]:
-        """Each image once, with all its names; those that no name and no agent here stands for only if asked."""
-        found: dict[str, Known] = {}
-        for one in (*self._built(), *self._named(), *(self._cached() if nameless else ())):
-            if not self._is_here(one.image):
-                continue
-            before = found.get(one.digest)
-            names = tuple(dict.fromkeys((*before.names, *one.names))) if before else one.names
-            found[one.digest] = replace(before or one, names=names)
-        return list(found.values())
+        """Each image once, with all its names; those that no workspace holds any more only if asked."""
+        found = self._here()
+        held = {digest for one in found for digest in one.digests} | {d for other in self._others for d in other.digests}
+        return [*found, *(one for one in (self._older() if nameless else ()) if one.digest not in held)]
 
     def find(self, word: str) -> Known:
-        """The image that an agent's name, a local name (tag ``latest`` where there is none) or the begin of a digest names.
+        """The image that an agent's name, a local name (tag ``latest`` where there is none), a reference that was pulled or
+        the begin of a digest names: of an index too, or of one of its platforms.
 
         Raises:
             UsageError: there is none, or several; says which there are.
         """
-        known = self.all(nameless=True)
-        names = {word, word if ":" in word else f"{word}:latest"}
+        here = self._here()
+        named = {one.digest for one in here}
+        known = [*here, *(one for one in self._older() if one.digest not in named)]
+        names = {word, name_of(word)}
+        begin = _digest(word.rpartition("@")[2])
+        parts = [replace(one, platforms=(p,), names=(), built=False) for one in known if one.index for p in one.platforms]
+        digests = [*known, *(p for p in parts if p.digest not in {one.digest for one in known})]
         for matching in (
             [one for one in known if names & set(one.names)],
             [one for one in known if one.built and one.agent == word],
-            [one for one in known if len(word.removeprefix("sha256:")) >= LEAST and one.digest.startswith(_digest(word))],
+            [one for one in digests if len(begin) >= len("sha256:") + LEAST and one.digest.startswith(begin)],
         ):
-            if len(matching) == 1:
+            if len({one.digest for one in matching}) == 1:
                 return matching[0]
             if matching:
                 raise UsageError(f"{word!r} names {len(matching)} images; give more digits of the digest")
@@ -112,15 +94,15 @@ class Images:
         return {
             "agent": one.agent or config.labels.get("dev.agent.name", ""),
             "names": list(one.names),
-            "digest": image.manifest.digest,
-            "content_digest": image.content_digest,
-            "size": sum(blob.size for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers))),
+            "digest": one.digest,
+            "content_digest": common_content(one.platforms) if one.index else image.content_digest,
+            "size": sum(one.blobs.values()),
             "builder": one.builder,
             "platform": str(image.platform),
             "created": str(document.get("created") or ""),
             "labels": dict(config.labels),
             "layers": layers,
-            **one.several,
+            **(several(one) if one.index else {}),
         }
 
     def inside(self, one: Known) -> JsonObject:
@@ -145,22 +127,33 @@ class Images:
         Raises:
             UsageError: no such image, the name is no name, or it is that of an agent's own image.
         """
-        one, full = self.find(word), _name(name)
+        one, full = self.find(word), valid_name(name)
         owner = next((known for known in self._built() if full in known.names and known.digest != one.digest), None)
         if owner is not None:
             raise UsageError(f"{full} is what agent {owner.agent} is built as; choose another name")
-        with self._names_held() as names:
-            names[full] = one.image
+        self.name(one.platforms, (full,))
         return replace(one, names=tuple(dict.fromkeys((*one.names, full))))
+
+    def name(self, platforms: Sequence[StoredImage], given: Sequence[str]) -> None:
+        """Let names stand for an image in this workspace."""
+        if len(platforms) > 1:
+            self._blobs.put(index_document(platforms), media_type=MEDIA_INDEX)
+        enlist(self._session.cache, self._session.root)
+        with self._names.held() as names:
+            names.update(dict.fromkeys(given, tuple(platforms)))
 
     def remove(self, word: str) -> tuple[Known, int]:
         """Take a name away, or the image itself when it was the last name or a digest was given; bytes that became free.
 
-        Blobs that other images are made of stay.
+        Blobs that other images are made of, or that another workspace holds, stay.
+
+        Raises:
+            UsageError: it is a part of another image. StepError: only another workspace holds it.
         """
         one = self.find(word)
-        named = [name for name in one.names if name in (word, f"{word}:latest")]
-        with self._names_held() as names:
+        named = [name for name in one.names if name in (word, name_of(word))]
+        self._refuse_foreign(word, one)
+        with self._names.held() as names:
             if named and len(one.names) > 1:
                 if named[0] not in names:  # it is what its agent is built as
                     StampFile(self._session.state.step(one.agent, "image")).delete()
@@ -168,16 +161,33 @@ class Images:
                 return replace(one, names=(named[0],)), 0
             for name in one.names:
                 names.pop(name, None)
-        others = [known for known in self.all(nameless=True) if known.digest != one.digest]
-        used = {digest for known in others for digest in _blobs(known.image)}
-        return one, sum(self._blobs.remove(digest) for digest in _blobs(one.image) if digest not in used)
+        others = [known for known in (*self._here(), *self._older()) if known.digest != one.digest]
+        used = {digest for known in others for digest in known.blobs}
+        used |= {blob.digest for other in self._others for image in other.images for blob in blobs_of(image)}
+        if one.built and used.issuperset(one.blobs):  # nothing goes, so that it would still be the agent's
+            StampFile(self._session.state.step(one.agent, "image")).delete()
+        return one, sum(self._blobs.remove(digest) for digest in one.blobs if digest not in used)
 
-    def save(self, word: str, file: Path) -> JsonObject:
-        """Write an image into a tar file, under its name."""
+    def _refuse_foreign(self, word: str, one: Known) -> None:
+        if one.names or one.built:
+            return
+        whole = next((known for known in self._here() if one.digest in known.digests), None)
+        if whole is not None:
+            name = next(iter(whole.names), whole.digest.short)
+            raise UsageError(f"{word} is one platform of {name}; `agent rmi {name}` removes all of them")
+        holder = next((other for other in self._others if one.digest in other.digests), None)
+        if holder is not None:
+            raise StepError(f"{word} belongs to the workspace {holder.root}", hint="remove it there")
+
+    def save(self, word: str, file: Path, platforms: Sequence[Platform] = ()) -> JsonObject:
+        """Write an image into a tar file, under its name; of several platforms' the one asked for, else this machine's."""
         one = self.find(word)
-        full = next((n for n in one.names if n in (word, f"{word}:latest")), next(iter(one.names), f"image:{one.digest.short}"))
-        pushed = self._archive.push(one.image, f"{ARCHIVE}:{file}:{full}", self._tools)
-        return {"name": full, "digest": str(pushed.digest), "file": str(file), "size": pushed.sent}
+        image = one.of(platforms).image
+        full = next((n for n in one.names if n in (word, name_of(word))), next(iter(one.names), f"image:{one.digest.short}"))
+        pushed = self._archive.push(image, f"{ARCHIVE}:{file}:{full}", self._tools)
+        left = [str(other.platform) for other in one.platforms if other != image]
+        facts: JsonObject = {"name": full, "digest": str(pushed.digest), "file": str(file), "size": pushed.sent}
+        return {**facts, "platform": str(image.platform), "left_out": left}
 
     def load(self, file: Path, name: str = "") -> Known:
         """Bring an image from a tar file; it gets the names that it has there, or ``name``.
@@ -186,28 +196,38 @@ class Images:
             StepError: the file holds no image, several, or a broken one; or it is no agent's.
         """
         reference = f"{ARCHIVE}:{file}"
-        platform = Platform("linux", CPUS.get(machine.machine(), machine.machine()))
-        image = self._archive.pull(reference, platform, self._tools)
+        machine = os.uname().machine
+        image = self._archive.pull(reference, Platform("linux", ARCHITECTURES.get(machine, machine)), self._tools)
         config = config_from_oci(self._document(image))
         if "dev.agent.name" not in config.labels:
             raise StepError(f"{file} holds an image that is no agent's: it lacks the label dev.agent.name")
         given = (name,) if name else self._archive.names(reference, self._tools) or (local_name(config, "agent"),)
-        with self._names_held() as names:
-            names.update({_name(one): image for one in given})
+        self.name((image,), [valid_name(one) for one in given])
         return self.find(image.manifest.digest)
 
     # -- where they are known from ------------------------------------------------------------------------------
+
+    def _here(self) -> list[Known]:
+        """Those that agents of this workspace are made of, and that names stand for; each once."""
+        found: dict[str, Known] = {}
+        for one in (*self._built(), *self._named()):
+            if self._is_here(one):
+                before = found.get(one.digest)
+                names = tuple(dict.fromkeys((*before.names, *one.names))) if before else one.names
+                found[one.digest] = replace(before or one, names=names)
+        return list(found.values())
+
+    @cached_property
+    def _others(self) -> list[Held]:
+        return held_elsewhere(self._session.cache, self._session.root)
 
     def _built(self) -> Iterator[Known]:
         folder = self._session.state.path / "agents"
         for agent in sorted(path.name for path in folder.iterdir()) if folder.is_dir() else ():
             outputs = self._session.image(agent)
             if outputs is not None:
-                image = image_here(outputs)
-                names = (self._local_name(agent, image),) if self._is_here(image) else ()
-                above = ("digest", "content_digest", "platforms", "index", "images") if "index" in outputs else ()
-                several = {name: outputs[name] for name in above}
-                yield Known(image, names, agent, str(outputs.get("builder") or ""), built=True, several=several)
+                one = Known(images_of(outputs), agent=agent, builder=str(outputs.get("builder") or ""), built=True)
+                yield replace(one, names=(self._local_name(agent, one.image),)) if self._is_here(one) else one
 
     def _local_name(self, agent: str, image: StoredImage) -> str:
         """By its configuration; by what it was made from while that is in a shared cache only."""
@@ -218,20 +238,23 @@ class Images:
         return local_name(ImageConfig(labels=cast("Mapping[str, str]", labels or {})), agent)
 
     def _named(self) -> Iterator[Known]:
-        for name, image in self._names().items():
-            yield Known(image, (name,))
+        for name, platforms in self._names.read().items():
+            yield Known(platforms, (name,))
 
-    def _cached(self) -> Iterator[Known]:
+    def _older(self) -> list[Known]:
+        """Every build that the user's action cache knows, whoever holds it, each once."""
+        found: dict[str, Known] = {}
         for result in self._session.actions.results():
             if "image" in result.outputs:
-                image = decode(StoredImage, result.outputs["image"])
-                here = all(self._blobs.has(digest) for digest in _blobs(image))
-                if here and "dev.agent.name" in self._config(image).labels:
-                    yield Known(image, builder=str(result.outputs.get("builder") or ""))
+                one = Known(images_of(result.outputs), builder=str(result.outputs.get("builder") or ""))
+                here = all(self._blobs.has(digest) for digest in one.blobs)
+                if here and "dev.agent.name" in self._config(one.image).labels:
+                    found.setdefault(one.digest, one)
+        return list(found.values())
 
-    def _is_here(self, image: StoredImage) -> bool:
+    def _is_here(self, one: Known) -> bool:
         """Or where the shared cache has it."""
-        return all(self._blobs.has(digest) or self._blobs.lends(digest) for digest in _blobs(image))
+        return all(self._blobs.has(digest) or self._blobs.lends(digest) for digest in one.blobs)
 
     def _document(self, image: StoredImage) -> JsonObject:
         with self._blobs.open(image.config.digest) as file:
@@ -249,24 +272,6 @@ class Images:
         except ValueError:
             return None
 
-    # -- names --------------------------------------------------------------------------------------------------
-
-    def _names(self) -> dict[str, StoredImage]:
-        """What the record says; a torn one is as good as none."""
-        try:
-            value = read_sealed(self._record)
-        except (OSError, ValueError):
-            return {}
-        return {name: decode(StoredImage, image) for name, image in value.items()} if isinstance(value, dict) else {}
-
-    @contextmanager
-    def _names_held(self) -> Iterator[dict[str, StoredImage]]:
-        """The names, written back at the end; nobody else changes them meanwhile."""
-        with exclusively(self._session.state.path):
-            names = self._names()
-            yield names
-            write_atomically(self._record, seal(dict(names)))
-
     @cached_property
     def _tools(self) -> Tools:
         return self._session.hands.tools("", "-")
@@ -276,23 +281,8 @@ class Images:
         return cast("Archive", self._session.catalog.registries.get(ARCHIVE))
 
 
-def _name(text: str) -> str:
-    """A local name with its tag; UsageError when it is none."""
-    try:
-        ref = ImageRef.parse(text, default_registry="")
-    except ValueError as error:
-        raise UsageError(str(error)) from error
-    if ref.digest:
-        raise UsageError(f"{text!r} is no name: a digest can't be given")
-    return str(ref.with_tag(ref.tag or "latest"))
-
-
 def _digest(word: str) -> str:
     return word if word.startswith("sha256:") else f"sha256:{word}"
-
-
-def _blobs(image: StoredImage) -> tuple[Digest, ...]:
-    return (image.manifest.digest, image.config.digest, *(layer.blob.digest for layer in image.layers))
 
 
 def _list(value: Json) -> list[Mapping[str, Json]]:

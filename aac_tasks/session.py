@@ -238,6 +238,10 @@ class Session(Equipped):
         self.results[case.step.id] = result
         self.deep[case.step.id] = stamp.deep
         self.stamped[case.step.id] = stamps.identity()
+        if case.step.kind == "image":
+            from aac_tasks.state.workspaces import enlist  # lazy: most steps make no image
+
+            enlist(self.cache, self.root)
 
     def kill(self) -> None:
         """End children without waiting for them, for a user who pressed Ctrl-C twice."""

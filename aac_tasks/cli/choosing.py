@@ -28,7 +28,31 @@ def pair(text: str) -> tuple[str, str]:
 
 
 FILTER = Flag(("--filter",), "only those that fit; of several values of one key any will do", "KEY=VALUE", pair, repeat=True)
-FORMAT = Flag(("--format",), "what to print of each: '{{.Name}} {{json .Labels}}', or json", "TEMPLATE", default="")
+
+
+def format_flag(example: str) -> Flag:
+    """``--format``, with an example that holds for the command."""
+    return Flag(("--format",), f"what to print of each: '{example}', or json", "TEMPLATE", default="")
+
+
+Alias = Callable[[JsonObject], Json]
+"""What a key that other tools have stands for."""
+
+
+def _name(row: JsonObject) -> str:
+    names = row.get("names")
+    return str(names[0]) if isinstance(names, (list, tuple)) and names else "<none>"
+
+
+OF_IMAGES: dict[str, Alias] = {
+    "Name": _name,
+    "Repository": lambda row: _name(row).rpartition(":")[0] or _name(row),
+    "Tag": lambda row: _name(row).rpartition(":")[2],
+    "ID": lambda row: str(row.get("digest")).removeprefix("sha256:")[:12],
+}
+"""Of an image with several names, the first."""
+
+OF_INSTANCES: dict[str, Alias] = {"Names": lambda row: row.get("name"), "Status": lambda row: row.get("state")}
 
 
 def fitting(key: str) -> Matches:
@@ -42,22 +66,30 @@ def fitting(key: str) -> Matches:
     return matches
 
 
-def chosen(rows: Iterable[JsonObject], asked: Sequence[tuple[str, str]], known: Mapping[str, Matches]) -> list[JsonObject]:
-    """Rows that fit every key that was asked for.
+def chosen(
+    rows: Iterable[JsonObject],
+    asked: Sequence[tuple[str, str]],
+    known: Mapping[str, Matches],
+    values: Mapping[str, Sequence[str]] | None = None,
+) -> list[JsonObject]:
+    """Rows that fit every key that was asked for. ``values`` are the only ones that a key can have.
 
     Raises:
-        UsageError: a key is unknown; says which there are.
+        UsageError: a key is unknown, or a value that none can have; says which there are.
     """
-    for key, _ in asked:
+    for key, value in asked:
         if key not in known:
             raise UsageError(f"--filter {key}: nothing to filter by; expected {', '.join(sorted(known))}")
+        accepted = (values or {}).get(key)
+        if accepted and not fnmatch.filter(accepted, value):
+            raise UsageError(f"--filter {key}={value}: no such value; expected {', '.join(accepted)}")
     wanted: dict[str, list[str]] = {}
     for key, value in asked:
         wanted.setdefault(key, []).append(value)
     return [row for row in rows if all(any(known[key](row, v) for v in values) for key, values in wanted.items())]
 
 
-def formatted(template: str, rows: Sequence[JsonObject]) -> list[str]:
+def formatted(template: str, rows: Sequence[JsonObject], aliases: Mapping[str, Alias] | None = None) -> list[str]:
     """One text a row: ``{{.Key}}``, ``{{.Labels.a.b}}``, ``{{json .}}``, also ``upper``, ``lower`` and ``len``.
 
     Raises:
@@ -67,14 +99,26 @@ def formatted(template: str, rows: Sequence[JsonObject]) -> list[str]:
         template = "{{json .}}"
     for sign, character in _ESCAPES.items():
         template = template.replace(sign, character)
-    return [_PLACE.sub(lambda found, row=row: _value(found[1], row), template) for row in rows]  # type: ignore[misc]
+    for words in _PLACE.findall(template):
+        _asked(words)
+    if "{{" in _PLACE.sub("", template):
+        raise UsageError(f"--format {template}: a {{{{ without }}}}; expected {_EXPECTED}")
+    return [_PLACE.sub(lambda found, row=row: _value(found[1], row, aliases or {}), template) for row in rows]  # type: ignore[misc]
 
 
-def _value(words: str, row: JsonObject) -> str:
+_EXPECTED = "{{.Key}}, or json, upper, lower or len before it"
+
+
+def _asked(words: str) -> re.Match[str]:
     found = _ASKED.fullmatch(words)
     if found is None:
-        raise UsageError(f"--format {{{{{words}}}}}: expected {{{{.Key}}}}, or json, upper, lower or len before it")
-    value = _looked_up(found[2], row)
+        raise UsageError(f"--format {{{{{words}}}}}: expected {_EXPECTED}")
+    return found
+
+
+def _value(words: str, row: JsonObject, aliases: Mapping[str, Alias]) -> str:
+    found = _asked(words)
+    value = _looked_up(found[2], row, aliases)
     if found[1] == "json":
         return json.dumps(value, ensure_ascii=False)
     if found[1] == "len":
@@ -83,16 +127,20 @@ def _value(words: str, row: JsonObject) -> str:
     return text.upper() if found[1] == "upper" else text.lower() if found[1] == "lower" else text
 
 
-def _looked_up(path: str, row: JsonObject) -> Json:
+def _plain(key: str) -> str:
+    return key.replace("_", "").lower()
+
+
+def _looked_up(path: str, row: JsonObject, aliases: Mapping[str, Alias]) -> Json:
     """``ContentDigest`` finds ``content_digest``; below the first key names are taken as they are, dots and all."""
     if not path:
         return dict(row)
     first, _, rest = path.partition(".")
-    keys = {key.replace("_", "").lower(): key for key in row}
-    key = keys.get(first.replace("_", "").lower())
+    keys = {_plain(key): key for key in (*aliases, *row)}
+    key = keys.get(_plain(first))
     if key is None:
-        raise UsageError(f"--format .{first}: no such key; expected {', '.join(row)}")
-    value = row[key]
+        raise UsageError(f"--format .{first}: no such key; expected {', '.join([*row, *aliases])}")
+    value = row[key] if key in row else aliases[key](row)
     while rest and isinstance(value, Mapping):
         if rest in value:
             return value[rest]

@@ -30,9 +30,16 @@ def job_count(text: str) -> int:
     return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
+ARCHITECTURES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
+"""Go's names of the CPUs that images for Linux are made for."""
+
+
 def platform(text: str) -> str:
     """``os/architecture``, or several with commas, checked."""
-    return ",".join(str(Platform.parse(one)) for one in text.split(","))
+    for one in map(Platform.parse, text.split(",")):
+        if one.os != "linux" or one.architecture not in ARCHITECTURES:
+            raise ValueError(f"no image is made for {one}; expected linux/ and one of {', '.join(ARCHITECTURES)}")
+    return text
 
 
 AGENTS = Argument("AGENT", "an agent's name, a wildcard, or a folder; all agents when there is none", "many")
@@ -45,6 +52,10 @@ REGISTRY_PROFILE = Flag(
 )  # fmt: skip
 PLATFORM = Flag(
     ("--platform",), "plan for this platform, not build.platforms; several with commas, or given again", "OS/ARCH", platform,
+    default=(), repeat=True,
+)  # fmt: skip
+OF_PLATFORM = Flag(
+    ("--platform",), "only what is for this platform; several with commas, or given again", "OS/ARCH", platform,
     default=(), repeat=True,
 )  # fmt: skip
 OFFLINE = Flag(("--offline",), "use no network")
@@ -72,8 +83,11 @@ HELP = Flag(("-h", "--help"), "show this help")
 PLACE = (FOLDER, PROFILE, REGISTRY_PROFILE, VERBOSE, HELP)
 """Flags of every command that reads a workspace."""
 
-LOOK = (JSON, PLATFORM, OFFLINE, *PLACE)
+LOOK = (JSON, OFFLINE, *PLACE)
 """Flags of commands that only look."""
+
+LOOK_AHEAD = (JSON, PLATFORM, OFFLINE, *PLACE)
+"""Flags of commands that look at what a run would do."""
 
 WORK = (
     DRY_RUN, KEEP_GOING, JOBS, EXECUTOR, LOCKED, OFFLINE, PLATFORM, BUILDER, RUNNER, ALLOW_HOST, JSON, QUIET, *PLACE,
@@ -92,6 +106,11 @@ def folder(args: Arguments, world: World) -> Path:
     return chosen
 
 
+def platforms(args: Arguments) -> tuple[Platform, ...]:
+    """Those of --platform."""
+    return tuple(Platform.parse(one) for text in getattr(args, "platform", ()) for one in text.split(","))
+
+
 def options(args: Arguments, world: World) -> Options:
     """What the flags ask of a session; flags that a command does not have keep their defaults."""
     from aac_tasks.session import Options, with_environment  # --help must not pay for it
@@ -99,7 +118,7 @@ def options(args: Arguments, world: World) -> Options:
     chosen = Options(
         cwd=folder(args, world),
         profile=getattr(args, "profile", ""),
-        platforms=tuple(one for text in getattr(args, "platform", ()) for one in text.split(",")),
+        platforms=tuple(str(one) for one in platforms(args)),
         offline=getattr(args, "offline", False),
         locked=getattr(args, "locked", False),
         builder=getattr(args, "builder", ""),

@@ -61,6 +61,13 @@ class Platform:
             raise ValueError(f"{text!r} is not a platform; expected os/architecture, as in linux/amd64")
         return cls(*parts)
 
+    def suits(self, other: Platform) -> bool:
+        """The same, but for a variant that one of them leaves out: ``arm64`` and ``arm64/v8`` are the same thing
+        (https://github.com/containerd/platforms, normalisation).
+        """
+        variants = {self.variant, other.variant} - {""}
+        return (self.os, self.architecture) == (other.os, other.architecture) and len(variants) < 2
+
     def __str__(self) -> str:
         return "/".join(p for p in (self.os, self.architecture, self.variant) if p)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from aac_tasks.contracts.canonical import JsonObject, canonical, fingerprint
-from aac_tasks.contracts.image import MEDIA_INDEX, Digest, Platform, StoredImage
+from aac_tasks.contracts.image import MEDIA_INDEX, Descriptor, Digest, Platform, StoredImage
 
 
 def index_document(images: Sequence[StoredImage]) -> bytes:
@@ -20,6 +21,12 @@ def index_document(images: Sequence[StoredImage]) -> bytes:
         for image in images
     ]
     return canonical({"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": manifests})
+
+
+def index_descriptor(images: Sequence[StoredImage]) -> Descriptor:
+    """What names that document."""
+    data = index_document(images)
+    return Descriptor(MEDIA_INDEX, Digest(f"sha256:{hashlib.sha256(data).hexdigest()}"), len(data))
 
 
 def common_content(images: Sequence[StoredImage]) -> Digest:

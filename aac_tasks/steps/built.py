@@ -74,7 +74,11 @@ def with_engine(result: Result, builder: Builder, agent: str, tools: Tools) -> R
 
 def image_here(outputs: Mapping[str, Json]) -> StoredImage:
     """The image that this machine can run: that of its platform, else the first."""
-    images = _images(outputs)
+    return of_this_machine(images_of(outputs))
+
+
+def of_this_machine(images: Sequence[StoredImage]) -> StoredImage:
+    """The one of its platform, else the first."""
     if len(images) == 1:
         return images[0]
     from aac_tasks.contracts.oci_index import for_platform  # lazy, as above
@@ -85,10 +89,11 @@ def image_here(outputs: Mapping[str, Json]) -> StoredImage:
 
 def index_of(outputs: Mapping[str, Json]) -> tuple[Descriptor, tuple[StoredImage, ...]] | None:
     """The index and its images, None for an image of one platform."""
-    return (decode(Descriptor, outputs["index"]), _images(outputs)) if outputs.get("index") else None
+    return (decode(Descriptor, outputs["index"]), images_of(outputs)) if outputs.get("index") else None
 
 
-def _images(outputs: Mapping[str, Json]) -> tuple[StoredImage, ...]:
+def images_of(outputs: Mapping[str, Json]) -> tuple[StoredImage, ...]:
+    """One for each platform."""
     several = outputs.get("images")
     if not isinstance(several, (list, tuple)):
         return (decode(StoredImage, outputs.get("image")),)

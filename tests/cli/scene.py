@@ -18,6 +18,7 @@ from aac_tasks.contracts.plan import AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Verdict
 from aac_tasks.contracts.roles import Status
 from aac_tasks.contracts.template import Template
+from aac_tasks.errors import UsageError
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
@@ -153,10 +154,18 @@ class StageImages:
 
     def all(self, *, nameless: bool = False) -> list[Any]:
         names = [name for name in self.table if nameless or self.table[name].get("names")]
-        return [SimpleNamespace(agent=n, digest=self.table[n]["digest"], names=self.table[n].get("names", ())) for n in names]
+        return [self._known(name, self.table[name]) for name in names]
+
+    def _known(self, agent: str, facts: Mapping[str, Any]) -> Any:
+        one = SimpleNamespace(agent=agent, digest=facts["digest"], digests=(facts["digest"],), names=facts.get("names", ()))
+        one.of = lambda platforms: one
+        return one
 
     def find(self, word: str) -> Any:
-        return next(one for one in self.all(nameless=True) if word in (one.agent, *one.names))
+        found = next((one for one in self.all(nameless=True) if word in (one.agent, *one.names)), None)
+        if found is None:
+            raise UsageError(f"no image {word!r} here")
+        return found
 
     def facts(self, one: Any) -> dict[str, Any]:
         return {"agent": one.agent, "names": [], "labels": {}, "platform": "linux/amd64", **self.table[one.agent]}

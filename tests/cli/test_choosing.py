@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from cli.scene import DIGEST, Stage
 
@@ -29,7 +31,11 @@ def test_a_template_is_filled(template: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("template", "message"),
-    [("{{.Nmae}}", "no such key; expected name, content_digest"), ("{{range .Layers}}", "expected {{.Key}}")],
+    [
+        ("{{.Nmae}}", "no such key; expected name, content_digest"),
+        ("{{range .Layers}}", "expected {{.Key}}"),
+        ("{{.Name}} {{.Nme", "{{.Nme: a {{ without }}; expected {{.Key}}"),
+    ],
 )
 def test_what_a_template_can_not_do_is_told(template: str, message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("{", r"\{").replace(".", r"\.")):
@@ -43,6 +49,54 @@ def test_filters_of_different_keys_all_hold_and_of_one_key_any() -> None:
     assert chosen(rows, [("name", "a"), ("name", "b")], known) == rows
     with pytest.raises(UsageError, match="--filter colour: nothing to filter by; expected name, state"):
         chosen(rows, [("colour", "red")], known)
+
+
+def test_a_broken_template_is_told_where_there_is_no_row_too() -> None:
+    for template in ("{{.Nme", "{{nme}}"):
+        with pytest.raises(UsageError):
+            formatted(template, [])
+    assert formatted('{"a": {"b": {{json .Name}}}}', [ROW]) == ['{"a": {"b": "hello"}}']
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("images", "--filter", "dangling=maybe"), "--filter dangling=maybe: no such value; expected true, 1, false, 0"),
+        (("ps", "--filter", "state=bogus"), "--filter state=bogus: no such value; expected running, exited, unknown"),
+        (("ps", "--filter", "status=x*"), "--filter status=x*: no such value"),
+        (("ps", "--format", "{{.Nme"), "a {{ without }}"),
+        (("rmi",), "agent rmi: say which IMAGE"),
+        (("build", "--platform", "windows/amd64"), "no image is made for windows/amd64; expected linux/ and one of 386, amd64"),
+        (("build", "--platform", "linux/amd64,linux/bogus"), "no image is made for linux/bogus"),
+        (("ps", "--platform", "linux/amd64"), "unknown flag --platform"),
+        (("stats", "--platform", "linux/amd64"), "unknown flag --platform"),
+    ],
+)
+def test_what_can_have_no_effect_is_refused(stage: Stage, words: tuple[str, ...], message: str) -> None:
+    said = stage(*words)
+    assert (said.code, said.out, said.err.count("\n")) == (3, "", 1), said
+    assert message in said.err
+
+
+def test_keys_that_other_tools_have_are_known_and_the_examples_of_the_help_hold(stage: Stage) -> None:
+    stage.images = {"hello": {"digest": DIGEST, "names": ["team/hello:1.0", "b:2"], "labels": {"a": "b"}}}
+    stage.instances.listed = [{"name": "hello-run", "agent": "hello", "image": DIGEST, "state": "running", "url": "http://a"}]
+    short = DIGEST[7:19]
+    template = "{{.Repository}} {{.Tag}} {{.ID}} {{.Name}} {{len .Names}}"
+    assert stage("images", "--format", template).out == f"team/hello 1.0 {short} team/hello:1.0 2\n"
+    assert stage("ps", "--format", "{{.Names}} {{.Status}}").out == "hello-run running\n"
+    for words in (("images",), ("inspect", "hello"), ("ps",)):
+        example = re.search("what to print of each: '(.*?)'", " ".join(stage(words[0], "--help").out.split()))
+        assert example is not None and stage(*words, "--format", example[1]).code == 0, example
+    stage.images = {"hello": {"digest": DIGEST}}
+    assert stage("images", "-a", "--format", "{{.Name}} {{.Repository}} {{.Tag}}").out == "<none> <none> <none>\n"
+
+
+def test_that_nothing_fits_is_not_that_nothing_runs(stage: Stage) -> None:
+    assert stage("ps", "--filter", "name=zzz").out == "nothing runs; `agent run AGENT` or `agent deploy` starts something\n"
+    stage.instances.listed = [{"name": "hello-run", "agent": "hello", "image": DIGEST, "state": "unknown: gone away"}]
+    assert stage("ps", "--filter", "name=zzz").out == "nothing that runs fits\n"
+    assert stage("ps", "--filter", "state=unknown", "-q").out == "hello-run\n"
 
 
 def test_images_are_filtered_and_formatted(stage: Stage) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
-from aac_tasks.cli.choosing import FORMAT, formatted
+from aac_tasks.cli.choosing import OF_IMAGES, format_flag, formatted
 from aac_tasks.cli.declare import Argument, Command
-from aac_tasks.cli.flags import LOOK
+from aac_tasks.cli.flags import LOOK, OF_PLATFORM, platforms
 from aac_tasks.cli.naming import resolve
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
@@ -17,34 +18,46 @@ from aac_tasks.errors import StepError, UsageError
 from aac_tasks.reporter.wording import size
 from aac_tasks.session import Session
 
+if TYPE_CHECKING:
+    from aac_tasks.images import Images
+    from aac_tasks.known import Known
+
 
 def handle(args: Arguments, world: World) -> int:
     """Show the image that was built last, or that a name or digest stands for."""
     with looking(args, world) as session:
         images = world.images(session)
-        one = images.find(_word(args.image, session))
+        one = _found(args.image, images, session).of(platforms(args))
         facts = {**images.facts(one), **images.inside(one)}
     if args.json:
         show.document(world, facts)
     elif args.format:
-        show.line(world, formatted(args.format, [facts])[0])
+        show.line(world, formatted(args.format, [facts], OF_IMAGES)[0])
     else:
         _show(facts, world)
     return 0
 
 
-def _word(asked: str | None, session: Session) -> str:
+def _found(asked: str | None, images: Images, session: Session) -> Known:
     """An agent's folder is as good as its name. Names and digests of images need no readable agent.yaml."""
-    if asked and not ("/" in asked or asked == ".") and session.image(asked) is None:
-        names = {plan.agent for plan in session.plan().agents}
-        if asked not in names:
-            return asked
-    names_found = resolve([asked or "*"], session)
-    if len(names_found) != 1:
-        raise UsageError(f"inspect shows one image; name one of {', '.join(names_found)}")
-    if session.image(names_found[0]) is None:
-        raise StepError(f"{names_found[0]} has no image yet", hint=f"`agent build {names_found[0]}` makes it")
-    return names_found[0]
+    if not asked:
+        return _of_agent("*", images, session)
+    try:
+        return images.find(asked)
+    except UsageError as unknown:
+        try:
+            return _of_agent(asked, images, session)
+        except UsageError:
+            raise unknown from None
+
+
+def _of_agent(word: str, images: Images, session: Session) -> Known:
+    names = resolve([word], session)
+    if len(names) != 1:
+        raise UsageError(f"inspect shows one image; name one of {', '.join(names)}")
+    if session.image(names[0]) is None:
+        raise StepError(f"{names[0]} has no image yet", hint=f"`agent build {names[0]}` makes it")
+    return images.find(names[0])
 
 
 def _show(facts: JsonObject, world: World) -> None:
@@ -76,6 +89,6 @@ COMMAND = Command(
     description="With --json, `.digest` is the manifest digest, `.spec` the agent's own configuration that is in the image.",
     handle=handle,
     arguments=(Argument("IMAGE", "an agent, its folder, a name or a digest; may be left out where there is one agent", "maybe"),),
-    flags=(FORMAT, *LOOK),
+    flags=(format_flag("{{.Name}} {{json .Labels}}"), OF_PLATFORM, *LOOK),
     examples=("agent inspect hello", "agent inspect hello:1.0.0 --format '{{.Digest}}'", "agent inspect hello --json"),
 )

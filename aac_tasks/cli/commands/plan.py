@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Command
-from aac_tasks.cli.flags import AGENTS, LOOK, SINCE
+from aac_tasks.cli.flags import AGENTS, LOOK_AHEAD, SINCE
 from aac_tasks.cli.stepping import asked_agents, looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import JsonObject
@@ -73,6 +73,6 @@ COMMAND = Command(
     ),
     handle=handle,
     arguments=(AGENTS,),
-    flags=(SINCE, *LOOK),
+    flags=(SINCE, *LOOK_AHEAD),
     examples=("agent plan", "agent plan hello --json", "agent plan --since origin/main"),
 )

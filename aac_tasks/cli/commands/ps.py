@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
+
 from aac_tasks.cli import show
-from aac_tasks.cli.choosing import FILTER, FORMAT, Matches, chosen, fitting, formatted
+from aac_tasks.cli.choosing import FILTER, OF_INSTANCES, Matches, chosen, fitting, format_flag, formatted
 from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import LOOK
 from aac_tasks.cli.live_table import live_table
@@ -17,9 +19,18 @@ from aac_tasks.reporter.wording import digest
 COLUMNS = ("name", "agent", "by", "state", "url", "image", "started")
 """Keys of an instance; ``by`` is the target that deployed it, or ``run``."""
 
+STATES = ("running", "exited", "unknown")
+
+
+def _state(row: JsonObject, wanted: str) -> bool:
+    """``unknown`` says why behind a colon."""
+    return fnmatch.fnmatchcase(str(row.get("state")).partition(":")[0], wanted)
+
+
 FILTERS: dict[str, Matches] = {
-    **{key: fitting(key) for key in ("name", "agent", "by", "state", "runner")},
-    "status": fitting("state"),
+    **{key: fitting(key) for key in ("name", "agent", "by", "runner")},
+    "state": _state,
+    "status": _state,
     "image": lambda row, wanted: str(row.get("image")).removeprefix("sha256:").startswith(wanted.removeprefix("sha256:")),
 }
 QUIET = Flag(("-q", "--quiet"), "names only")
@@ -32,21 +43,24 @@ def handle(args: Arguments, world: World) -> int:
     with looking(args, world) as session:
         instances = world.instances(session)
 
-        def look() -> list[JsonObject]:
-            return chosen(instances.all(), args.filter, FILTERS)
+        def look(rows: list[JsonObject]) -> list[JsonObject]:
+            return chosen(rows, args.filter, FILTERS, {"state": STATES, "status": STATES})
 
         if args.watch:
             if not wants_live(world.out, world.err, world.environment):
                 raise UsageError("agent ps: --watch needs a terminal")
-            return live_table(world.out, HEAD, lambda: [_row(one) for one in look()], lambda: instances.sleep(1.0))
-        found = look()
+            return live_table(world.out, HEAD, lambda: [_row(one) for one in look(instances.all())], lambda: instances.sleep(1.0))
+        every = instances.all()
+        found = look(every)
     if args.json:
         show.document(world, {"instances": found})
     elif args.format or args.quiet:
-        for line in formatted(args.format or "{{.Name}}", found):
+        for line in formatted(args.format or "{{.Name}}", found, OF_INSTANCES):
             show.line(world, line)
     elif found:
         show.table(world, HEAD, [_row(one) for one in found])
+    elif every:
+        show.line(world, "nothing that runs fits")
     else:
         show.line(world, "nothing runs; `agent run AGENT` or `agent deploy` starts something")
     return 0
@@ -59,8 +73,8 @@ def _row(one: JsonObject) -> tuple[str, ...]:
 COMMAND = Command(
     name="ps",
     summary="list what runs: deployed agents, and those that `agent run` started",
-    description="Filters: agent, by, image, name, runner, state (running, exited).",
+    description="Filters: agent, by, image, name, runner, state (running, exited, unknown).",
     handle=handle,
-    flags=(FILTER, FORMAT, QUIET, WATCH, *LOOK),
+    flags=(FILTER, format_flag("{{.Name}} {{.Url}}"), QUIET, WATCH, *LOOK),
     examples=("agent ps", "agent ps --filter state=running --format '{{.Name}} {{.Url}}'", "agent ps --json"),
 )

@@ -8,7 +8,7 @@ from aac_tasks.cli.flags import JSON, PLACE
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json
-from aac_tasks.errors import StepError
+from aac_tasks.errors import StepError, UsageError
 from aac_tasks.reporter.wording import size
 
 FORCE = Flag(("-f", "--force"), "also one that something runs from")
@@ -16,12 +16,14 @@ FORCE = Flag(("-f", "--force"), "also one that something runs from")
 
 def handle(args: Arguments, world: World) -> int:
     """Take names away; an image goes with its last one."""
+    if not args.image:
+        raise UsageError("agent rmi: say which IMAGE, by its name or digest; `agent images` lists them")
     removed: list[Json] = []
     with looking(args, world) as session:
         images, running = world.images(session), world.instances(session).all()
         for word in args.image:
-            digest = images.find(word).digest
-            users = [str(one["name"]) for one in running if one.get("image") == digest and one.get("state") == "running"]
+            digests = images.find(word).digests
+            users = [str(one["name"]) for one in running if one.get("image") in digests and one.get("state") == "running"]
             if users and not args.force:
                 raise StepError(f"{word} is what {users[0]} runs from", hint=f"`agent stop {users[0]}`, or say --force")
             one, freed = images.remove(word)
@@ -37,7 +39,10 @@ def handle(args: Arguments, world: World) -> int:
 COMMAND = Command(
     name="rmi",
     summary="remove images; what other images share stays",
-    description="An image that has other names loses only the one that is given. A later build makes it again.",
+    description=(
+        "An image that has other names loses only the one that is given. A later build makes it again. What another workspace of "
+        "yours holds stays."
+    ),
     handle=handle,
     arguments=(Argument("IMAGE", "an agent, a name or a digest", "many"),),
     flags=(FORCE, JSON, *PLACE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
-from aac_tasks.cli.flags import JSON, PLACE, folder
+from aac_tasks.cli.flags import JSON, OF_PLATFORM, PLACE, folder, platforms
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.errors import UsageError
@@ -19,21 +19,27 @@ def handle(args: Arguments, world: World) -> int:
         raise UsageError("agent save: say where to with -o FILE")
     file = (folder(args, world) / args.output).absolute()
     with looking(args, world) as session:
-        saved = world.images(session).save(args.image, file)
+        saved = world.images(session).save(args.image, file, platforms(args))
     if args.json:
         show.document(world, saved)
     else:
         total = saved["size"]
         show.line(world, f"saved {saved['name']} to {args.output} ({size(total) if isinstance(total, int) else '?'})")
+        if left := saved["left_out"]:
+            others = ", ".join(map(str, left)) if isinstance(left, list) else ""
+            show.line(world, f"it holds {saved['platform']}; --platform saves {others} instead")
     return 0
 
 
 COMMAND = Command(
     name="save",
     summary="write an image into a tar file",
-    description="The file is an OCI layout and a Docker archive in one: `docker load`, `podman load` and skopeo read it.",
+    description=(
+        "The file is an OCI layout and a Docker archive in one: `docker load`, `podman load` and skopeo read it. It holds one "
+        "platform: the one that --platform says, else this machine's."
+    ),
     handle=handle,
     arguments=(Argument("IMAGE", "an agent, a name or a digest"),),
-    flags=(OUTPUT, JSON, *PLACE),
+    flags=(OUTPUT, OF_PLATFORM, JSON, *PLACE),
     examples=("agent save hello -o hello.tar",),
 )

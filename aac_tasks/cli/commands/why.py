@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command
-from aac_tasks.cli.flags import LOOK
+from aac_tasks.cli.flags import LOOK_AHEAD
 from aac_tasks.cli.naming import step_id
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
@@ -59,6 +59,6 @@ COMMAND = Command(
     summary="say why a step would run: which field or file changed, old → new",
     handle=handle,
     arguments=(Argument("STEP", "a step as `agent plan` shows it: image:hello"),),
-    flags=LOOK,
+    flags=LOOK_AHEAD,
     examples=("agent why image:hello", "agent why test:hello --json"),
 )

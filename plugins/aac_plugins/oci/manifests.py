@@ -92,21 +92,15 @@ def index_to_json(entries: Iterable[IndexEntry]) -> JsonObject:
 def choose(entries: Sequence[IndexEntry], platform: Platform, what: str) -> Descriptor:
     """The manifest for ``platform``; StepError naming ``what`` and the platforms that there are.
 
-    An exact match wins; else one that differs only in the variant that one side leaves out. ``arm64`` and
-    ``arm64/v8`` are the same thing (https://github.com/containerd/platforms, normalisation).
+    An exact match wins; else one that differs only in the variant that one side leaves out.
     """
     named = [(entry.manifest, entry.platform) for entry in entries if entry.platform is not None]
-    for same in (lambda p: p == platform, lambda p: _alike(p, platform)):
+    for exact in (True, False):
         for manifest, candidate in named:
-            if same(candidate):
+            if candidate == platform or (candidate.suits(platform) and not exact):
                 return manifest
     known = ", ".join(str(p) for _, p in named if p.os != "unknown") or "none"
     raise StepError(f"{what} has no image for {platform}; it has: {known}")
-
-
-def _alike(a: Platform, b: Platform) -> bool:
-    variants = {a.variant, b.variant} - {""}
-    return (a.os, a.architecture) == (b.os, b.architecture) and len(variants) < 2
 
 
 def descriptor_to_json(descriptor: Descriptor) -> JsonObject:

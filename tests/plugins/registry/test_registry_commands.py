@@ -251,7 +251,9 @@ def test_a_pulled_image_is_in_the_store_and_said(user: User, open_: str) -> None
     assert (said.json["platform"], said.json["layers"]) == ("linux/amd64", 2)
     assert all(stored(user, layer.blob.digest) for layer in made.layers)
     assert user.agent("pull", f"{open_}/pull@{made.manifest.digest}").out.startswith(f"{open_}/pull@{made.manifest.digest}")
-    assert not (user.folder / ".aac").exists()
+    assert [one["names"] for one in user.agent("images", "--json").json["images"]] == [
+        [f"{open_}/pull:1", f"{open_}/pull@{made.manifest.digest}"]
+    ]
 
 
 def test_of_an_index_the_platform_is_taken_that_was_asked_for(user: User, open_: str) -> None:
