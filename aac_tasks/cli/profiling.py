@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from aac_tasks.cli import show
 from aac_tasks.cli.commands.login import log_in
@@ -20,11 +21,13 @@ _HOST = re.compile(r"(?:https?://)?(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:]+
 
 
 def add(args: Arguments, world: World) -> int:
-    """Make or replace a profile; with a secret on standard input, log in first, so that a refused one leaves nothing."""
-    profile = _profile(args)
+    """Make a profile, or change what is said of one; with a secret on standard input, log in first, so that a refused one leaves
+    nothing.
+    """
+    known = read_profiles(world.environment)
+    profile = _profile(args, known.profiles.get(args.name))
     if args.builder:
         world.plugins().catalog.builders.get(args.builder)
-    known = read_profiles(world.environment)
     kept = "unchanged"
     if args.password_stdin or args.token_stdin:
         words = argparse.Namespace(**{**vars(args), "registry_profile": ""})
@@ -96,19 +99,21 @@ def test(args: Arguments, world: World) -> int:
     return 1 if found.refusal else 0
 
 
-def _profile(args: Arguments) -> RegistryProfile:
+def _profile(args: Arguments, before: RegistryProfile | None) -> RegistryProfile:
     if not _NAME.fullmatch(args.name):
         raise UsageError(f"{args.name!r} can't be a profile's name; it takes letters, digits, '.', '_' and '-'")
-    if not _HOST.fullmatch(args.registry):
-        said = f"{args.registry!r} is not a registry" if args.registry else "--registry is missing"
-        raise UsageError(f"agent configure profile add: {said}; expected HOST[:PORT], as in ghcr.io or registry.example.org:5000")
-    return RegistryProfile(
-        registry=args.registry.removeprefix("https://").rstrip("/"),
-        repository_prefix=args.repository_prefix.strip("/"),
-        builder=args.builder,
-        username=args.username,
-        description=args.description,
-    )
+    if not (_HOST.fullmatch(args.registry) or (before and not args.registry)):
+        wrong = f"{args.registry!r} is not a registry" if args.registry else "--registry is missing"
+        expected = "expected HOST[:PORT], as in ghcr.io or registry.example.org:5000"
+        raise UsageError(f"agent configure profile add: {wrong}; {expected}")
+    said = {
+        "registry": args.registry.removeprefix("https://").rstrip("/"),
+        "repository_prefix": args.repository_prefix.strip("/"),
+        "builder": args.builder,
+        "username": args.username,
+        "description": args.description,
+    }
+    return replace(before or RegistryProfile(""), **{name: value for name, value in said.items() if value})
 
 
 def _facts(profile: RegistryProfile) -> dict[str, str]:

@@ -10,6 +10,7 @@ from aac_tasks.cli.declare import Flag
 from aac_tasks.cli.world import Arguments
 from aac_tasks.contracts.actions import EnvValue, Isolation, Limits, Mount, PortMapping
 from aac_tasks.contracts.quantities import cores, memory_bytes
+from aac_tasks.errors import UsageError
 from aac_tasks.plan.overrides import Overrides
 from aac_tasks.steps.environment import NAME, read_env_file
 
@@ -131,7 +132,7 @@ def overrides(args: Arguments) -> Overrides:
     """What was said on the command line.
 
     Raises:
-        StepError: a file of variables can't be read.
+        UsageError: there is no such file of variables. StepError: it can't be read.
     """
     return Overrides(
         name=args.name or "",
@@ -148,4 +149,6 @@ def overrides(args: Arguments) -> Overrides:
 def _from_files(files: tuple[str, ...]) -> Iterator[EnvValue]:
     for file in files:
         path = Path(file).absolute()
+        if not path.exists():
+            raise UsageError(f"--env-file {file}: no such file")
         yield from (EnvValue(name, file=str(path)) for name in read_env_file(path))

@@ -47,7 +47,8 @@ def read_env_file(file: Path) -> dict[str, str]:
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise StepError(f"{file} can't be read as a file of variables: {error}") from error
+        why = (error.strerror if isinstance(error, OSError) else "") or error
+        raise StepError(f"{file} can't be read as a file of variables: {why}") from error
     values: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -240,3 +240,27 @@ def test_save_says_which_platform_and_takes_another(user: User) -> None:
     assert "it holds linux/" in user.agent("save", "ex", "-o", "ex.tar").out
     refused = user.agent("save", "ex", "-o", "no.tar", "--platform", "linux/s390x")
     assert refused.code == 3 and not (user.folder / "no.tar").exists()
+
+
+# -- what is no image, and profiles ---------------------------------------------------------------------------------
+
+
+def test_a_file_that_is_no_archive_gets_one_line(user: User) -> None:
+    said = user.agent("load", "-i", "run.sh")
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "run.sh can't be read as an archive of an image: it is no tar file, gzipped or not" in said.err
+
+
+def test_a_missing_file_of_variables_is_named_once(user: User) -> None:
+    said = user.agent("run", "ex", "--env-file", "none.env")
+    assert (said.code, said.err) == (3, "error: --env-file none.env: no such file\n")
+
+
+def test_a_profile_keeps_what_is_not_said_again(user: User) -> None:
+    first = ("--registry", "registry.example.org", "--repository-prefix", "team", "--username", "ada")
+    assert user.agent("configure", "profile", "add", "work", *first).code == 0
+    assert user.agent("configure", "profile", "add", "work", "--description", "ours").code == 0
+    assert user.agent("configure", "profile", "add", "work", "--registry", "other.example.org").code == 0
+    (kept,) = user.agent("configure", "profile", "list", "--json").json["profiles"]
+    assert [kept[key] for key in ("place", "username", "description")] == ["other.example.org/team", "ada", "ours"]
+    assert "--registry is missing" in user.agent("configure", "profile", "add", "new").err

@@ -93,7 +93,7 @@ def test_everything_that_is_said_reaches_the_instance(stage: Stage, tmp_path: Pa
         (("-t",), "agent run: --tty goes with --interactive"),
         (("-i", "-d"), "agent run: --interactive goes with the foreground; leave --detach out"),
         (("-it",), "agent run: --tty needs a terminal; leave it out to use --interactive with a pipe"),
-        (("--env-file", "none"), "none can't be read as a file of variables"),
+        (("--env-file", "none"), "--env-file none: no such file"),
     ],
 )
 def test_what_does_not_go_together(stage: Stage, words: tuple[str, ...], message: str) -> None:

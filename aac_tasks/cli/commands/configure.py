@@ -42,7 +42,8 @@ COMMAND = Command(
     description=(
         "`agent configure profile add|list|remove|test|set-default`. A profile holds what agent.yaml may leave open: the "
         "registry, a prefix for repositories, the builder. It is chosen with --registry-profile or AGENT_REGISTRY_PROFILE, else "
-        "the default one is taken; agent.yaml, agent.lock and [tool.aac] go before it. `test` asks the server: it logs in, "
+        "the default one is taken; agent.yaml, agent.lock and [tool.aac] go before it. `add` with the name of one changes what "
+        "is said of it and keeps the rest. `test` asks the server: it logs in, "
         "begins an upload and takes it back."
     ),
     handle=handle,

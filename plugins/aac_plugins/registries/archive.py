@@ -83,7 +83,9 @@ def _opened(file: Path) -> Iterator[Saved]:
         with tarfile.open(file) as tar:
             yield Saved(tar, file.name)
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise StepError(f"{file} can't be read as an archive of an image: {error}") from error
+        tried = "\n" in str(error)  # one line for each packing
+        why = "it is no tar file, gzipped or not" if tried else error
+        raise StepError(f"{file} can't be read as an archive of an image: {why}") from error
 
 
 def split(reference: str, tools: Tools, *, bare: bool = False) -> tuple[Path, str]:
