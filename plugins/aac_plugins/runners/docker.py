@@ -22,7 +22,7 @@ from aac_plugins.oci.docker_load import load_image
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
 from aac_plugins.runners.bytecode import Bytecode
-from aac_plugins.runners.containers import clear, create, remove
+from aac_plugins.runners.containers import clear, remove
 from aac_plugins.runners.docker_config import (
     address_of,
     comes_back,
@@ -37,6 +37,7 @@ from aac_plugins.runners.network import held, hold, holds, joined
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_plugins.runners.standby import stand_by, stands_by, take_over
+from aac_plugins.runners.volumes import create_with_volumes
 from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.running import Instance, Probe, Runner, RunRequest, Status, Usage
 from aac_tasks.contracts.tools import HttpRequest, Process, Tools
@@ -131,7 +132,7 @@ class DockerRunner:
         )
 
     def _created(self, engine: Engine, request: RunRequest, network: JsonObject, tools: Tools) -> str:
-        return create(engine, request.instance.name, self._described(engine, request, network, tools), tools)
+        return create_with_volumes(engine, request, self._described(engine, request, network, tools), tools)
 
     def _described(self, engine: Engine, request: RunRequest, network: JsonObject, tools: Tools) -> dict[str, Json]:
         """The body of /containers/create for its image, which the engine has then; in that network, where there is one."""

@@ -5,7 +5,7 @@ Source: https://docs.docker.com/reference/api/engine/, ContainerCreate.
 
 from __future__ import annotations
 
-from aac_plugins.runners.mounts import places
+from aac_plugins.runners.mounts import places, volume_name
 from aac_tasks.contracts.actions import InstanceSpec, Mount, PortMapping
 from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.image import local_name as local_name
@@ -71,9 +71,9 @@ def _binding(port: PortMapping, address: str) -> dict[str, Json]:
 
 
 def _mounts(mount: Mount, instance: InstanceSpec, tools: Tools) -> list[Json]:
-    """Binds and targets are checked as for every runner; volumes are the engine's own, by agent."""
+    """Binds and targets are checked as for every runner; volumes are the engine's own, by instance."""
     if mount.type == "volume":
-        name = f"{instance.name}-{mount.source or 'anonymous'}"
+        name = f"{instance.name}-{volume_name(mount)}"  # an engine has one table of volumes for all
         return [{"Type": "volume", "Source": name, "Target": mount.target, "ReadOnly": mount.read_only}]
     entries: list[Json] = []
     for place in places((mount,), tools):

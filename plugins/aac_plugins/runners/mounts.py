@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def places(mounts: tuple[Mount, ...], tools: Tools) -> tuple[Place, ...]:
             source = _existing(Path(mount.source)) if mount.anywhere else _inside(mount.source, tools.root)
             found.append(Place(str(target), source, read_only=mount.read_only))
         elif mount.type == "volume":
-            found.append(Place(str(target), _volume(mount.source, tools), True, mount.read_only))
+            found.append(Place(str(target), _volume(mount, tools), True, mount.read_only))
         else:
             tools.note(f"mount {mount.target} of type {mount.type} exists only on a cluster; left out here")
     return tuple(found)
@@ -72,9 +73,20 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _volume(name: str, tools: Tools) -> Path:
-    if name and not _VOLUME.fullmatch(name):
-        raise StepError(f"{name!r} is not a volume's name; expected letters, digits, '_', '.' and '-'")
-    folder = tools.state / "volumes" / (name or "anonymous")
+def volume_name(mount: Mount) -> str:
+    """That of a mount of type volume; one without a name is called by its target.
+
+    Raises:
+        StepError: it is no name.
+    """
+    if not mount.source:
+        return f"anonymous-{hashlib.sha256(str(PurePosixPath(mount.target)).encode()).hexdigest()[:12]}"
+    if not _VOLUME.fullmatch(mount.source):
+        raise StepError(f"{mount.source!r} is not a volume's name; expected letters, digits, '_', '.' and '-'")
+    return mount.source
+
+
+def _volume(mount: Mount, tools: Tools) -> Path:
+    folder = tools.state / "volumes" / volume_name(mount)
     folder.mkdir(parents=True, exist_ok=True)
     return folder

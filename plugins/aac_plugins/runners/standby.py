@@ -11,8 +11,9 @@ from pathlib import PurePosixPath
 
 from aac_plugins.oci.docker_api import Engine
 from aac_plugins.runners import simple
-from aac_plugins.runners.containers import create, remove
+from aac_plugins.runners.containers import remove
 from aac_plugins.runners.records import spawned_of
+from aac_plugins.runners.volumes import create_with_volumes
 from aac_plugins.runners.waiting import GO, PROGRAM
 from aac_tasks.contracts.canonical import Json, JsonObject, table
 from aac_tasks.contracts.running import Changes, RunRequest
@@ -45,7 +46,7 @@ def stand_by(engine: Engine, body: JsonObject, request: RunRequest, holder: str,
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {**table(body["HostConfig"]), "VolumesFrom": [f"{holder}:ro"]},
     }
-    container = create(engine, request.instance.name, waiting, tools)
+    container = create_with_volumes(engine, request, waiting, tools)
     try:
         engine.call(tools, "POST", f"/containers/{container}/start")
         _settle(engine, container, tools)
