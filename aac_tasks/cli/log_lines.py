@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
 from aac_tasks.cli.world import World
+from aac_tasks.reporter.terminal import Lines
 from aac_tasks.reporter.wording import plain
 from aac_tasks.steps.redaction import redact_keys
 
@@ -19,7 +22,11 @@ if TYPE_CHECKING:
 
 _AGO = re.compile(r"([0-9]+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?: ?(?:Z|[+-]\d\d:?\d\d))?")
+_BEGINS = re.compile(rf"\s*[\[(<]?(?:(?:time|timestamp|ts)=)?\"?({_STAMP.pattern})(?!\d)")
+_FIELDS = ("time", "timestamp", "@timestamp", "ts")
+"""Where a line that is a JSON object has its time."""
+
 EVERY = 0.2
 """Seconds between two looks at a log that is followed."""
 
@@ -40,13 +47,12 @@ class Moment:
 
 
 def parse_time(text: str) -> datetime.datetime | None:
-    """The first ISO 8601 time in a text, in UTC where it names no zone."""
-    found = _STAMP.search(text) or re.fullmatch(r"\d{4}-\d\d-\d\d", text)
-    if found is None:
+    """An ISO 8601 time or date, in UTC where it names no zone."""
+    if not (_STAMP.fullmatch(text) or re.fullmatch(r"\d{4}-\d\d-\d\d", text)):
         return None
     # Python 3.10 reads neither Z, a comma, a zone without colon, nor fractions of other than 3 or 6 digits
-    stamp = re.sub(r"[.,]\d+", "", found[0]).replace("Z", "+00:00")
-    stamp = re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", stamp) if len(stamp) > 10 else stamp
+    stamp = re.sub(r"[.,]\d+", "", text).replace("Z", "+00:00")
+    stamp = re.sub(r" ?([+-]\d\d):?(\d\d)$", r"\1:\2", stamp) if len(stamp) > 10 else stamp
     try:
         time = datetime.datetime.fromisoformat(stamp)
     except ValueError:
@@ -54,14 +60,31 @@ def parse_time(text: str) -> datetime.datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
 
 
-def since_moment(lines: Iterable[str], since: Moment | None) -> Iterator[str]:
-    """Lines from the first one whose own time is not before ``since``; all when no line has a time."""
+def time_of(line: str) -> datetime.datetime | None:
+    """The time that a line begins with, or that is a field of it where it is a JSON object; any other is what it speaks of."""
+    if line.startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            fields = json.loads(line)
+            return next((time for key in _FIELDS if (time := parse_time(str(fields.get(key)))) is not None), None)
+    found = _BEGINS.match(line)
+    return parse_time(found[1]) if found else None
+
+
+def since_moment(lines: Iterable[str], since: Moment | None, unknown: Callable[[], None] = lambda: None) -> Iterator[str]:
+    """Lines from the first one whose own time is not before ``since``; all when no line has a time, which is ``unknown``."""
     kept = list(lines)
     if since is None:
         return iter(kept)
-    timed = [(i, time) for i, line in enumerate(kept) if (time := parse_time(line[:200])) is not None]
+    timed = [(i, time) for i, line in enumerate(kept) if (time := time_of(line)) is not None]
+    if kept and not timed:
+        unknown()
     first = next((i for i, time in timed if time >= since.time), len(kept) if timed else 0)
     return iter(kept[first:])
+
+
+def timeless(world: World) -> None:
+    """Say that a log can't tell since when its lines are there."""
+    Lines(world.err).write("--since: no line of this log begins with a time, so all of it is shown")
 
 
 def tail(lines: Iterable[str], count: int | None) -> Iterable[str]:
@@ -91,7 +114,7 @@ def follow(
     part = part or Part()
     with instances.logs(name) as stream:
         text = redact_keys(plain(stream.read().decode(errors="replace")))
-        for line in tail(since_moment(text.splitlines(), part.since), part.last):
+        for line in tail(since_moment(text.splitlines(), part.since, lambda: timeless(world)), part.last):
             show.line(world, line)
         while not over():
             status = instances.status(name)  # asked before reading: what was written until the end is still shown

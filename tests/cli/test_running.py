@@ -7,7 +7,7 @@ import datetime
 import pytest
 from cli.scene import Stage
 
-from aac_tasks.cli.log_lines import Moment, parse_time, since_moment
+from aac_tasks.cli.log_lines import Moment, time_of
 
 HELLO = {"name": "hello", "agent": "hello", "by": "process", "state": "running"}
 RUN = {"name": "hello-run", "agent": "hello", "by": "run", "state": "running"}
@@ -83,9 +83,47 @@ def test_a_followed_log_goes_on_until_its_instance_ends(stage: Stage) -> None:
     assert stage("logs", "-f", "hello").out == "one\ntwo\nthree\n"
 
 
-def test_a_log_without_times_is_shown_whole(stage: Stage) -> None:
-    moment = Moment("1s")
-    assert list(since_moment(["a", "b"], moment)) == ["a", "b"]
+@pytest.mark.parametrize("flags", [(), ("-f",)])
+def test_a_log_without_times_is_shown_whole_and_that_is_said(stage: Stage, flags: tuple[str, ...]) -> None:
+    stage.instances.listed = [HELLO]
+    stage.instances.log = (b"a\nloaded data of 2020-01-31 12:00\nready\n", b"")
+    said = stage("logs", "hello", "--since", "1s", *flags)
+    assert said.out == "a\nloaded data of 2020-01-31 12:00\nready\n"
+    assert said.err == "--since: no line of this log begins with a time, so all of it is shown\n"
+    assert stage("logs", "hello", *flags).err == ""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "2026-01-31T12:00:00Z ready",
+        "2026-01-31 12:00:00,000 INFO ready",
+        "2026-01-31 13:00:00 +0100 ready",
+        "[2026-01-31 12:00:00] ready",
+        'time="2026-01-31T12:00:00Z" level=info',
+        '{"level": "info", "time": "2026-01-31T12:00:00Z"}',
+        '{"ts":"2026-01-31T12:00:00.123456Z","data":"2020-01-31 12:00"}',
+    ],
+)
+def test_a_line_has_the_time_that_it_begins_with(line: str) -> None:
+    assert time_of(line) == datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "loaded data of 2020-01-31 12:00",
+        "INFO 2020-01-31 12:00 ready",
+        '{"data": "2020-01-31 12:00", "time": 5}',
+        '{"data": {"time": "2020-01-31 12:00"}}',
+        "{2020-01-31 12:00",
+        "2026-99-99T99:99 x",
+        "2020-01-31",
+        "",
+    ],
+)
+def test_a_time_that_a_line_speaks_of_is_not_its_own(line: str) -> None:
+    assert time_of(line) is None
 
 
 def test_moments_are_spans_or_times() -> None:
@@ -95,10 +133,6 @@ def test_moments_are_spans_or_times() -> None:
     assert Moment("2026-01-31T12:00Z").time == now
     assert Moment("2026-01-31T13:00:00+0100").time == now
     assert Moment("2026-01-31").time == now.replace(hour=0)
-    with pytest.raises(ValueError, match="expected 90s, 10m"):
-        Moment("yesterday")
-
-
-def test_a_number_that_only_looks_like_a_time_is_none() -> None:
-    assert parse_time("2026-99-99T99:99 x") is None
-    assert parse_time("no time") is None
+    for text in ("yesterday", "at 2026-01-31T12:00Z", "2026-99-99T99:99"):
+        with pytest.raises(ValueError, match="expected 90s, 10m"):
+            Moment(text)

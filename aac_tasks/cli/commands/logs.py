@@ -6,7 +6,7 @@ from aac_tasks.cli import show
 from aac_tasks.cli.commands.stop import one_named
 from aac_tasks.cli.declare import Argument, Command, Flag
 from aac_tasks.cli.flags import PLACE, count
-from aac_tasks.cli.log_lines import Moment, Part, follow, read, since_moment, tail
+from aac_tasks.cli.log_lines import Moment, Part, follow, read, since_moment, tail, timeless
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 
@@ -14,7 +14,7 @@ FOLLOW = Flag(("-f", "--follow"), "go on until it ends")
 TAIL = Flag(("--tail",), "only the last N lines", "N", count)
 SINCE = Flag(
     ("--since",),
-    "only what is newer than 10m, 2h, or 2026-01-31T12:00Z, by the lines' own times",
+    "only what is newer than 10m, 2h, or 2026-01-31T12:00Z, by the times that lines begin with",
     "TIME",
     Moment,
 )
@@ -27,7 +27,7 @@ def handle(args: Arguments, world: World) -> int:
         name = one_named(args.name, instances.all(), "logs shows one log")
         if args.follow:
             return follow(instances, name, world, Part(args.tail, args.since)) or 0
-        for line in tail(since_moment(read(instances, name), args.since), args.tail):
+        for line in tail(since_moment(read(instances, name), args.since, lambda: timeless(world)), args.tail):
             show.line(world, line)
     return 0
 
