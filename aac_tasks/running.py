@@ -28,7 +28,7 @@ from aac_tasks.steps.neighbours import place_of, untold
 
 
 class Instances:
-    """Lists, starts, enters and ends. An instance has ``name agent by state url image started runner ports``."""
+    """Lists, starts, enters and ends. An instance has ``name agent by state exit_code url image started runner ports``."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -194,15 +194,16 @@ class Instances:
         tools = self._tools(running.agent)
         instance = running.instance
         try:
-            state = status(running, self._session.catalog.runners, tools).state
+            now = status(running, self._session.catalog.runners, tools)
         except AacError as error:  # no reason to hide the others
-            state = f"unknown: {error}".splitlines()[0]
+            now = Status(f"unknown: {error}".splitlines()[0])
         return {
             "name": instance.name,
             "agent": running.agent,
             "by": "run",
-            "state": state,
-            "url": instance.url,
+            "state": now.state,
+            "exit_code": now.exit_code,
+            "url": instance.url if now.state != "exited" else "",
             "image": str(instance.image),
             "started": running.started,
             "runner": instance.runner,
@@ -221,7 +222,8 @@ class Instances:
             "agent": agent,
             "by": target,
             "state": now.state,
-            "url": stamp.result.outputs.get("url"),
+            "exit_code": now.exit_code,
+            "url": stamp.result.outputs.get("url") if now.state != "exited" else "",
             "image": str(instance.image) if instance else stamp.upstream.get(f"image:{agent}/digest"),
             "started": now.started,
             "runner": instance.runner if instance else "",

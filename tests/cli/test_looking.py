@@ -124,6 +124,9 @@ def test_ps_lists_what_runs(stage: Stage) -> None:
     stage.instances.listed = [{"name": "hello", "agent": "hello", "by": "process", "state": "running", "url": "http://x"}]
     assert stage("ps").out.splitlines()[1].split() == ["hello", "hello", "process", "running", "http://x"]
     assert stage("ps", "--json").json["instances"][0]["state"] == "running"
+    stage.instances.listed = [{"name": "hello", "agent": "hello", "by": "run", "state": "exited", "exit_code": 0, "url": ""}]
+    assert "run  exited (0)" in stage("ps").out
+    assert stage("ps", "--format", "{{.State}} {{.Exit_code}}").out == "exited 0\n"
 
 
 def test_a_session_is_closed_after_a_look(stage: Stage) -> None:

@@ -55,4 +55,6 @@ def test_an_agent_that_ends_is_started_again_where_that_was_asked_for(user: tupl
     stats = project.agent("logs", "-f", f"{name}-run")
     assert stats.exit_code == 5
     assert stats.stdout.count("args: end") == 3
+    (ended,) = json.loads(project.agent("ps", "--json").ok().stdout)["instances"]
+    assert (ended["state"], ended["exit_code"], ended["url"]) == ("exited", 5, "")
     project.agent("stop", f"{name}-run").ok()

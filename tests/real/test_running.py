@@ -199,6 +199,18 @@ def test_stats_and_ps_show_what_was_asked_for(place: Place) -> None:
     assert "nothing to filter by; expected agent, by" in place.agent("ps", "--filter", "colour=red").exits(3).stderr
 
 
+def test_an_agent_that_has_ended_shows_no_url(place: Place) -> None:
+    place.agent("run", "-d", "-q", place.name, "--name", "dead", "--", "end").ok()
+    end = time.monotonic() + 20
+    while (found := place.ps()[0])["state"] != "exited" and time.monotonic() < end:
+        time.sleep(0.1)
+    assert (found["state"], found["url"]) == ("exited", "")
+    assert place.agent("ps", "-q", "--filter", "state=exited").ok().stdout == "dead\n"
+    place.agent("run", "-d", "-q", place.name, "--name", "alive").ok()
+    alive = next(one for one in place.ps() if one["name"] == "alive")
+    assert (alive["exit_code"], alive["url"]) == (None, f"http://127.0.0.1:{place.port}")
+
+
 @pytest.mark.parametrize(("words", "head"), [(("stats",), "PROCESSES"), (("ps", "--watch"), "STARTED")])
 def test_tables_move_on_a_terminal_until_ctrl_c(place: Place, words: tuple[str, ...], head: str) -> None:
     place.agent("run", "-d", "-q", place.name, "--name", "one").ok()

@@ -67,7 +67,9 @@ def handle(args: Arguments, world: World) -> int:
 
 
 def _row(one: JsonObject) -> tuple[str, ...]:
-    return tuple(digest(str(one.get(column) or "")) for column in COLUMNS)
+    code = one.get("exit_code")
+    shown = one if code is None else {**one, "state": f"{one['state']} ({code})"}
+    return tuple(digest(str(shown.get(column) or "")) for column in COLUMNS)
 
 
 COMMAND = Command(
