@@ -9,6 +9,7 @@ from pathlib import Path
 from aac_tasks.cli.declare import Flag
 from aac_tasks.cli.world import Arguments
 from aac_tasks.contracts.actions import EnvValue, Isolation, Limits, Mount, PortMapping
+from aac_tasks.contracts.capabilities import CAPABILITIES, is_known, short
 from aac_tasks.contracts.quantities import cores, memory_bytes
 from aac_tasks.errors import UsageError
 from aac_tasks.plan.overrides import Overrides
@@ -98,6 +99,16 @@ def gpus(text: str) -> int:
     return -1 if text == "all" else int(text)
 
 
+def capability(text: str) -> str:
+    """A name of capabilities(7), with or without ``CAP_``, or ``ALL``."""
+    if not is_known(text):
+        from aac_tasks.spec.teaching import nearest  # lazy: only for who misspells
+
+        near = nearest(short(text), CAPABILITIES) or "; capabilities(7) lists them"
+        raise ValueError(f"Linux has no capability {text!r}{near}")
+    return short(text)
+
+
 def label(text: str) -> str:
     """An instance's name, which becomes a host name."""
     if not _LABEL.fullmatch(text):
@@ -118,8 +129,8 @@ RUN_FLAGS = (
     Flag(("--gpus",), "so many GPUs, or all", "N", gpus, default=0),
     Flag(("--restart",), "no, always, unless-stopped, on-failure[:N]; engines only", "POLICY", restart),
     Flag(("--read-only",), "make the root read-only"),
-    Flag(("--cap-add",), "give a capability; all others are dropped", "NAME", repeat=True),
-    Flag(("--cap-drop",), "take a capability that agent.yaml adds, or ALL", "NAME", repeat=True),
+    Flag(("--cap-add",), "give a capability; all others are dropped", "NAME", capability, repeat=True),
+    Flag(("--cap-drop",), "take a capability that agent.yaml adds, or ALL", "NAME", capability, repeat=True),
     Flag(("--network",), "an engine's network, host, or none", "NAME", default=""),
     Flag(("--dns",), "ask this name server", "IP", repeat=True),
     Flag(("-u", "--user"), "run as UID[:GID] or a user of the image", "USER", default=""),

@@ -41,12 +41,27 @@ class RunnerRights(RunnerBasis):
         again = stage.request(shell(f"cat {where}/data/z"), InstanceSpec("agent", mounts=mounts))
         assert self.said_by_one(runner, stage, replace(again, env={"ROOT": root})).endswith("z\n")
 
+    @pytest.mark.parametrize("read_only_root", [False, True])
+    def test_volumes_are_the_users_and_each_is_its_own(self, runner: Runner, stage: Stage, read_only_root: bool) -> None:
+        """Also where the image has no such folder; without a name each target has its own."""
+        if "root" in self.lacks:
+            pytest.skip("it has no targets of its own")
+        mounts = (Mount("volume", "/state", "kept"), Mount("volume", "/deep/er/a"), Mount("volume", "/deep/er/b"))
+        spec = InstanceSpec("agent", mounts=mounts, isolation=Isolation(read_only_root=read_only_root))
+        script = "id -u; cat /state/x; echo x >/state/x && echo a >/deep/er/a/file && ls /deep/er/b && echo done"
+        first = self.said_by_one(runner, stage, stage.request(shell(script), spec))
+        assert first.replace("cat: can't open '/state/x': No such file or directory\n", "") == "10001\ndone\n"
+        kept = shell(f"cat /state/x /deep/er/a/file; {script}", user="agent")  # by name, which the image's own files know
+        again = self.said_by_one(runner, stage, stage.request(kept, spec))
+        assert again.endswith("x\na\n10001\nx\ndone\n")
+
     @pytest.mark.parametrize(
         ("mount", "said"),
         [
             (Mount("bind", "/mnt", "../outside"), "lies outside the workspace"),
             (Mount("bind", "/mnt", "absent"), "is not there"),
             (Mount("tmpfs", "/mnt/../.."), "is not an absolute path inside the image"),
+            (Mount("volume", "/mnt", "../x"), "is not a volume's name"),
         ],
     )
     def test_a_mount_that_leads_out_is_refused(self, runner: Runner, stage: Stage, mount: Mount, said: str) -> None:
@@ -103,6 +118,7 @@ class RunnerRights(RunnerBasis):
         [
             ("no-network", InstanceSpec("agent", isolation=Isolation(network="none"))),
             ("capabilities", InstanceSpec("agent", isolation=Isolation(cap_add=("NET_BIND_SERVICE",)))),
+            ("capabilities", InstanceSpec("agent", isolation=Isolation(cap_add=("all",)))),
             ("restart", InstanceSpec("agent", restart="on-failure:2")),
         ],
     )
@@ -117,4 +133,5 @@ class RunnerRights(RunnerBasis):
             assert "lo:" in said
             assert "eth0" not in said
         if lack == "capabilities":
-            assert "CapBnd:\t0000000000000400" in said
+            has = int(said.partition("CapBnd:\t")[2].split()[0], 16)
+            assert has == 0x400 if spec.isolation.capabilities != ("ALL",) else has.bit_count() > 1

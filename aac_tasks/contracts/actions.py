@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.capabilities import short
 from aac_tasks.contracts.image import HealthProbe
 from aac_tasks.contracts.making import DockerfileAction as DockerfileAction
 from aac_tasks.contracts.making import ImageAction as ImageAction
@@ -82,12 +83,8 @@ class Isolation:
     @property
     def capabilities(self) -> tuple[str, ...]:
         """Those it has, without ``CAP_``."""
-        return tuple(name for name in _short(self.cap_add) if name not in _short(self.cap_drop))
-
-
-def _short(capabilities: tuple[str, ...]) -> tuple[str, ...]:
-    """Without ``CAP_``, as engines have them."""
-    return tuple(name.upper().removeprefix("CAP_") for name in capabilities)
+        dropped = {short(name) for name in self.cap_drop}
+        return tuple(name for name in map(short, self.cap_add) if name not in dropped)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aac_tasks.contracts import quantities
+from aac_tasks.contracts.capabilities import CAPABILITIES, is_known, short
 from aac_tasks.contracts.spec import variable_of
 from aac_tasks.spec.lines import one_line
 from aac_tasks.spec.teaching import nearest
@@ -203,6 +204,11 @@ def _security(spec: Doc) -> Iterator[Finding]:
             "user 0 is root, and runAsNonRoot is true; keep one of the two",
             "error",
         )
+    for block in ("add", "drop"):
+        for number, name in enumerate(_at(security, "capabilities").get(block) or ()):
+            if isinstance(name, str) and not is_known(name):
+                near = nearest(short(name), CAPABILITIES) or "; capabilities(7) lists them"
+                yield ("spec", "security", "capabilities", block, number), f"Linux has no capability {name!r}{near}", "error"
 
 
 def _scaling(spec: Doc) -> Iterator[Finding]:

@@ -70,6 +70,25 @@ def test_what_is_refused_says_what_would_be_right(read, text: str) -> None:  # t
         read(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("NET_BIND_SERVICES", "Linux has no capability 'NET_BIND_SERVICES'; did you mean 'NET_BIND_SERVICE'?"),
+        ("cap_sysadmin", "Linux has no capability 'cap_sysadmin'; did you mean 'SYS_ADMIN'?"),
+        ("BOGUS", "Linux has no capability 'BOGUS'; capabilities(7) lists them"),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--cap-add", "--cap-drop"])
+def test_a_capability_that_linux_does_not_have_is_refused(stage: Stage, flag: str, text: str, said: str) -> None:
+    ran = stage("run", "hello", flag, text)
+    assert ran.code == 3
+    assert said in ran.err
+
+
+def test_capabilities_are_known_as_engines_know_them() -> None:
+    assert [flags.capability(text) for text in ("KILL", "cap_kill", "all")] == ["KILL", "KILL", "ALL"]
+
+
 def test_everything_that_is_said_reaches_the_instance(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "vars").write_text("# c\n\nFILED=a=b c\nALONE\n")
     words = ("-p", "81:8080", "-e", "A=1", "-e", "B", "--env-file", str(tmp_path / "vars"), "-v", "kept:/k", "--tmpfs", "/t")

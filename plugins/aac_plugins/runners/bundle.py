@@ -14,6 +14,7 @@ from aac_plugins.runners.launch import Launch
 from aac_plugins.runners.mounts import Place
 from aac_tasks.contracts.actions import InstanceSpec
 from aac_tasks.contracts.canonical import Json
+from aac_tasks.contracts.capabilities import ALL, CAPABILITIES
 
 CPU_PERIOD = 100_000
 """Microseconds; the kernel's default (config-linux.md, cpu)."""
@@ -74,7 +75,7 @@ def config_json(
 
 def process_json(launch: Launch, capabilities: tuple[str, ...]) -> dict[str, Json]:
     """One process in the container: the agent, or what is started beside it."""
-    names: Json = [f"CAP_{name}" for name in capabilities]
+    names: Json = [f"CAP_{name}" for name in (_ours() if ALL in capabilities else capabilities)]
     return {
         "terminal": False,
         "user": {"uid": launch.user.uid, "gid": launch.user.gid},
@@ -84,6 +85,13 @@ def process_json(launch: Launch, capabilities: tuple[str, ...]) -> dict[str, Jso
         "noNewPrivileges": True,
         "capabilities": dict.fromkeys(CAPABILITY_SETS, names),
     }
+
+
+def _ours() -> tuple[str, ...]:
+    """Those that we may give away: a runtime knows no ALL."""
+    status = Path("/proc/self/status").read_text()
+    mask = int(status.partition("CapBnd:")[2].split()[0], 16)
+    return tuple(name for number, name in enumerate(CAPABILITIES) if mask >> number & 1)
 
 
 def _linux(launch: Launch, instance: InstanceSpec, host: Host) -> dict[str, Json]:
