@@ -8,7 +8,8 @@
      ├── PluginError  exit 3   a plugin is broken, missing or stands twice
      ├── PlanError    exit 3   a cycle, or two agents of one name
      └── StepError    exit 1   something failed while it was being done
-          └── LostError         what an earlier step made is gone, and can be made again
+          ├── LostError         what an earlier step made is gone, and can be made again
+          └── ProgramError      exit 126 or 127, as of a shell: an agent lacks a program that was to run beside it
 
 Anything else that escapes is a bug of ours: exit 2.
 Messages are lower case, without a full stop: where, what, what would be accepted, what to do.
@@ -107,3 +108,13 @@ class StepError(AacError):
 
 class LostError(StepError):
     """A blob that an earlier step made can be had from nowhere: who may, does that step again."""
+
+
+class ProgramError(StepError):
+    """A program that can't be run in an agent: it is not there, or not to be executed; `exec` has the exit code of a shell."""
+
+    MISSING, DENIED = 127, 126
+
+    def __init__(self, message: str, code: int = MISSING) -> None:
+        super().__init__(message)
+        self.exit_code = code

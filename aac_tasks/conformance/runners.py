@@ -29,12 +29,12 @@ from aac_tasks.conformance.runner_places import RunnerPlaces
 from aac_tasks.conformance.runner_reload import RunnerReload
 from aac_tasks.conformance.runner_rights import RunnerRights
 from aac_tasks.conformance.stage import WEB, Stage, shell, web
-from aac_tasks.contracts.actions import InstanceSpec, Isolation, PortMapping
+from aac_tasks.contracts.actions import InstanceSpec, Isolation, Mount, PortMapping
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.image import ImageConfig
 from aac_tasks.contracts.running import Instance, Interactive, Runner
 from aac_tasks.contracts.tools import HttpRequest
-from aac_tasks.errors import StepError
+from aac_tasks.errors import ProgramError, StepError
 
 OPEN = shell('exec httpd -f -p "0.0.0.0:${PORT:-8080}" -h "$WWW"')
 """Reached from outside of a container too."""
@@ -156,6 +156,41 @@ class RunnerConformance(RunnerRights, RunnerReload, RunnerPlaces):
         runner.stop(instance, stage.tools, grace=0.1)
         with pytest.raises(StepError, match="agent does not run"):
             runner.execute(instance, ("true",), stage.tools)
+
+    @pytest.mark.parametrize(
+        ("program", "code", "said"),
+        [
+            ("nonesuch", 127, "agent has no program 'nonesuch' "),
+            ("./nonesuch", 127, "agent has no program './nonesuch'$"),
+            ("/www/index.html", 126, "agent: /www/index.html can't be executed"),
+            ("/www", 126, "agent: /www can't be executed"),
+        ],
+    )
+    def test_a_program_that_is_not_there_is_missed_as_a_shell_does(
+        self, runner: Runner, stage: Stage, program: str, code: int, said: str
+    ) -> None:
+        if not isinstance(runner, Interactive):
+            pytest.skip("it lets nobody in")
+        here, mounts = ("/scratch/here", (Mount("tmpfs", "/scratch"),)) if "root" not in self.lacks else ("true", ())
+        script = "cat /bin/busybox >/scratch/here; busybox chmod 755 /scratch/here; echo ready; sleep 30"
+        request = stage.request(shell(script), InstanceSpec("agent", mounts=mounts))
+        instance = stage.start(runner, request)
+        assert stage.tools.wait_until(lambda: "ready" in stage.said_by(request), timeout=5.0)
+        for word in ("true", here):
+            with runner.enter(instance, (word,), stage.tools, terminal=False):
+                pass
+        with pytest.raises(ProgramError, match=said) as caught, runner.enter(instance, (program,), stage.tools, terminal=False):
+            pass
+        assert caught.value.exit_code == code
+        runner.stop(instance, stage.tools, grace=0.1)
+
+    def test_nobody_enters_an_agent_that_has_ended(self, runner: Runner, stage: Stage) -> None:
+        if not isinstance(runner, Interactive):
+            pytest.skip("it lets nobody in")
+        instance = stage.start(runner, stage.request(shell("true"), InstanceSpec("agent")))
+        assert stage.ended(runner, instance)
+        with pytest.raises(StepError, match="agent does not run"), runner.enter(instance, ("true",), stage.tools, terminal=False):
+            pass
 
     def test_an_image_with_nothing_to_start_is_refused_and_leaves_nothing(self, runner: Runner, stage: Stage) -> None:
         request = stage.request(ImageConfig(user="10001"), InstanceSpec("agent"))

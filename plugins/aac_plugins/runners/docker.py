@@ -35,6 +35,7 @@ from aac_plugins.runners.docker_config import (
 from aac_plugins.runners.engine_log import copy_log
 from aac_plugins.runners.network import held, hold, holds, joined
 from aac_plugins.runners.ports import holder_of
+from aac_plugins.runners.programs import demand_in
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_plugins.runners.standby import stand_by, stands_by, take_over
 from aac_plugins.runners.volumes import create_with_volumes
@@ -227,9 +228,11 @@ class DockerRunner:
     @contextmanager
     def enter(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool = False) -> Iterator[Process]:
         """A second process in the container, with the same user, environment and folder."""
-        client = self._enters(self.engine_of(instance, tools), tools)
+        engine, container = self.engine_of(instance, tools), text_of(instance, "container")
+        client = self._enters(engine, tools)
+        demand_in(engine, container, instance, argv[0], tools)
         flags = ("--interactive", "--tty") if terminal else ("--interactive",)
-        yield replace(client, argv=(*client.argv, "exec", *flags, text_of(instance, "container"), *argv))
+        yield replace(client, argv=(*client.argv, "exec", *flags, container, *argv))
 
     def attach(self, instance: Instance, tools: Tools) -> Process | None:
         """Starts the container that was made, with the user's streams."""

@@ -23,10 +23,11 @@ from pathlib import Path
 from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import SHARED, hold_against
 from aac_plugins.runners.launch import Launch, launch_of
-from aac_plugins.runners.loader import NotInImageError, home_of_python, load, map_value
+from aac_plugins.runners.loader import home_of_python, load, map_value
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.paths import is_open_to_all, remove_tree, resolve_in
 from aac_plugins.runners.ports import Ports, assign, release
+from aac_plugins.runners.programs import demand_below
 from aac_plugins.runners.records import environment_seen, has_become, spawned_of, text_of, write_record
 from aac_plugins.runners.rootfs import make_folder, make_root
 from aac_plugins.runners.usage import usage_of
@@ -97,10 +98,7 @@ class HostRunner(simple.OnDisk):
 
     def execute(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, timeout: float = 30.0) -> tuple[int, str]:
         """See `enter`."""
-        try:
-            return simple.run_inside(self.enter(instance, argv, tools), tools, timeout)
-        except NotInImageError as error:
-            return 127, f"{error.message}\n"  # as a shell says it
+        return simple.run_inside(self.enter(instance, argv, tools), tools, timeout)
 
     @contextmanager
     def enter(self, instance: Instance, argv: tuple[str, ...], tools: Tools, *, terminal: bool = False) -> Iterator[Process]:
@@ -108,7 +106,9 @@ class HostRunner(simple.OnDisk):
         pid = simple.process_of(instance, tools).pid
         root = Path(text_of(instance, "root"))
         env = environment_seen(pid, tools)
-        loaded = load(root, argv, {"PATH": env.get("PATH", "").replace(f"{root}/", "/")})
+        path = env.get("PATH", "").replace(f"{root}/", "/")
+        demand_below(instance, root, argv[0], path, "/")
+        loaded = load(root, argv, {"PATH": path})
         if home_of_python(root, loaded.program) is None:
             env.pop("PYTHONHOME", None)
         folder = resolve_in(root, text_of(instance, "workdir"))

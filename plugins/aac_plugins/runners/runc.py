@@ -26,6 +26,7 @@ from aac_plugins.runners.groups import CGROUPS, remove_groups, sweep_groups
 from aac_plugins.runners.launch import Launch, User, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.ports import Ports, assign, release
+from aac_plugins.runners.programs import demand_below
 from aac_plugins.runners.records import environment_of, environment_seen, kill_strays, read_record, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root
 from aac_plugins.runners.usage import usage_of
@@ -144,7 +145,9 @@ class OciRuntime(simple.OnDisk):
         simple.process_of(instance, tools)
         state = Path(text_of(instance, "state"))
         uid, gid = (int(str(instance.handle[name])) for name in ("uid", "gid"))
-        launch = Launch(argv, environment_seen(_agent(state), tools), text_of(instance, "workdir"), User(uid, gid))
+        agent = _agent(state)
+        launch = Launch(argv, environment_seen(agent, tools), text_of(instance, "workdir"), User(uid, gid))
+        demand_below(instance, Path(f"/proc/{agent}/root"), argv[0], launch.env.get("PATH", ""), launch.workdir)
         file = state / f"exec-{secrets.token_hex(4)}.json"
         document = {**process_json(launch, ()), "terminal": terminal}  # options would lose the user or the environment
         write_private(file, document)

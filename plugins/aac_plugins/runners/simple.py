@@ -25,7 +25,7 @@ from aac_tasks.contracts.canonical import Json
 from aac_tasks.contracts.roles import Instance, RunRequest, Status
 from aac_tasks.contracts.running import Changes
 from aac_tasks.contracts.tools import Process, Spawned, Tools
-from aac_tasks.errors import StepError
+from aac_tasks.errors import ProgramError, StepError
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,11 @@ def send(instance: Instance, number: int, pid: int, tools: Tools) -> None:
 
 def run_inside(entered: AbstractContextManager[Process], tools: Tools, timeout: float) -> tuple[int, str]:
     """Run what enters an instance to its end; exit code and combined output."""
-    with entered as process:
-        done = tools.run(replace(process, timeout=timeout))
+    try:
+        with entered as process:
+            done = tools.run(replace(process, timeout=timeout))
+    except ProgramError as error:
+        return error.exit_code, f"{error.message}\n"
     return done.exit_code, done.stdout + done.stderr
 
 

@@ -26,7 +26,8 @@ from aac_plugins.runners.abilities import SHARED, hold_against
 from aac_plugins.runners.launch import Launch, launch_of
 from aac_plugins.runners.mounts import Place, lend, places
 from aac_plugins.runners.ports import Ports, assign, release
-from aac_plugins.runners.records import children, environment_seen, has_become, spawned_of, write_record
+from aac_plugins.runners.programs import demand_below
+from aac_plugins.runners.records import children, environment_seen, has_become, spawned_of, text_of, write_record
 from aac_plugins.runners.rootfs import add_network_files, make_folder, make_root, make_target
 from aac_plugins.runners.usage import usage_of
 from aac_tasks.contracts.canonical import Json
@@ -125,6 +126,7 @@ class UsernsRunner(simple.OnDisk):
         simple.process_of(instance, tools)
         outer, agent = self._pids(instance)
         env = environment_seen(agent, tools)
+        demand_below(instance, Path(f"/proc/{agent}/root"), argv[0], env.get("PATH", ""), text_of(instance, "workdir"))
         enter: tuple[str, ...] = (
             _tool(tools, "nsenter"),
             "-t",
