@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,8 @@ class RunnerRights(RunnerBasis):
         if "root" in self.lacks:
             pytest.skip("it has no targets of its own")
         mounts = (Mount("volume", "/state", "kept"), Mount("volume", "/deep/er/a"), Mount("volume", "/deep/er/b"))
-        spec = InstanceSpec("agent", mounts=mounts, isolation=Isolation(read_only_root=read_only_root))
+        name = f"agent-{secrets.token_hex(4)}"  # volumes outlive it
+        spec = InstanceSpec(name, mounts=mounts, isolation=Isolation(read_only_root=read_only_root))
         script = "id -u; cat /state/x; echo x >/state/x && echo a >/deep/er/a/file && ls /deep/er/b && echo done"
         first = self.said_by_one(runner, stage, stage.request(shell(script), spec))
         assert first.replace("cat: can't open '/state/x': No such file or directory\n", "") == "10001\ndone\n"

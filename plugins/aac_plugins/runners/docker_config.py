@@ -8,6 +8,7 @@ from __future__ import annotations
 from aac_plugins.runners.mounts import places, volume_name
 from aac_tasks.contracts.actions import InstanceSpec, Mount, PortMapping
 from aac_tasks.contracts.canonical import Json, JsonObject, table
+from aac_tasks.contracts.capabilities import ALL
 from aac_tasks.contracts.image import local_name as local_name
 from aac_tasks.contracts.running import RunRequest, Usage
 from aac_tasks.contracts.tools import Tools
@@ -47,7 +48,7 @@ def _host(request: RunRequest, address: str, tools: Tools) -> dict[str, Json]:
     host: dict[str, Json] = {
         "PortBindings": {f"{p.container}/{p.protocol}": [_binding(p, loopback)] for p in instance.ports},
         "ReadonlyRootfs": isolation.read_only_root,
-        "CapDrop": ["ALL"],
+        "CapDrop": [] if ALL in isolation.capabilities else ["ALL"],  # podman takes no both
         "CapAdd": list(isolation.capabilities),
         "SecurityOpt": ["no-new-privileges:true"],
         "Memory": limits.memory,
