@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from aac_plugins.oci.layer import Entry
+from aac_tasks.catalog import Table
 from aac_tasks.conformance.stage import WEB as WEB
 from aac_tasks.conformance.stage import Stage as Stage
 from aac_tasks.conformance.stage import shell as shell
 from aac_tasks.conformance.stage import web as web
 from aac_tasks.conformance.tiny_images import MACHINE as MACHINE
 from aac_tasks.conformance.tiny_images import Node, busybox_nodes
+from aac_tasks.contracts.actions import InstanceSpec
+from aac_tasks.contracts.image import ImageConfig, Platform
+from aac_tasks.contracts.roles import Runner
+from aac_tasks.steps.instances import Start, start
 
 
 def busybox() -> list[Entry]:
@@ -50,3 +56,13 @@ def words_of(process: Path, stage: Stage) -> str:
     except OSError:
         return ""
     return words if inside or f"{stage.folder}/instances" in words else ""
+
+
+def start_for_another_cpu(stage: Stage, runner: Runner) -> None:
+    """`agent run` of an image whose program is one for a CPU that no kernel has a handler for."""
+    program = bytearray(busybox()[0].data)
+    program[18:20] = (0x9999).to_bytes(2, "little")  # e_machine, elf(5)
+    config = ImageConfig(entrypoint=("/app/strange",), user="10001", env=("PATH=/bin",))
+    image = replace(stage.image(config, {"app/strange": bytes(program)}), platform=Platform("linux", "strange"))
+    request = Start("agent", image, config, InstanceSpec("agent-run"), {})
+    start(request, runner, Table("runner", {runner.name: runner}), stage.tools)

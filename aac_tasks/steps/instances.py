@@ -18,6 +18,7 @@ from aac_tasks.contracts.image import ImageConfig, StoredImage
 from aac_tasks.contracts.running import Changes, Instance, Reloading, Runner, RunRequest, Status
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
+from aac_tasks.steps.foreign import cant_run, ended_refused, is_refused
 
 FOLDER, STATE = "run", "state"
 """Below an agent's state, one folder for each instance; and in it what belongs to its runner."""
@@ -89,11 +90,16 @@ def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) 
     _write(running)
     try:
         instance = runner.start(asked, tools)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if is_refused(asked, str(error)):
+            raise cant_run(name, request.image.platform) from error
         raise
     running = Running(request.agent, instance, now, request.image, request.instance, folder)
     _write(running)
+    if ended_refused(asked, instance, runner, tools):
+        stop(running, runners, tools)
+        raise cant_run(name, request.image.platform)
     return running
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from real.dockerd import Engine
-from runner_stage import WEB, Stage, shell, web
+from runner_stage import WEB, Stage, shell, start_for_another_cpu, web
 
 from aac_plugins.runners.docker import DockerRunner
 from aac_tasks.contracts.actions import Check, InstanceSpec, Isolation, Limits, Mount, TestAction
@@ -104,6 +104,11 @@ def test_a_port_that_is_taken_is_told_and_no_container_is_left(stage: Stage) -> 
     taken = first.ports["8080/tcp"]
     with pytest.raises(StepError, match=f"second: port {taken} is taken by"):
         stage.start(RUNNER, stage.request(WEB, web("second", host=taken)))
+
+
+def test_an_image_for_another_cpu_is_refused_by_name(stage: Stage) -> None:
+    with pytest.raises(StepError, match=r"^agent-run: this machine can't run programs for linux/strange\n.*QEMU"):
+        start_for_another_cpu(stage, RUNNER)
 
 
 def test_a_signal_reaches_the_agent(stage: Stage) -> None:

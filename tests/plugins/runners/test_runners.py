@@ -6,13 +6,14 @@ import signal
 from pathlib import Path
 
 import pytest
-from runner_stage import WEB, Stage, left_behind, shell, web
+from runner_stage import WEB, Stage, left_behind, shell, start_for_another_cpu, web
 
 from aac_tasks.contracts.actions import InstanceSpec
 from aac_tasks.contracts.codec import decode, encode
 from aac_tasks.contracts.roles import ISOLATION, Instance, Runner
 from aac_tasks.errors import StepError
 from aac_tasks.steps.identity import stat_of
+from aac_tasks.steps.instances import kept
 from aac_tasks.testing import need
 
 
@@ -173,3 +174,10 @@ def _run_again_as(user: str) -> None:
         env.pop("AAC_REQUIRE_REAL", None)
         done = stage.tools.run(Process((*become, *python, "-k", "not plain_user"), env=env, timeout=300.0))
         assert done.exit_code == 0, done.stdout[-6000:]
+
+
+def test_an_image_for_another_cpu_is_refused_by_name_and_nothing_of_it_stays(stage: Stage, runner: Runner) -> None:
+    with pytest.raises(StepError, match=r"^agent-run: (this machine can't run programs|its image is) for linux/strange"):
+        start_for_another_cpu(stage, runner)
+    assert list(kept(stage.tools.state)) == []
+    assert left_behind(stage) == []
