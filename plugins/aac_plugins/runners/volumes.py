@@ -7,6 +7,7 @@ Nothing is started for that: the engine tells the owner of a place in a containe
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from pathlib import Path
 from urllib.parse import quote
@@ -24,6 +25,8 @@ from aac_tasks.errors import StepError
 HEAD = 1 << 15
 """Bytes of an archive in which its first two entries are."""
 
+_NUMBERS = re.compile(r"[0-9]+:[0-9]+|0?")
+
 PLACE = "volume"
 """Where the volume is in the container that is made to change its owner, and never started."""
 
@@ -33,15 +36,22 @@ def create_with_volumes(engine: Engine, request: RunRequest, body: JsonObject, t
     container = create(engine, request.instance.name, body, tools)
     mounts = [mount for mount in request.instance.mounts if mount.type == "volume" and not mount.read_only]
     try:
-        user = _user(engine, container, request, tools) if mounts else User(0, 0)
-        for mount in mounts:
-            found = _empty(engine, container, mount, tools) if user.uid else None
-            if found is not None and found.uid != user.uid:
-                _give(engine, request, body["Image"], mount, _owned(found, user), tools)
+        if mounts:
+            _lend(engine, container, request, mounts, body["Image"], tools)
+    except (StepError, tarfile.TarError) as error:
+        tools.note(f"{request.instance.name}: its volumes stay as the engine made them: {error}")
     except BaseException:
         remove(engine, container, tools)
         raise
     return container
+
+
+def _lend(engine: Engine, container: str, request: RunRequest, mounts: list[Mount], image: Json, tools: Tools) -> None:
+    user = _user(engine, container, request, tools)
+    for mount in mounts:
+        found = _empty(engine, container, mount, tools) if user.uid else None
+        if found is not None and found.uid != user.uid:
+            _give(engine, f"{request.instance.name}-{volume_name(mount)}", image, _owned(found, user), tools)
 
 
 def _user(engine: Engine, container: str, request: RunRequest, tools: Tools) -> User:
@@ -49,7 +59,7 @@ def _user(engine: Engine, container: str, request: RunRequest, tools: Tools) -> 
     wanted = request.instance.isolation.user or request.config.user
     with tools.scratch() as folder:
         (folder / "etc").mkdir()
-        for name in ("etc/passwd", "etc/group"):
+        for name in () if _NUMBERS.fullmatch(wanted) else ("etc/passwd", "etc/group"):
             _bring(engine, container, name, folder, tools)
         return user_of(wanted, folder)
 
@@ -92,16 +102,13 @@ def _owned(folder: tarfile.TarInfo, user: User) -> bytes:
     return out.getvalue()
 
 
-def _give(engine: Engine, request: RunRequest, image: Json, mount: Mount, owned: bytes, tools: Tools) -> None:
+def _give(engine: Engine, volume: str, image: Json, owned: bytes, tools: Tools) -> None:
     """In a container of its own: into one whose root is read only the engine unpacks nothing, and there may be no parent."""
-    name = f"{request.instance.name}-{volume_name(mount)}"
     options: Json = {"NoCopy": True}
-    volume: Json = {"Type": "volume", "Source": name, "Target": f"/{PLACE}", "VolumeOptions": options}
-    container = create(engine, name, {"Image": image, "Cmd": ["-"], "HostConfig": {"Mounts": [volume]}}, tools)
+    mount: Json = {"Type": "volume", "Source": volume, "Target": f"/{PLACE}", "VolumeOptions": options}
+    container = create(engine, volume, {"Image": image, "Cmd": ["-"], "HostConfig": {"Mounts": [mount]}}, tools)
     try:
         with engine.open(tools, "PUT", _at(container, "/"), io.BytesIO(owned)) as answer:
             answer.read()
-    except StepError as error:
-        raise StepError(f"volume {name} can't be given to the agent's user: {error.message}") from error
     finally:
         remove(engine, container, tools)
