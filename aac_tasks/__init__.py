@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         PlanError,
         PluginError,
         Problem,
+        ProgramError,
         SpecError,
         StepError,
         UsageError,
@@ -55,6 +56,7 @@ __all__ = [
     "PlanError",
     "PluginError",
     "Problem",
+    "ProgramError",
     "SpecError",
     "StepError",
     "UsageError",
@@ -69,7 +71,7 @@ _HOMES = {
     "aac_tasks.session": ("Options", "Session"),
     "aac_tasks.hookspecs": ("hookimpl",),
     "aac_tasks.errors": (
-        "AacError", "LostError", "PlanError", "PluginError", "Problem", "SpecError", "StepError", "UsageError",
+        "AacError", "LostError", "PlanError", "PluginError", "Problem", "ProgramError", "SpecError", "StepError", "UsageError",
     ),
 }  # fmt: skip
 
