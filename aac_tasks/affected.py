@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Set
-from pathlib import Path
+from collections.abc import Set
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.contracts.result import Event
-from aac_tasks.plan.affected import below, holds_any
+from aac_tasks.plan.affected import holds_any
 from aac_tasks.plan.needing import dependents
 from aac_tasks.settings import table_of
 from aac_tasks.state.ignore import IgnoreRules
@@ -37,37 +35,24 @@ def affected_by_push(session: Session, before: str) -> tuple[str, ...]:
     return tuple(plan.agent for plan in session.plan().asked)
 
 
-def affected_since(session: Session, ref: str, *, itself: bool = False) -> tuple[str, ...]:
-    """Names of the agents that differ from what they were at ``ref`` (see `changed_since`). The others are not planned in
-    this run.
+def affected_since(session: Session, ref: str, names: tuple[str, ...] = (), *, itself: bool = False) -> tuple[str, ...]:
+    """Names of the agents, among ``names`` or all, that differ from what they were at ``ref`` (see `changed_since`), or need one
+    that does. This run is about no others from here.
 
     Raises:
-        UsageError: git can't tell.
+        SpecError, PlanError: as without a commit, whatever changed. UsageError: git can't tell.
     """
     tools = session.hands.tools("", "-")
     commit, changed = changed_since(ref, session.root, tools, itself=itself)
     path = session.root / SETTINGS
     now = path.read_text(encoding="utf-8") if SETTINGS in changed and path.is_file() else ""
     every = SETTINGS in changed and table_of(now) != table_of(at_commit(commit, SETTINGS, session.root, tools))
-    plans = [session.workspace.agent(f) for f in _candidates(session, changed, every)]
-    concerned = {plan.agent: plan for plan in plans if every or _concerns(session, plan, changed)}
-    places = session.workspace.index.places
-    needs = {**{name: place.others for name, place in places.items()}, **{plan.agent: plan.others for plan in plans}}
-    for name in sorted(dependents(concerned, needs) - concerned.keys()):
-        concerned[name] = session.workspace.agent(session.root / places[name].folder)
-    session.narrow_to(tuple(concerned.values()))
-    return tuple(concerned)
-
-
-def _candidates(session: Session, changed: Set[str], every: bool) -> Iterable[Path]:
-    """Folders of agents that may be concerned; one that no run over all has seen may be."""
-    places = {place.folder: place for place in session.workspace.index.places.values()}
-    for folder in session.workspace.folders():
-        name = os.path.relpath(folder, session.root)
-        place = places.get("" if name == "." else name)
-        tops = (place.folder, *place.roots) if place else ()
-        if every or place is None or any(below(top, file) is not None for top in tops for file in changed):
-            yield folder
+    plan = session.plan(names)
+    reading = [agent.agent for agent in plan.agents if every or _concerns(session, agent, changed)]
+    concerned = dependents(reading, {agent.agent: agent.others for agent in plan.agents})
+    found = tuple(agent for agent in plan.asked if agent.agent in concerned)
+    session.narrow_to(found)
+    return tuple(agent.agent for agent in found)
 
 
 def _concerns(session: Session, plan: AgentPlan, changed: Set[str]) -> bool:

@@ -69,6 +69,11 @@ def manifests(folder: Path) -> list[str]:
     return [m for m in MANIFESTS if m in names]
 
 
+def is_wildcard(word: str) -> bool:
+    """Whether a word stands for every name that fits it."""
+    return not {"*", "?", "["}.isdisjoint(word)
+
+
 def relative(path: Path, root: Path) -> str:
     """``path`` seen from ``root``, "" for itself."""
     text, above = str(path), f"{root}/"

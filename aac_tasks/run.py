@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.plan import AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Result
-from aac_tasks.discovery import Choices
+from aac_tasks.discovery import Choices, is_wildcard
 from aac_tasks.profiles import RegistryProfile, chosen_profile, default_registry, profiles_file
 from aac_tasks.settings import FILE as SETTINGS
 from aac_tasks.settings import Settings, read_settings
@@ -177,10 +177,19 @@ class Run:
             names, needed = self._selected[agents]
             return Plan(tuple(self._plans[name] for name in names), needed)
 
-    def narrow(self, names: Sequence[str]) -> None:
-        """Plan these agents only, where they are known from a run over all: the others are not even read."""
-        if names and self.workspace.named(tuple(dict.fromkeys(names))) is not None:
-            self.scope = tuple(dict.fromkeys(names))
+    def narrow(self, words: Sequence[str]) -> None:
+        """Have this run be about the agents that these words name, where each is a name or a folder: whatever the others have
+        wrong is no matter.
+        """
+        alone = [self._alone(word) for word in words]
+        if words and all(alone):
+            self.narrow_to(tuple({plan.agent: plan for plans in alone for plan in plans}.values()))
+
+    def _alone(self, word: str) -> tuple[AgentPlan, ...]:
+        if is_wildcard(word):
+            return ()
+        named = None if {"/", "."} & set(word) else self.workspace.named((word,))
+        return named.asked if named is not None else self.workspace.below((self.cwd / word).resolve())
 
     def narrow_to(self, plans: Sequence[AgentPlan]) -> None:
         """Have this run be about these agents only."""

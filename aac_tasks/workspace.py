@@ -98,6 +98,12 @@ class Workspace:
         return self.complete(_selected(plans, names))
 
     def _each(self, folders: Iterable[Path]) -> list[AgentPlan]:
+        plans, problems = self._tried(folders)
+        if problems:
+            raise SpecError(problems)
+        return plans
+
+    def _tried(self, folders: Iterable[Path]) -> tuple[list[AgentPlan], tuple[Problem, ...]]:
         problems: list[Problem] = []
         plans: list[AgentPlan] = []
         for folder in folders:
@@ -105,20 +111,44 @@ class Workspace:
                 plans.append(self.agent(folder))
             except SpecError as error:
                 problems.extend(error.problems)
-        if problems:
-            raise SpecError(tuple(problems))
-        return plans
+        return plans, tuple(problems)
 
     def named(self, names: tuple[str, ...]) -> Plan | None:
-        """Plans of these agents alone; None when one of them is not where it was."""
-        places = self.index.places
-        plans: list[AgentPlan] = []
-        for name in names:
-            folder = self.state.root / places[name].folder if name in places else None
-            if folder is None or not manifests(folder) or not folder.is_relative_to(self.start):
-                return None
-            plans.append(self.agent(folder))
-        return self.complete(plans) if [p.agent for p in plans] == list(names) else None
+        """Plans of these agents alone, whatever is wrong with others; None when one of them is not here."""
+        plans = [plan for name in names if (plan := self._find(name)) and self.folder(plan).is_relative_to(self.start)]
+        return self.complete(plans) if len(plans) == len(names) else None
+
+    def folder(self, plan: AgentPlan) -> Path:
+        """Where an agent is."""
+        return self.state.root / plan.folder
+
+    def below(self, top: Path) -> tuple[AgentPlan, ...]:
+        """The agents in a folder (or of an agent's file) and below it, planned without all others."""
+        top = top.parent if top.name in MANIFESTS else top
+        plans = self._each(f for f in self.folders() if f.is_relative_to(top))
+        _refuse_twins((plan.agent, plan.file) for plan in plans)
+        return tuple(plans)
+
+    def _find(self, name: str) -> AgentPlan | None:
+        """The agent of that name: where it was seen last, else wherever below the root it is."""
+        if (plan := self._where_it_was(name)) is not None:
+            return plan
+        _refuse_twins((plan.agent, plan.file) for plan in self._everybody[0] if plan.agent == name)
+        return self._where_it_was(name)
+
+    def _where_it_was(self, name: str) -> AgentPlan | None:
+        place = self.index.places.get(name)
+        folder = self.state.root / place.folder if place else None
+        plan = self.agent(folder) if folder is not None and manifests(folder) else None
+        return plan if plan is not None and plan.agent == name else None
+
+    @cached_property
+    def _everybody(self) -> tuple[list[AgentPlan], tuple[Problem, ...]]:
+        """Every agent below the root, and what is wrong with those that have no plan; this run does not rest on them."""
+        apart = Workspace(self.state, self.state.root, self.choices, self.plugins, self.started_ns)
+        plans, problems = apart._tried(apart.folders())
+        self.index.keep(plans)
+        return plans, problems
 
     def complete(self, plans: Sequence[AgentPlan]) -> Plan:
         """These with the agents that these need, wherever below the root they are, and each behind those that it needs.
@@ -140,16 +170,11 @@ class Workspace:
         return Plan(in_order(found.values()), tuple(name for name in found if name not in names))
 
     def _other(self, name: str, by: AgentPlan) -> AgentPlan:
-        place = self.index.places.get(name)
-        folder = self.state.root / place.folder if place else None
-        if folder is not None and manifests(folder) and (plan := self.agent(folder)).agent == name:
-            return plan
-        everywhere = Workspace(self.state, self.state.root, self.choices, self.plugins, self.started_ns)
-        plans = self._each(everywhere.folders())
-        self.index.keep(plans)
-        if name not in (known := {plan.agent: plan for plan in plans}):
-            raise self._unknown(name, by, known)
-        return known[name]
+        plan = self._find(name)
+        if plan is None:
+            known, problems = self._everybody
+            raise SpecError(problems) if problems else self._unknown(name, by, [plan.agent for plan in known])
+        return plan
 
     def _unknown(self, name: str, by: AgentPlan, known: Collection[str]) -> SpecError:
         from aac_tasks.spec.teaching import nearest  # lazy: only for the message

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan
+from aac_tasks.discovery import is_wildcard
 from aac_tasks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,31 +21,29 @@ def resolve(words: Sequence[str], session: Session) -> tuple[str, ...]:
     """Agents' names, in the order of the words, none twice; UsageError for a word that names none."""
     session.narrow(words)
     known = session.plan().agents
+    return tuple(dict.fromkeys(name for word in words for name in _one(word, known, session)))
+
+
+def among(words: Sequence[str], session: Session) -> tuple[str, ...]:
+    """The same, but a word may name none."""
+    session.narrow(words)
+    known = session.plan().agents
     found: dict[str, None] = {}
     for word in words:
-        found.update(dict.fromkeys(_one(word, known, session.root, session.options.cwd)))
+        with contextlib.suppress(UsageError):
+            found.update(dict.fromkeys(_one(word, known, session)))
     return tuple(found)
 
 
-def among(words: Sequence[str], names: Sequence[str], session: Session) -> tuple[str, ...]:
-    """Those of ``names`` that a word names; a word may name none of them."""
-    known = session.plan(tuple(names)).agents
-    found: set[str] = set()
-    for word in words:
-        with contextlib.suppress(UsageError):
-            found.update(_one(word, known, session.root, session.options.cwd))
-    return tuple(name for name in names if name in found)
-
-
-def _one(word: str, known: Sequence[AgentPlan], root: Path, cwd: Path) -> list[str]:
+def _one(word: str, known: Sequence[AgentPlan], session: Session) -> list[str]:
     names = [plan.agent for plan in known]
     if word in names:
         return [word]
-    if any(sign in word for sign in "*?["):
+    if is_wildcard(word):
         matching = fnmatch.filter(names, word)
     else:
-        folder = (cwd / word).resolve()
-        matching = [p.agent for p in known if _is_in(root.resolve() / p.folder, root.resolve() / p.file, folder)]
+        root, folder = session.root.resolve(), (session.options.cwd / word).resolve()
+        matching = [p.agent for p in known if _is_in(root / p.folder, root / p.file, folder)]
     if not matching:
         raise UsageError(_no_agent(word, names))
     return matching

@@ -96,8 +96,8 @@ def asked_agents(args: Arguments, session: Session) -> tuple[str, ...] | None:
     from aac_tasks.affected import affected_since  # lazy: asks git
     from aac_tasks.cli.naming import among
 
-    found = affected_since(session, args.since)
-    found = among(args.agent, found, session) if args.agent and found else found
+    names = among(args.agent, session)
+    found = affected_since(session, args.since, names) if names or not args.agent else ()
     if not found:
         session.tell(Event("note", text=f"nothing that changed since {args.since} concerns an agent"))
     return found
