@@ -25,12 +25,24 @@ __all__ = ["DOIT_CONFIG", "task_agents"]
 PLAIN = ["doit"]
 """Without words doit runs its default tasks."""
 
+OF_STEPS = ("info", "forget", "clean", "ignore", "list", "reset-dep")
+"""doit's other commands that take steps."""
+
 
 def _words() -> list[str] | None:
     """This command line among those that have manifests: plain `doit`, or steps of agents by their full names; else None."""
     asked = sys.argv[2:] if sys.argv[1:2] == ["run"] else sys.argv[1:]
-    plain = all(":" in word and word[0] != "-" and not set(word) & set("*?[=/") for word in asked)
-    return ["doit", *asked] if plain else None
+    return ["doit", *asked] if _are_steps(asked) else None
+
+
+def _are_steps(words: list[str]) -> bool:
+    return all(":" in word and word[0] != "-" and not set(word) & set("*?[=/") for word in words)
+
+
+def _named() -> list[str]:
+    """Agents whose steps this command line names, of `doit run` or of what does something else with steps; none: perhaps all."""
+    words = sys.argv[2:] if sys.argv[1:2] and sys.argv[1] in ("run", *OF_STEPS) else sys.argv[1:]
+    return [word.partition(":")[2] for word in words] if _are_steps(words) and not _own_tasks() else []
 
 
 def _own_tasks() -> bool:
@@ -69,11 +81,10 @@ def _session() -> Session:
 
     options = with_environment(Options(cwd=Path.cwd(), profile=os.environ.get("AAC_PROFILE", "")), os.environ)
     session = Session(options, _reporter())
-    words = _words()
-    if words == PLAIN:
+    if _words() == PLAIN:
         session.leave_untouched(PLAIN)
-    elif words and not _own_tasks():
-        session.narrow([word.partition(":")[2] for word in words[1:]])
+    elif names := _named():
+        session.narrow(names)
     StampDB.stamps = SessionStamps(session)
     heed_signals(session)
     return session

@@ -11,12 +11,14 @@ from aac_tasks.cli.naming import step_id
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json, JsonObject
+from aac_tasks.contracts.plan import STEP_KINDS
 from aac_tasks.state.differences import Change, visible
 
 
 def handle(args: Arguments, world: World) -> int:
     """Judge one step and say what changed since it last ran."""
     with looking(args, world) as session:
+        session.narrow([word for word in args.step.split(":") if word not in STEP_KINDS] if ":" in args.step else [])
         answer = session.why(step_id(args.step, session.plan()))
     if args.json:
         show.document(world, answer)
