@@ -7,7 +7,7 @@ import contextlib
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.contracts.plan import AgentPlan
 from aac_tasks.contracts.result import Event
-from aac_tasks.errors import AacError, StepError
+from aac_tasks.errors import AacError, SpecError, StepError
 from aac_tasks.run import Run
 
 
@@ -22,6 +22,17 @@ def placed(run: Run, error: StepError, agent: AgentPlan) -> StepError:
         return error
     places = {place.rpartition(" ")[2]: error.message}
     return StepError(f"{place}: {error.message}", tail=error.tail, hint=error.hint, places=places)
+
+
+def tell_missed(run: Run) -> int:
+    """Say of which agents there is no plan, and why; the exit code of the worst, 0 where there is none."""
+    missed = run.workspace.missed or {}
+    for name, error in missed.items():
+        found = error.problems if isinstance(error, SpecError) else ()
+        problems: list[Json] = [{key: vars(p)[key] for key in ("line", "column", "path", "message")} for p in found]
+        data: JsonObject = {"file": str(run.root / found[0].file) if found else "", "problems": problems}
+        run.tell(Event("failed", f"parse:{name}", str(error), data=data))
+    return max((error.exit_code for error in missed.values()), default=0)
 
 
 def failure(run: Run, step_id: str, error: StepError) -> Event:

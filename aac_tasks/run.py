@@ -36,7 +36,8 @@ Tell = Callable[[Event], None]
 @dataclass(frozen=True)
 class Options:
     """What a command line, a dodo.py or a test asks for. ``cwd`` is where it was called; ``root`` the state root, where it
-    is not to be looked for. ``executor`` is the address of machines that do steps.
+    is not to be looked for. ``executor`` is the address of machines that do steps. ``keep_going``: an agent that can't be
+    planned is no reason not to do the others.
     """
 
     cwd: Path
@@ -54,6 +55,7 @@ class Options:
     environment: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
     executor: str = ""
+    keep_going: bool = False
 
 
 def with_environment(options: Options, environment: Mapping[str, str]) -> Options:
@@ -153,6 +155,7 @@ class Run:
             members=self.settings.agents,
         )
         made = Workspace(self.state, self.cwd, choices, lambda: self.plugins, self.started_ns, self.untouched)
+        made.missed = {} if self.options.keep_going else None
         read = observe([profiles_file(self.options.environment), self.root / SETTINGS], self.started_ns)
         made.common.update(read or {})
         if read is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.canonical import JsonObject, fingerprint
 from aac_tasks.contracts.plan import AgentPlan, Plan
 from aac_tasks.discovery import MANIFESTS, Choices, discover, manifests, relative
-from aac_tasks.errors import PlanError, Problem, SpecError, UsageError
+from aac_tasks.errors import AacError, PlanError, Problem, SpecError, UsageError
 from aac_tasks.plan.needing import in_order
 from aac_tasks.state.index import Index
 from aac_tasks.state.manifest import Untouched
@@ -31,6 +31,7 @@ class Workspace:
     """All agents below ``start``. ``plugins`` is called only when something must be compiled; ``untouched`` agents are
     left out of a plan of all.
 
+    ``missed`` collects agents without a plan, and why, where the run is to go on without them (None: it is not).
     ``common`` collects the identity of what every plan rests on, ``listed`` of folders that were listed, ``seen`` of what
     each agent rests on. ``unsettled`` are agents of which something was touched while it was read, "" stands for all: nothing
     may be concluded from identities.
@@ -42,6 +43,7 @@ class Workspace:
     plugins: Callable[[], Plugins]
     started_ns: int
     untouched: Untouched | None = None
+    missed: dict[str, AacError] | None = None
     common: dict[str, str] = field(default_factory=dict)
     listed: dict[str, str] = field(default_factory=dict)
     seen: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -98,20 +100,33 @@ class Workspace:
         return self.complete(_selected(plans, names))
 
     def _each(self, folders: Iterable[Path]) -> list[AgentPlan]:
-        plans, problems = self._tried(folders)
-        if problems:
-            raise SpecError(problems)
-        return plans
+        plans, broken = self._tried(folders)
+        if self.missed is None:
+            if broken:
+                raise SpecError(_problems(broken))
+            return plans
+        known = {place.folder: name for name, place in self.index.places.items()}
+        for folder, error in broken.items():
+            self.missed[known.get(relative(folder, self.state.root), folder.name)] = error
+        return [plan for plan in plans if self._is_complete(plan, self.missed)]
 
-    def _tried(self, folders: Iterable[Path]) -> tuple[list[AgentPlan], tuple[Problem, ...]]:
-        problems: list[Problem] = []
+    def _is_complete(self, plan: AgentPlan, missed: dict[str, AacError]) -> bool:
+        """Whether all that it needs can be planned; it is missed otherwise."""
+        try:
+            self.complete((plan,))
+        except (SpecError, PlanError) as error:
+            missed[plan.agent] = error
+        return plan.agent not in missed
+
+    def _tried(self, folders: Iterable[Path]) -> tuple[list[AgentPlan], dict[Path, SpecError]]:
+        broken: dict[Path, SpecError] = {}
         plans: list[AgentPlan] = []
         for folder in folders:
             try:
                 plans.append(self.agent(folder))
             except SpecError as error:
-                problems.extend(error.problems)
-        return plans, tuple(problems)
+                broken[folder] = error
+        return plans, broken
 
     def named(self, names: tuple[str, ...]) -> Plan | None:
         """Plans of these agents alone, whatever is wrong with others; None when one of them is not here."""
@@ -123,9 +138,15 @@ class Workspace:
         return self.state.root / plan.folder
 
     def below(self, top: Path) -> tuple[AgentPlan, ...]:
-        """The agents in a folder (or of an agent's file) and below it, planned without all others."""
+        """The agents in a folder (or of an agent's file) and below it, planned without all others.
+
+        Raises:
+            SpecError: problems of all of them together, or none of them has a plan. PlanError: two agents of one name.
+        """
         top = top.parent if top.name in MANIFESTS else top
         plans = self._each(f for f in self.folders() if f.is_relative_to(top))
+        if self.missed and not plans:
+            raise next(iter(self.missed.values()))
         _refuse_twins((plan.agent, plan.file) for plan in plans)
         return tuple(plans)
 
@@ -146,9 +167,9 @@ class Workspace:
     def _everybody(self) -> tuple[list[AgentPlan], tuple[Problem, ...]]:
         """Every agent below the root, and what is wrong with those that have no plan; this run does not rest on them."""
         apart = Workspace(self.state, self.state.root, self.choices, self.plugins, self.started_ns)
-        plans, problems = apart._tried(apart.folders())
+        plans, broken = apart._tried(apart.folders())
         self.index.keep(plans)
-        return plans, problems
+        return plans, _problems(broken)
 
     def complete(self, plans: Sequence[AgentPlan]) -> Plan:
         """These with the agents that these need, wherever below the root they are, and each behind those that it needs.
@@ -229,6 +250,10 @@ class Workspace:
 
     def _cache_name(self, folder: Path) -> str:
         return fingerprint([relative(folder, self.state.root), self.choices.name])[:32]
+
+
+def _problems(broken: Mapping[Path, SpecError]) -> tuple[Problem, ...]:
+    return tuple(problem for error in broken.values() for problem in error.problems)
 
 
 def _refuse_twins(agents: Iterable[tuple[str, str]]) -> None:

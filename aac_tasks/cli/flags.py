@@ -128,5 +128,6 @@ def options(args: Arguments, world: World) -> Options:
         allow_host=getattr(args, "allow_host", False),
         no_cache=getattr(args, "no_cache", False),
         executor=getattr(args, "executor", ""),
+        keep_going=getattr(args, "keep_going", False),
     )
     return with_environment(chosen, world.environment)

@@ -30,7 +30,7 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
         with interruptible(session.cancelled.set, session.kill):
             chosen_steps = selection(kind, asked_agents(args, session), session)
             how = {"jobs": jobs(args, session), "keep_going": args.keep_going, "dry_run": args.dry_run}
-            code = world.drive(session, chosen_steps, **how) if chosen_steps else 0
+            code = world.drive(session, chosen_steps, **how) if chosen_steps or args.keep_going else 0
     except BaseException:  # an interrupt must give the terminal back too
         reporter.close(abandoned=True)
         raise

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going: bool = False, dry_run: bool = False) -> int:
-    """Run step kinds, ids or wildcards (``image``, ``image:hello``, ``image:*``); 0, or 1 when a step failed.
+    """Run step kinds, ids or wildcards (``image``, ``image:hello``, ``image:*``); 0, or 1 when a step failed;
+    with ``keep_going`` 3 when agent.yaml stood in the way of one.
 
     Raises:
         PluginError: there is no such builder or runner.
@@ -22,8 +23,12 @@ def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going
         if name:
             table.get(name)  # before anything is done: a name that nobody has will be wrong for every agent
     code = 0
-    if plan.agents:
-        code = _run(session, plan, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run)
+    if session.workspace.missed:
+        from aac_tasks.failing import tell_missed  # lazy: only after a failure
+
+        code = tell_missed(session)
+    if plan.agents and selection:
+        code = max(code, _run(session, plan, selection, jobs=jobs, keep_going=keep_going, dry_run=dry_run))
     if code == 0:
         session.tell_untouched()
     return code

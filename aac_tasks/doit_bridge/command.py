@@ -15,11 +15,13 @@ from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
 from aac_tasks.doit_bridge.reporter import BridgeReporter
 from aac_tasks.doit_bridge.stamps import SessionStamps
 from aac_tasks.doit_bridge.tasks import tasks_of
+from aac_tasks.errors import AacError
 from aac_tasks.session import Session
 
 
 def run_scheduled(session: Session, plan: Plan, chosen: Sequence[str], *, jobs: int, keep_going: bool) -> int:
-    """Let doit run the chosen kinds and ids; 0, or 1 when a step failed.
+    """Let doit run the chosen kinds and ids; 0, or 1 when a step failed; with ``keep_going`` 3 when one was
+    refused, which has been told.
 
     Raises:
         Exception: what ended a step, when it was no StepError.
@@ -34,6 +36,7 @@ def run_scheduled(session: Session, plan: Plan, chosen: Sequence[str], *, jobs: 
     common = (manager, reporter, keep_going, False, Stream(2))
     runner = MThreadRunner(*common, jobs) if jobs > 1 else Runner(*common)
     code = int(runner.run_all(control.task_dispatcher()))
-    if session.broken:
+    refused = [error.exit_code for error in session.broken if isinstance(error, AacError)]
+    if session.broken and not (keep_going and len(refused) == len(session.broken)):
         raise session.broken[0]
-    return code
+    return max([code, *refused])

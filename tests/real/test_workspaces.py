@@ -131,44 +131,6 @@ def test_who_is_named_is_planned_alone(three: Project) -> None:
     assert "bob" in three.agent("build").exits(3).output
 
 
-NAMING = [
-    ("agent", "build", "bob"),
-    ("agent", "build", "agents/bob"),
-    ("agent", "build", "agents/bob/agent.yaml"),
-    ("agent", "plan", "bob"),
-    ("agent", "build", "--since", "HEAD", "bob"),
-    ("agent", "why", "image:bob"),
-    ("agent", "why", "bob:image"),
-    ("doit", "info", "image:bob"),
-    ("doit", "forget", "image:bob"),
-    ("doit", "clean", "image:bob"),
-    ("doit", "image:bob"),
-]
-
-
-@pytest.mark.parametrize("seen", [True, False])
-@pytest.mark.parametrize("words", NAMING, ids=" ".join)
-def test_what_another_has_wrong_is_no_matter_to_who_is_named(project: Project, words: tuple[str, ...], seen: bool) -> None:
-    project.write({"dodo.py": DODO, **agent("ada"), **agent("bob"), **agent("carl")})
-    for git in (("init", "-q"), ("add", "."), ("-c", "user.name=T", "-c", "user.email=t@x.org", "commit", "-qm", "first")):
-        project.run(("git", *git)).ok()
-    if seen:
-        project.agent("build").ok()
-    text = project.read("agents/carl/agent.yaml")
-    project.write({"agents/carl/agent.yaml": text.replace("custom", "pyton"), "agents/bob/start": "edited"})
-    done = project.agent(*words[1:]) if words[0] == "agent" else project.doit(*words[1:])
-    assert "bob" in done.exits(int(words[1] == "info")).output, "doit says with 1 that it is not up to date"
-    assert "unknown runtime 'pyton'" in project.agent("build", "carl").exits(3).stderr
-    assert "unknown runtime 'pyton'" in project.agent("build", "agents").exits(3).stderr
-
-
-def test_a_profile_that_others_lack_is_no_matter_to_who_is_named(three: Project) -> None:
-    three.write(agent("bob", f"{ALONE}\n  profiles: {{prod: {{image: {{tags: [p]}}}}}}"))
-    assert "image:bob" in three.agent("build", "bob", "--profile", "prod").ok().stdout
-    assert "bob" in three.agent("plan", "bob", "--profile", "prod").ok().stdout
-    assert "agents/ada/agent.yaml" in three.agent("build", "--profile", "prod").exits(3).stderr
-
-
 def test_a_named_step_is_answered_by_stats_until_its_agent_changes(three: Project) -> None:
     for _ in range(2):
         three.doit("image:ada").ok()
