@@ -99,7 +99,8 @@ class Compiler:
         found = manifests(folder)
         if len(found) > 1:
             names = " and ".join(found)
-            raise SpecError((Problem(relative(folder, self.root), 0, 0, "", f"{names} are both here; keep one of them"),))
+            file = relative(folder / found[0], self.root)
+            raise SpecError((Problem(file, 0, 0, "", f"{names} are both here; keep one of them"),))
         if not found:
             raise UsageError(f"no agent.yaml in {folder}; `agent init NAME` makes one")
         return found[0]

@@ -10,12 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aac_tasks.contracts.plan import AgentPlan, Plan, Step
+from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Result
 from aac_tasks.discovery import Choices, is_wildcard
+from aac_tasks.fast import UNKNOWN
 from aac_tasks.profiles import RegistryProfile, chosen_profile, default_registry, profiles_file
 from aac_tasks.settings import FILE as SETTINGS
-from aac_tasks.settings import Settings, read_settings
+from aac_tasks.settings import Settings, read_settings, refuse_other_pools
 from aac_tasks.state.action_cache import ActionCache
 from aac_tasks.state.blobs import Blobs, Lender
 from aac_tasks.state.catalog_cache import CatalogCache, Known
@@ -172,6 +173,8 @@ class Run:
         with self._guard:
             if agents not in self._selected:
                 plan = self.workspace.plan(agents)
+                if self.settings.pools and not (agents or self.workspace.missed) and self.cwd == self.root:
+                    refuse_other_pools(self.settings.pools, self._kinds(plan), self.root)
                 if self.untouched is not None:  # what a touched agent needs is judged with it
                     self.untouched = self.untouched.without([agent.agent for agent in plan.agents])
                 for agent in plan.agents:
@@ -179,6 +182,12 @@ class Run:
                 self._selected[agents] = tuple(a.agent for a in plan.agents), plan.needed
             names, needed = self._selected[agents]
             return Plan(tuple(self._plans[name] for name in names), needed)
+
+    def _kinds(self, plan: Plan) -> set[str]:
+        """Of all steps, where the plan is that of every agent."""
+        untouched = self.untouched.agents if self.untouched else ()
+        known = (step.removeprefix(UNKNOWN).partition(":")[0] for agent in untouched for step in agent.steps)
+        return {*STEP_KINDS, *(step.kind for step in plan.steps), *known}
 
     def narrow(self, words: Sequence[str]) -> None:
         """Have this run be about the agents that these words name, where each is a name or a folder: whatever the others have

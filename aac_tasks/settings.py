@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -96,6 +97,19 @@ def table_of(text: str) -> Mapping[str, object]:
     return table
 
 
+def at_once() -> int:
+    """What ``auto`` means: one step more than this process has processors, for steps also wait (ninja's rule for two of them)."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _jobs(said: object, path: Path) -> int:
+    if said == "auto":
+        return at_once()
+    if not isinstance(said, int) or isinstance(said, bool) or said < 1:
+        raise UsageError(f'{path}: [tool.aac] jobs must be a whole number of 1 or more, or "auto", not {said!r}')
+    return said
+
+
 def _checked(table: Mapping[str, object], defaults: Settings | CacheSettings, name: str, path: Path) -> dict[str, object]:
     """Field → value; every type is that of the field's default."""
     known = {f.name.replace("_", "-"): f.name for f in fields(defaults)}
@@ -104,6 +118,9 @@ def _checked(table: Mapping[str, object], defaults: Settings | CacheSettings, na
         if key not in known:
             raise UsageError(f"{path}: {name} has no key {key!r}; it knows {', '.join(known)}")
         default = getattr(defaults, known[key])
+        if key == "jobs":
+            values[key] = _jobs(value, path)
+            continue
         given = tuple(value) if isinstance(value, list) else value
         if type(given) is not type(default) or (isinstance(given, tuple) and not all(isinstance(g, str) for g in given)):
             raise UsageError(f"{path}: {name} {key} must be {_word(default)}, not {value!r}")
@@ -111,6 +128,22 @@ def _checked(table: Mapping[str, object], defaults: Settings | CacheSettings, na
             _check_pools(given, path)
         values[known[key]] = given
     return values
+
+
+def refuse_other_pools(pools: Iterable[str], kinds: Collection[str], root: Path) -> None:
+    """``kinds`` are those of all steps that there are.
+
+    Raises:
+        UsageError: a pool is for none of them.
+    """
+    for name in pools:
+        if name not in kinds:
+            import difflib  # lazy: only for the message
+
+            near = difflib.get_close_matches(name, kinds, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(sorted(kinds))
+            raise UsageError(f"{root / FILE}: [tool.aac.pools] {name} is for no step that there is{hint} (there are: {known})")
 
 
 def _check_pools(pools: Mapping[str, object], path: Path) -> None:

@@ -69,6 +69,13 @@ class Workspace:
             return tuple(sorted(f for f in found if f.is_relative_to(self.start) or self.start.is_relative_to(f)))
         return tuple(sorted(discover(self.start, self.listed)))
 
+    def nothing(self, where: str) -> UsageError:
+        """That there is no agent, and where one was looked for."""
+        if not self.choices.members:
+            return UsageError(f"no agent.yaml in {where} or below; `agent init NAME` makes one")
+        globs = ", ".join(f'"{glob}"' for glob in self.choices.members)
+        return UsageError(f"no agent.yaml in {where} or below that [tool.aac] agents = [{globs}] names; mend it, or leave it out")
+
     def _touched(self) -> tuple[Path, ...]:
         """Folders with an agent that may be another one since, sorted."""
         known = self.untouched
@@ -93,7 +100,7 @@ class Workspace:
             return named
         folders, known = self._touched(), self.untouched.agents if self.untouched else ()
         if not folders and not known:
-            raise UsageError(f"no agent.yaml in {self.start} or below; `agent init NAME` makes one")
+            raise self.nothing(f"{self.start}")
         plans = self._each(folders)
         _refuse_twins([*((a.name, a.file) for a in known), *((p.agent, p.file) for p in plans)])
         self.index.keep(plans)

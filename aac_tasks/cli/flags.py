@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from aac_tasks.cli.declare import Argument, Flag
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.image import Platform
 from aac_tasks.errors import UsageError
+from aac_tasks.settings import at_once
 
 if TYPE_CHECKING:
     from aac_tasks.session import Options
@@ -24,10 +24,15 @@ def count(text: str) -> int:
 
 
 def job_count(text: str) -> int:
-    """A number, or ``auto``: one more than this process has processors, for steps also wait (ninja's rule for two of them)."""
-    if text != "auto":
-        return count(text)
-    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """A number, or ``auto``."""
+    return at_once() if text == "auto" else count(text)
+
+
+def commit(text: str) -> str:
+    """What git may know a commit by."""
+    if not text.strip():
+        raise ValueError("no commit is named; expected a branch, a tag or a commit, as in origin/main")
+    return text
 
 
 ARCHITECTURES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
@@ -70,7 +75,7 @@ EXECUTOR = Flag(
     ("--executor",), "have the machines of a cluster build and test (dask://HOST:PORT; [tool.aac] executor)", "URL", default="",
 )  # fmt: skip
 SINCE = Flag(
-    ("--since",), "only agents that a change since this git commit concerns, committed or not", "REF", default="",
+    ("--since",), "only agents that a change since this git commit concerns, committed or not", "REF", commit
 )  # fmt: skip
 KEEP_GOING = Flag(("-k", "--keep-going"), "after a failure, still run what does not depend on it")
 NO_CACHE = Flag(("--no-cache",), "build every layer anew, and have the engine do so too")

@@ -29,7 +29,8 @@ def changed_since(ref: str, root: Path, tools: Tools, *, itself: bool = False) -
     if _git(root, tools, "rev-parse", "--git-dir") is None:
         raise UsageError(f"--since {ref}: {root} is in no git repository")
     if not has_commit(ref, root, tools):
-        raise UsageError(f"--since {ref}: no such commit here; in CI, fetch the history (fetch-depth: 0), or name origin/{ref}")
+        other = "" if ref.startswith("origin/") else f", or name origin/{ref}"
+        raise UsageError(f"--since {ref}: no such commit here; in CI, fetch the history (fetch-depth: 0){other}")
     base = ref if itself else (_git(root, tools, "merge-base", ref, "HEAD") or ref).strip()
     differing = _git(root, tools, "diff", "--name-only", "--no-renames", "--no-ext-diff", "--relative", "-z", base)
     unknown = _git(root, tools, "ls-files", "--others", "--exclude-standard", "-z")

@@ -106,6 +106,10 @@ def test_cache_prune_removes_what_was_not_used_for_longest(stage: Stage, cache: 
     assert [p.parent.name for p in sorted(cache.glob("blobs/sha256/*/x"))] == ["02", "03"]
 
 
+def test_cache_prune_that_removes_nothing_says_what_would(stage: Stage, cache: Path) -> None:
+    assert stage("cache", "prune").out == f"removed nothing, for --max-size is 10.0 GB; 7.0 kB left in {cache}\n"
+
+
 def test_cache_prune_takes_a_tools_cache_whole_when_blobs_are_not_enough(stage: Stage, cache: Path) -> None:
     assert stage("cache", "prune", "--max-size", "2kB", "--json").json["left"] == 0
     assert not (cache / "uv").exists()

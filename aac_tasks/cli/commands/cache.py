@@ -52,10 +52,11 @@ def _stats(cache: Path, args: Arguments, world: World) -> int:
 
 def _prune(cache: Path, args: Arguments, world: World) -> int:
     done = prune(cache, args.max_size)
+    what = f"{done.files} files, {size(done.freed)}" if done.files else f"nothing, for --max-size is {size(args.max_size)}"
     if args.json:
         show.document(world, {"folder": str(cache), "files": done.files, "freed": done.freed, "left": done.left})
     else:
-        show.line(world, f"removed {done.files} files, {size(done.freed)}; {size(done.left)} left in {cache}")
+        show.line(world, f"removed {what}; {size(done.left)} left in {cache}")
     return 0
 
 

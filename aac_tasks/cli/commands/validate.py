@@ -9,7 +9,7 @@ from aac_tasks.cli.declare import Command
 from aac_tasks.cli.flags import JSON, PLACE
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
-from aac_tasks.errors import PluginError, Problem, SpecError, UsageError
+from aac_tasks.errors import PluginError, Problem, SpecError
 from aac_tasks.reporter.terminal import Lines, wants_annotations
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def handle(args: Arguments, world: World) -> int:
         if found and all(p.severity == "warning" for _, problems in found for p in problems):
             workspace.plan()  # what only all together can have wrong: two agents of one name
     if not found:
-        raise UsageError(f"no agent.yaml in {args.directory or 'this folder'} or below; `agent init NAME` makes one")
+        raise workspace.nothing(args.directory or "this folder")
     _annotate([p for _, problems in found for p in problems], session.root, world)
     errors = sum(1 for _, problems in found for p in problems if p.severity == "error")
     warnings = sum(len(problems) for _, problems in found) - errors
