@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Result
 from aac_tasks.discovery import Choices, is_wildcard
+from aac_tasks.errors import SpecError
 from aac_tasks.fast import UNKNOWN
 from aac_tasks.profiles import RegistryProfile, chosen_profile, default_registry, profiles_file
 from aac_tasks.settings import FILE as SETTINGS
@@ -91,6 +92,7 @@ class Run:
         self.pools: dict[str, threading.BoundedSemaphore] = {}
         self._plans: dict[str, AgentPlan] = {}
         self._selected: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._passed: set[str] = set()
         self._guard = threading.RLock()
 
     def _lender(self) -> Lender | None:
@@ -193,15 +195,33 @@ class Run:
         """Have this run be about the agents that these words name, where each is a name or a folder: whatever the others have
         wrong is no matter.
         """
-        alone = [self._alone(word) for word in words]
-        if words and all(alone):
-            self.narrow_to(tuple({plan.agent: plan for plans in alone for plan in plans}.values()))
+        alone = [self._alone(word) for word in dict.fromkeys(words)]
+        found = [plans for plans in alone if plans is not None]
+        if words and len(found) == len(alone):
+            self.narrow_to(tuple({plan.agent: plan for plans in found for plan in plans}.values()))
 
-    def _alone(self, word: str) -> tuple[AgentPlan, ...]:
+    def _alone(self, word: str) -> tuple[AgentPlan, ...] | None:
+        """None: it must be held against all agents; nothing: those that it names have no plan, and the run goes on without."""
         if is_wildcard(word):
+            return None
+        try:
+            named = None if {"/", "."} & set(word) else self.workspace.named((word,))
+        except SpecError as error:
+            if self.workspace.missed is None:
+                raise
+            self.workspace.missed[word] = error
             return ()
-        named = None if {"/", "."} & set(word) else self.workspace.named((word,))
-        return named.asked if named is not None else self.workspace.below((self.cwd / word).resolve())
+        before = len(self.missed)
+        plans = named.asked if named is not None else self.workspace.below((self.cwd / word).resolve())
+        if not plans and len(self.missed) > before:
+            self._passed.add(word)
+            return ()
+        return plans or None
+
+    @property
+    def missed(self) -> Collection[str]:
+        """Agents without a plan, and folders of nothing else, that this run goes on without."""
+        return {*(self.workspace.missed or ()), *self._passed}
 
     def narrow_to(self, plans: Sequence[AgentPlan]) -> None:
         """Have this run be about these agents only."""

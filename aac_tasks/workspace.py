@@ -148,12 +148,10 @@ class Workspace:
         """The agents in a folder (or of an agent's file) and below it, planned without all others.
 
         Raises:
-            SpecError: problems of all of them together, or none of them has a plan. PlanError: two agents of one name.
+            SpecError: problems of all of them together. PlanError: two agents of one name.
         """
         top = top.parent if top.name in MANIFESTS else top
         plans = self._each(f for f in self.folders() if f.is_relative_to(top))
-        if self.missed and not plans:
-            raise next(iter(self.missed.values()))
         _refuse_twins((plan.agent, plan.file) for plan in plans)
         return tuple(plans)
 

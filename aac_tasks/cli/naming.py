@@ -21,7 +21,7 @@ def resolve(words: Sequence[str], session: Session) -> tuple[str, ...]:
     """Agents' names, in the order of the words, none twice; UsageError for a word that names none."""
     session.narrow(words)
     known = session.plan().agents
-    return tuple(dict.fromkeys(name for word in words for name in _one(word, known, session)))
+    return tuple(dict.fromkeys(name for word in words if word not in session.missed for name in _one(word, known, session)))
 
 
 def among(words: Sequence[str], session: Session) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going
         if name:
             table.get(name)  # before anything is done: a name that nobody has will be wrong for every agent
     code = 0
-    if session.workspace.missed:
+    if session.missed:
         from aac_tasks.failing import tell_missed  # lazy: only after a failure
 
         code = tell_missed(session)

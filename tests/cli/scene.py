@@ -48,6 +48,7 @@ class StageSession:
     cancelled: threading.Event = field(default_factory=threading.Event)
     settings: Any = field(default_factory=lambda: SimpleNamespace(jobs=0))
     elsewhere: Any = None
+    missed: tuple[str, ...] = ()
 
     def plan(self, names: tuple[str, ...] = ()) -> Plan:
         return Plan(tuple(a for a in self.agents if not names or a.agent in names))

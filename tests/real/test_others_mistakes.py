@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -83,7 +84,20 @@ def test_k_marks_the_lines_of_an_agent_yaml_that_is_broken(three: Project) -> No
     three.write({"agents/carl/agent.yaml": three.read("agents/carl/agent.yaml").replace("custom", "pyton")})
     said = replace(three, env={**three.env, "GITHUB_ACTIONS": "true"}).agent("build", "-k").exits(3).output
     assert f"::error file={three.folder}/agents/carl/agent.yaml,line=6,col=12,title=parse%3Acarl::unknown runtime" in said
-    assert "unknown runtime" in three.agent("build", "-k", "agents/carl").exits(3).stderr
+
+
+@pytest.mark.parametrize("carl", ["carl", "agents/carl"])
+@pytest.mark.parametrize("seen", [True, False])
+def test_k_builds_the_others_that_are_named(three: Project, carl: str, seen: bool) -> None:
+    if not seen:
+        shutil.rmtree(three.folder / ".aac")
+    three.write({"agents/carl/agent.yaml": three.read("agents/carl/agent.yaml").replace("custom", "pyton")})
+    steps = ended(three, "build", "-k", carl, "bob")
+    assert {step for step, status in steps.items() if status == "failed"} == {"parse:carl"}
+    assert "image:bob" in steps
+    assert "image:ada" not in steps
+    assert list(ended(three, "build", "-k", carl)) == ["parse:carl"]
+    assert "no agent 'nobody' here" in three.agent("build", "-k", carl, "nobody").exits(3).stderr
 
 
 def test_k_tells_of_all_when_agent_yaml_stands_in_the_way_of_a_step(three: Project) -> None:
