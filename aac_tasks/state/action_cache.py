@@ -78,7 +78,9 @@ def check(path: Path) -> str:
 
 def _read(path: Path) -> Result:
     entry = read_sealed(path)
-    if not isinstance(entry, dict) or entry.get("key") != path.name:
+    if not isinstance(entry, dict) or not {"key", "result"} <= entry.keys():
+        raise ValueError("it was written by another version")
+    if entry["key"] != path.name:
         raise ValueError("it belongs to another key")
     return decode(Result, entry["result"])
 
