@@ -152,7 +152,7 @@ class EngineMaker:
         return made
 
 
-_ABSENT = re.compile(r"not found|no such file", re.IGNORECASE)
+_ABSENT = re.compile(r"not found|no such file|is not in the build context", re.IGNORECASE)
 
 
 def _unread(folder: Path) -> ContextFile:
