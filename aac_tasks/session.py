@@ -233,15 +233,15 @@ class Session(Equipped):
             time.time(),
             seconds,
         )
+        if case.step.kind == "image":  # before the stamp: who is killed between the two does it again
+            from aac_tasks.state.workspaces import enlist  # lazy: most steps make no image
+
+            enlist(self.cache, self.root)
         stamps = self.judging.stamps(case.step)
         stamps.write(stamp, case.snapshot.contents() if case.snapshot else {})
         self.results[case.step.id] = result
         self.deep[case.step.id] = stamp.deep
         self.stamped[case.step.id] = stamps.identity()
-        if case.step.kind == "image":
-            from aac_tasks.state.workspaces import enlist  # lazy: most steps make no image
-
-            enlist(self.cache, self.root)
 
     def kill(self) -> None:
         """End children without waiting for them, for a user who pressed Ctrl-C twice."""
