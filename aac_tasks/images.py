@@ -8,7 +8,6 @@ the other workspaces hold.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -24,11 +23,11 @@ from aac_tasks.contracts.roles import Archive
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.holding import Held, Names, held_elsewhere
-from aac_tasks.known import Known, blobs_of, name_of, several, valid_name
+from aac_tasks.known import Known, name_of, several, valid_name
 from aac_tasks.session import Session
 from aac_tasks.state.stamps import StampFile
 from aac_tasks.state.workspaces import enlist
-from aac_tasks.steps.built import ARCHITECTURES, images_of
+from aac_tasks.steps.built import architecture, images_of
 from aac_tasks.steps.image_files import ImageFiles
 
 ARCHIVE = "archive"
@@ -163,7 +162,7 @@ class Images:
                 names.pop(name, None)
         others = [known for known in (*self._here(), *self._older()) if known.digest != one.digest]
         used = {digest for known in others for digest in known.blobs}
-        used |= {blob.digest for other in self._others for image in other.images for blob in blobs_of(image)}
+        used |= {blob.digest for other in self._others for image in other.images for blob in image.blobs}
         if one.built and used.issuperset(one.blobs):  # nothing goes, so that it would still be the agent's
             StampFile(self._session.state.step(one.agent, "image")).delete()
         return one, sum(self._blobs.remove(digest) for digest in one.blobs if digest not in used)
@@ -196,8 +195,7 @@ class Images:
             StepError: the file holds no image, several, or a broken one; or it is no agent's.
         """
         reference = f"{ARCHIVE}:{file}"
-        machine = os.uname().machine
-        image = self._archive.pull(reference, Platform("linux", ARCHITECTURES.get(machine, machine)), self._tools)
+        image = self._archive.pull(reference, Platform("linux", architecture()), self._tools)
         config = config_from_oci(self._document(image))
         if "dev.agent.name" not in config.labels:
             raise StepError(f"{file} holds an image that is no agent's: it lacks the label dev.agent.name")

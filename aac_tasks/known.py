@@ -49,7 +49,7 @@ class Known:
     @property
     def blobs(self) -> dict[Digest, int]:
         """All that it is made of, and how large each is."""
-        every = [blob for image in self.platforms for blob in blobs_of(image)]
+        every = [blob for image in self.platforms for blob in image.blobs]
         return {blob.digest: blob.size for blob in (*every, *([self.index] if self.index else []))}
 
     def of(self, platforms: Sequence[Platform]) -> Known:
@@ -74,11 +74,6 @@ def several(one: Known) -> JsonObject:
     return {"platforms": platforms, "index": encode(one.index), "images": encode(one.platforms)}
 
 
-def blobs_of(image: StoredImage) -> tuple[Descriptor, ...]:
-    """All that an image of one platform is made of."""
-    return (image.manifest, image.config, *(layer.blob for layer in image.layers))
-
-
 def name_of(reference: str) -> str:
     """The local name of what a registry has under a reference: without the folder of a layout, with the tag that is meant where
     it says none and no digest either.
@@ -89,7 +84,7 @@ def name_of(reference: str) -> str:
         ref = ImageRef.parse(text, default_registry="")
     except ValueError:
         return text
-    return str(ref) if ref.digest and not ref.tag else str(ref.with_tag(ref.tag or "latest"))
+    return str(ref) if ref.digest and not ref.tag else str(ref.tagged)
 
 
 def valid_name(text: str) -> str:
@@ -100,4 +95,4 @@ def valid_name(text: str) -> str:
         raise UsageError(str(error)) from error
     if ref.digest:
         raise UsageError(f"{text!r} is no name: a digest can't be given")
-    return str(ref.with_tag(ref.tag or "latest"))
+    return str(ref.tagged)

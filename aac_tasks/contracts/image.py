@@ -112,6 +112,11 @@ class ImageRef:
             repository = f"library/{repository}"
         return cls(registry, repository, tag, digest)
 
+    @property
+    def tagged(self) -> ImageRef:
+        """With the tag that is meant where it says none."""
+        return self.with_tag(self.tag or "latest")
+
     def with_tag(self, tag: str) -> ImageRef:
         """The same repository under another tag, without digest."""
         return ImageRef(self.registry, self.repository, tag)
@@ -202,3 +207,8 @@ class StoredImage:
     layers: tuple[Layer, ...]
     platform: Platform
     content_digest: Digest
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """All that it is made of."""
+        return (self.manifest, self.config, *(layer.blob for layer in self.layers))

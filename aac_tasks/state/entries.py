@@ -118,7 +118,7 @@ def _sound(kind: str, result: Result) -> Result:
         raise ValueError("it promises what is no blob")
     if kind == "image":
         image = decode(StoredImage, result.outputs.get("image"))
-        if not {image.manifest.digest, image.config.digest, *(layer.blob.digest for layer in image.layers)} <= digests:
+        if not {blob.digest for blob in image.blobs} <= digests:
             raise ValueError("its image is made of blobs that it does not promise")
     return result
 

@@ -30,7 +30,7 @@ def built(images: Sequence[StoredImage], builder: str, blobs: BlobStore) -> Resu
     """
     image = images[0]
     digest, content, several = image.manifest.digest, image.content_digest, dict[str, Json]()
-    kept = [b for one in images for b in (one.manifest, one.config, *(layer.blob for layer in one.layers))]
+    kept = [blob for one in images for blob in one.blobs]
     if len(images) > 1:
         from aac_tasks.contracts.oci_index import common_content, index_document  # lazy: most images have one platform
 
@@ -83,8 +83,13 @@ def of_this_machine(images: Sequence[StoredImage]) -> StoredImage:
         return images[0]
     from aac_tasks.contracts.oci_index import for_platform  # lazy, as above
 
+    return for_platform(images, architecture())
+
+
+def architecture() -> str:
+    """This machine's CPU, as Go calls it."""
     machine = os.uname().machine
-    return for_platform(images, ARCHITECTURES.get(machine, machine))
+    return ARCHITECTURES.get(machine, machine)
 
 
 def index_of(outputs: Mapping[str, Json]) -> tuple[Descriptor, tuple[StoredImage, ...]] | None:

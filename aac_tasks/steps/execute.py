@@ -265,7 +265,7 @@ def stored_image(job: Job, step: str = "image") -> tuple[StoredImage, ImageConfi
 def _image_to_run(job: Job, step: str = "image") -> tuple[StoredImage, ImageConfig]:
     """The same, with every blob brought: what is missing must not look like a failure of the agent."""
     image = image_here((job.upstream or {}).get(step, {}))
-    for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers)):
+    for blob in image.blobs:
         job.tools.blobs.bring(blob)
     return stored_image(job, step)
 

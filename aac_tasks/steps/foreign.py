@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.running import Instance, Runner, RunRequest
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
-from aac_tasks.steps.built import ARCHITECTURES
+from aac_tasks.steps.built import architecture
 
 PATIENCE = 2.0
 """Seconds in which a program that can't be run has ended: the kernel refuses it at once."""
@@ -32,8 +30,7 @@ def is_refused(request: RunRequest, said: str) -> bool:
 
 def is_foreign(platform: Platform) -> bool:
     """Whether it is another CPU than this machine's."""
-    machine = os.uname().machine
-    return platform.architecture != ARCHITECTURES.get(machine, machine)
+    return platform.architecture != architecture()
 
 
 def cant_run(name: str, platform: Platform) -> StepError:

@@ -93,7 +93,7 @@ def _named(args: Arguments, world: World, reference: str, images: list[StoredIma
 
 
 def _facts(reference: str, image: StoredImage, named: str, name: str) -> Pulled:
-    total = sum(blob.size for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers)))
+    total = sum(blob.size for blob in image.blobs)
     index = "" if named == image.manifest.digest else named
     return Pulled(reference, str(image.manifest.digest), str(image.platform), len(image.layers), total, index, name)
 

@@ -62,7 +62,7 @@ class LayoutBase:
     def holdings(self, locked: LockedBase, tools: Tools) -> Sequence[Descriptor]:
         """No other machine has the folder."""
         image = self._image(locked, tools)
-        return (image.manifest, image.config, *(layer.blob for layer in image.layers))
+        return image.blobs
 
     def _image(self, locked: LockedBase, tools: Tools) -> StoredImage:
         layout, _ = _split(locked.reference, tools)

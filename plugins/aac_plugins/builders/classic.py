@@ -14,12 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from aac_plugins.builders.commandline import TIMEOUT, Steps, failure
 from aac_plugins.builders.docker_images import forget, taken
 from aac_plugins.builders.stages import DOCKERFILE, LENT, ONE_CONTEXT, Dialect, Work
-from aac_plugins.oci.docker_api import Engine
+from aac_plugins.oci.docker_api import Engine, inside
 from aac_plugins.oci.docker_load import inspect, load_image
 from aac_plugins.oci.engine_context import context_folder
 from aac_tasks.errors import StepError
@@ -108,8 +107,7 @@ class Classic:
                 self.engine.call(self.tools, "DELETE", f"/containers/{container}", force="1", v="1")
 
     def _save(self, container: str, path: str, file: Path) -> None:
-        place = f"/containers/{container}/archive?path={quote(path)}"
-        with self.engine.open(self.tools, "GET", place) as response, file.open("wb") as out:
+        with self.engine.open(self.tools, "GET", inside(container, path)) as response, file.open("wb") as out:
             for chunk in response.stream():
                 out.write(chunk)
 

@@ -15,12 +15,14 @@ _PIECE = 1 << 20
 
 def confirm(blob: Descriptor, path: Path) -> None:
     """StepError when the file is not the blob; one that is not there is nobody's mistake here."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb", buffering=0) as file:
-            while piece := file.read(_PIECE):
-                digest.update(piece)
-    except FileNotFoundError:
-        return
-    if f"sha256:{digest.hexdigest()}" != blob.digest:
+    if path.exists() and not is_intact(blob, path):
         raise StepError(f"blob {blob.digest} in the store is damaged: its bytes hash to something else", hint=MEND)
+
+
+def is_intact(blob: Descriptor, path: Path) -> bool:
+    """Whether the file hashes to the blob's digest."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return f"sha256:{digest.hexdigest()}" == blob.digest

@@ -199,3 +199,8 @@ def frames(data: bytes) -> bytes:
         out += data[at + 8 : at + 8 + length]
         at += 8 + length
     return bytes(out)
+
+
+def inside(container: str, path: str) -> str:
+    """Where the engine takes and gives an archive of a place in a container (ContainerArchive, PutContainerArchive)."""
+    return f"/containers/{container}/archive?path={quote(path)}"

@@ -51,14 +51,14 @@ def write_layout(image: StoredImage, folder: Path, blobs: BlobStore) -> None:
     (folder / "blobs/sha256").mkdir(parents=True)
     (folder / "oci-layout").write_bytes(canonical(_LAYOUT))
     (folder / "index.json").write_bytes(canonical(_index(image, ())))
-    for blob in {b.digest: b for b in (image.manifest, image.config, *(layer.blob for layer in image.layers))}.values():
+    for blob in {b.digest: b for b in image.blobs}.values():
         (folder / _path(blob)).symlink_to(blobs.path(blob.digest).absolute())
 
 
 def _reference(name: str) -> str:
     """The whole name; an archive's must have a tag."""
     reference = ImageRef.parse(name)
-    return str(reference.with_tag(reference.tag or "latest"))
+    return str(reference.tagged)
 
 
 def _index(image: StoredImage, references: Sequence[str]) -> JsonObject:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from aac_plugins.oci.confirm import confirm
+from aac_plugins.oci.confirm import confirm, is_intact
 from aac_plugins.oci.documents import MAX_DOCUMENT, read_document, read_image
 from aac_plugins.oci.manifests import (
     INDEXES,
@@ -189,7 +189,7 @@ class Layout:
         return read_image(manifest, blobs)
 
     def _intact(self, blob: Descriptor) -> bool:
-        return hashlib.sha256(self.path(blob.digest).read_bytes()).hexdigest() == blob.digest.hex
+        return is_intact(blob, self.path(blob.digest))
 
     def _for_platform(self, found: Descriptor, platform: Platform) -> Descriptor:
         if found.media_type not in INDEXES:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aac_plugins.oci.archive import Archive, open_layer
+from aac_plugins.oci.unpack import OPAQUE, WHITEOUT
 from aac_tasks.contracts.canonical import fingerprint
 from aac_tasks.contracts.codec import decode, encode
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from aac_tasks.contracts.image import Layer
     from aac_tasks.contracts.tools import Tools
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
 _ACCOUNTS = ("etc/passwd", "etc/group")
 _FORMAT = 1
 
@@ -70,7 +69,7 @@ def _looked(layers: Sequence[Layer], tops: Sequence[str], marks: Sequence[str], 
         for path, place, text in _members(layer, tools):
             last = posixpath.basename(path)
             names.update({last} & {*marks})
-            if last.startswith(_WHITEOUT):
+            if last.startswith(WHITEOUT):
                 _hide(found, posixpath.dirname(path), last)
             elif _near(path, tops):
                 new[path] = place
@@ -96,10 +95,10 @@ def _near(path: str, tops: Sequence[str]) -> bool:
 
 def _hide(found: dict[str, Place], folder: str, name: str) -> None:
     """Whiteouts are of lower layers: https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#whiteouts."""
-    if name == _OPAQUE:
+    if name == OPAQUE:
         _drop(found, f"{folder}/" if folder else "")
         return
-    hidden = posixpath.join(folder, name[len(_WHITEOUT) :])
+    hidden = posixpath.join(folder, name[len(WHITEOUT) :])
     found.pop(hidden, None)
     _drop(found, f"{hidden}/")
 

@@ -21,8 +21,8 @@ from aac_tasks.contracts.image import ImageConfig, Layer, StoredImage
 from aac_tasks.contracts.tools import BlobStore
 from aac_tasks.errors import StepError
 
-_WHITEOUT = ".wh."
-_OPAQUE = ".wh..wh..opq"
+WHITEOUT = ".wh."
+OPAQUE = ".wh..wh..opq"
 _MAX_LINKS = 40  # as the kernel's limit on symbolic links in one path
 
 
@@ -104,7 +104,7 @@ class _Tree:
                 self._folders[self._root] = _mode(member), _date(member)
             return
         parent = self._resolve(parts[:-1])
-        if parts[-1].startswith(_WHITEOUT):
+        if parts[-1].startswith(WHITEOUT):
             self._whiteout(parent, parts[-1])
             return
         path = f"{parent}/{parts[-1]}"
@@ -218,14 +218,14 @@ class _Tree:
             path = path.rpartition("/")[0]
 
     def _whiteout(self, parent: str, name: str) -> None:
-        if name == _OPAQUE:
+        if name == OPAQUE:
             for child in sorted(os.listdir(parent)):  # noqa: PTH208  # text paths, see above
                 self._hide(f"{parent}/{child}")
             return
-        hidden = name[len(_WHITEOUT) :]
+        hidden = name[len(WHITEOUT) :]
         if hidden in ("", ".", ".."):
             raise self._refuse("is a whiteout of nothing")
-        if not hidden.startswith(_WHITEOUT):  # .wh..wh.plnk and the like are notes of aufs to itself
+        if not hidden.startswith(WHITEOUT):  # .wh..wh.plnk and the like are notes of aufs to itself
             self._hide(f"{parent}/{hidden}")
 
     def _hide(self, path: str) -> None:

@@ -40,7 +40,7 @@ class ArchiveRegistry:
         file, name = split(reference, tools)
         temporary = file.with_name(f".{file.name}.new")
         try:
-            for blob in (image.manifest, image.config, *(layer.blob for layer in image.layers)):
+            for blob in image.blobs:
                 confirm(blob, tools.blobs.bring(blob))
             file.parent.mkdir(parents=True, exist_ok=True)
             with write_archive(image, (name,), tools.blobs) as archive, temporary.open("wb") as out:

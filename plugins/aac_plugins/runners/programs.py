@@ -7,9 +7,8 @@ import json
 import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
-from aac_plugins.oci.docker_api import Engine, MissingError
+from aac_plugins.oci.docker_api import Engine, MissingError, inside
 from aac_plugins.runners.launch import DEFAULT_PATH
 from aac_plugins.runners.paths import resolve_in
 from aac_tasks.contracts.canonical import Json, JsonObject, table
@@ -72,7 +71,7 @@ def demand_in(engine: Engine, container: str, instance: Instance, program: str, 
         if place.startswith(unseen):
             return True
         try:
-            with engine.open(tools, "HEAD", f"/containers/{container}/archive?path={quote(place)}") as response:
+            with engine.open(tools, "HEAD", inside(container, place)) as response:
                 told = response.headers.get("x-docker-container-path-stat", "")
         except MissingError:
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from aac_plugins.oci.docker_api import Engine
+from aac_plugins.oci.docker_api import Engine, inside
 from aac_plugins.runners import simple
 from aac_plugins.runners.containers import remove
 from aac_plugins.runners.records import spawned_of
@@ -80,7 +80,7 @@ def _begin(engine: Engine, container: str, changes: Changes, tools: Tools) -> No
     """Owners and modes are those of the archive."""
     with (
         changes.archive.open("rb") as archive,
-        engine.open(tools, "PUT", f"/containers/{container}/archive?path=/", archive) as answer,
+        engine.open(tools, "PUT", inside(container, "/"), archive) as answer,
     ):
         answer.read()
     engine.call(tools, "POST", f"/containers/{container}/kill", signal=str(GO))

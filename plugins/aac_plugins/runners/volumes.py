@@ -10,9 +10,8 @@ import io
 import re
 import tarfile
 from pathlib import Path
-from urllib.parse import quote
 
-from aac_plugins.oci.docker_api import Engine, MissingError
+from aac_plugins.oci.docker_api import Engine, MissingError, inside
 from aac_plugins.runners.containers import create, remove
 from aac_plugins.runners.launch import User, user_of
 from aac_plugins.runners.mounts import volume_name
@@ -66,7 +65,7 @@ def _user(engine: Engine, container: str, request: RunRequest, tools: Tools) -> 
 
 def _bring(engine: Engine, container: str, name: str, folder: Path, tools: Tools) -> None:
     try:
-        with engine.open(tools, "GET", _at(container, f"/{name}")) as response:
+        with engine.open(tools, "GET", inside(container, f"/{name}")) as response:
             archive = tarfile.open(fileobj=io.BytesIO(response.read()))  # noqa: SIM115  # in memory
     except MissingError:
         return
@@ -75,14 +74,10 @@ def _bring(engine: Engine, container: str, name: str, folder: Path, tools: Tools
             (folder / name).write_bytes(file.read())
 
 
-def _at(container: str, path: str) -> str:
-    return f"/containers/{container}/archive?path={quote(path, safe='/')}"
-
-
 def _empty(engine: Engine, container: str, mount: Mount, tools: Tools) -> tarfile.TarInfo | None:
     """The volume's own folder, when nothing is in it."""
     head = b""
-    with engine.open(tools, "GET", _at(container, mount.target)) as response:
+    with engine.open(tools, "GET", inside(container, mount.target)) as response:
         for piece in response.stream(HEAD):
             head += piece
             if len(head) >= HEAD:
@@ -108,7 +103,7 @@ def _give(engine: Engine, volume: str, image: Json, owned: bytes, tools: Tools) 
     mount: Json = {"Type": "volume", "Source": volume, "Target": f"/{PLACE}", "VolumeOptions": options}
     container = create(engine, volume, {"Image": image, "Cmd": ["-"], "HostConfig": {"Mounts": [mount]}}, tools)
     try:
-        with engine.open(tools, "PUT", _at(container, "/"), io.BytesIO(owned)) as answer:
+        with engine.open(tools, "PUT", inside(container, "/"), io.BytesIO(owned)) as answer:
             answer.read()
     finally:
         remove(engine, container, tools)
