@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
-from aac_tasks.testing import Project
+from aac_tasks.testing import Project, need
 
 AGENT = """
     apiVersion: agent.dev/v1
@@ -53,6 +55,7 @@ def test_since_nothing_is_no_commit(workspace: Project) -> None:
 
 
 def test_a_commit_of_origin_is_not_looked_for_at_its_origin(workspace: Project) -> None:
+    need(shutil.which("git"), "git is not installed")
     workspace.run(("git", "init", "-q")).ok()
     said = workspace.agent("plan", "--since", "origin/f").exits(3).stderr
     assert said.strip().endswith("--since origin/f: no such commit here; in CI, fetch the history (fetch-depth: 0)")
