@@ -86,15 +86,18 @@ class RustRuntime:
         written = {n: t for n, t in texts.items() if facts.texts.get(n) != t}
         version, tools = locked.dependencies.tools.get("rustc", ""), LockedDependencies(tools=locked.dependencies.tools)
         known = {**facts.texts, **dict.fromkeys(rust_crates.FILES), **texts}
+        incremental = rust_crates.is_incremental(texts.get(rust_crates.MANIFEST, ""))
         place = rust_packages.folder_of(rust_packages.packages_in(known), chosen)
         first = (*_crates(locked, known, chosen, place), Context(SOURCES), *_written(written))
+        build = _install(locked, posixpath.join(SOURCES, place), chosen, MADE, incremental=incremental)
         agent = CompiledLayer(
             self.name, version, locked.dependencies, (program,),
-            _stage("build", locked, first, chosen, program, place),
-            {"bin": chosen},
+            _stage("build", locked, (*first, build), chosen, program),
+            {"bin": chosen, **({"incremental": "true"} if incremental else {})},
         )  # fmt: skip
+        asks: tuple[Instruction, ...] = (*_written(RUST), _install(locked, SOURCES, "probe", MADE))
         probe = CompiledLayer(
-            self.name, version, tools, (PROBE,), _stage("probe", locked, _written(RUST), "probe", PROBE), {"bin": "probe"}, RUST
+            self.name, version, tools, (PROBE,), _stage("probe", locked, asks, "probe", PROBE), {"bin": "probe"}, RUST
         )
         return recipe_of(spec, self.name, locked, agent, probe)
 
@@ -167,21 +170,19 @@ def _crates(locked: LockedPlatform, known: rust_packages.Texts, chosen: str, pla
     return (*written, _install(locked, posixpath.join(CRATES, place), chosen, CRATES), _cargo(locked, *clean))
 
 
-def _install(locked: LockedPlatform, package: str, chosen: str, made: str) -> Run:
+def _install(locked: LockedPlatform, package: str, chosen: str, made: str, *, incremental: bool = False) -> Run:
     """Compiles, and puts the program into ``made``/bin."""
-    return _cargo(locked, "install", "--path", package.rstrip("/"), "--locked", "--no-track", "--bin", chosen, "--root", made)
+    words = ("install", "--path", package.rstrip("/"), "--locked", "--no-track", "--bin", chosen, "--root", made)
+    return _cargo(locked, *words, incremental=incremental)
 
 
-def _cargo(locked: LockedPlatform, *words: str) -> Run:
-    return rust_build.in_stage(*words, "--target", rust_build.triple_of(locked.platform))
+def _cargo(locked: LockedPlatform, *words: str, incremental: bool = False) -> Run:
+    return rust_build.in_stage(*words, "--target", rust_build.triple_of(locked.platform), incremental=incremental)
 
 
-def _stage(
-    name: str, locked: LockedPlatform, first: tuple[Instruction, ...], chosen: str, program: str, place: str = ""
-) -> Stage:
+def _stage(name: str, locked: LockedPlatform, instructions: tuple[Instruction, ...], chosen: str, program: str) -> Stage:
     image = TOOLCHAIN.official(locked.dependencies.tools.get("rustc", ""))
-    build = _install(locked, posixpath.join(SOURCES, place), chosen, MADE)
-    return Stage(name, (*first, build), image, locked.toolchain, {program: f"{MADE}/bin/{chosen}"})
+    return Stage(name, instructions, image, locked.toolchain, {program: f"{MADE}/bin/{chosen}"})
 
 
 @hookimpl

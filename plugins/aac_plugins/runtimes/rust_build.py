@@ -26,8 +26,10 @@ from aac_tasks.errors import StepError
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 FLAGS = ("-C", "strip=symbols", "-C", "link-arg=-Wl,--build-id=none")
-SETTINGS = {"CARGO_INCREMENTAL": "0", "CARGO_TERM_COLOR": "never", "SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C.UTF-8"}
-"""Incremental code generation depends on what was compiled before: the bytes would too."""
+SETTINGS = {"CARGO_TERM_COLOR": "never", "SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C.UTF-8"}
+INCREMENTAL = "CARGO_INCREMENTAL"
+"""Always said: it makes another program, so the author's Cargo.toml decides and no machine's settings. What was compiled before
+makes no difference, by rustc's design (https://rustc-dev-guide.rust-lang.org/queries/incremental-compilation.html)."""
 
 CARGO = ("RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_HTTP_CAINFO", "CARGO_HTTP_PROXY", "CARGO_NET_GIT_FETCH_WITH_CLI")
 CONFIG = "/.cargo/config.toml"
@@ -86,9 +88,10 @@ class Rust:
         return tools.run(Process(("cargo", *words, *options), cwd=folder, env={**self.env, **env}, timeout=TIMEOUT))
 
 
-def in_stage(*words: str) -> Run:
+def in_stage(*words: str, incremental: bool = False) -> Run:
     """``cargo WORDS`` in a build stage."""
-    env = {"CARGO_HOME": "/cargo", "CARGO_TARGET_DIR": "/target", "RUSTFLAGS": " ".join(FLAGS), **SETTINGS}
+    places = {"CARGO_HOME": "/cargo", "CARGO_TARGET_DIR": "/target"}
+    env = {**places, "RUSTFLAGS": " ".join(FLAGS), INCREMENTAL: str(int(incremental)), **SETTINGS}
     return Run(("env", *(f"{k}={v}" for k, v in env.items()), "cargo", *words), cache=("/cargo",))
 
 
@@ -171,6 +174,7 @@ def _environment(rust: Rust, compilation: Compilation, tools: Tools) -> dict[str
     return {
         "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(flags),
         "CARGO_TARGET_DIR": str(sources / "target"),
+        INCREMENTAL: str(int("incremental" in compilation.layer.settings)),
         f"CARGO_TARGET_{triple.upper().replace('-', '_')}_LINKER": linker,
         f"CC_{triple.replace('-', '_')}": linker,
         "CC_SHELL_ESCAPED_FLAGS": "1",  # the crate cc else splits at every space, and a path may hold some

@@ -48,6 +48,11 @@ def manifest(name: str, dependencies: tuple[str, ...], main: str) -> tuple[str, 
     return "\n".join((f"{package}{program}", "[dependencies]", *lines, "")), tuple(problems)
 
 
+def is_incremental(text: str) -> bool:
+    """Whether ``[profile.release] incremental = true`` (https://doc.rust-lang.org/cargo/reference/profiles.html#incremental)."""
+    return table(table(parsed(text).get("profile")).get("release")).get("incremental") is True
+
+
 def _line(text: str) -> str:
     """A line of ``[dependencies]``; empty when it is none."""
     named = _CRATE.fullmatch(text)

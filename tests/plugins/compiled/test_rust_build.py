@@ -105,6 +105,56 @@ def test_of_several_packages_an_edit_compiles_those_that_hold_it_and_nothing_sta
     assert compiled(RUNTIME, fresh, locked, rust, settings=BIN) == program
 
 
+INCREMENTAL = f"{BARE}\n[profile.release]\nincremental = true\n"
+
+
+def test_a_program_that_is_compiled_incrementally_does_not_depend_on_what_was_compiled_before(
+    rust: StepTools, tmp_path: Path
+) -> None:
+    text = """
+        use std::collections::BTreeMap;
+
+        fn main() {
+            let mut words: BTreeMap<String, usize> = BTreeMap::new();
+            for word in std::env::args().skip(1) {
+                *words.entry(word).or_default() += 1;
+            }
+            println!("{words:?} {}", sum(&words));
+        }
+
+        fn sum(words: &BTreeMap<String, usize>) -> usize { words.values().sum() }
+    """
+    locked = resolve(DependencyRequest(files={"Cargo.toml": INCREMENTAL}), Platform(), rust)
+    settings = {**BIN, "incremental": "true"}
+    kept = write(tmp_path / "kept", {"src/main.rs": text})
+    programs = [compiled(RUNTIME, kept, locked, rust, settings=settings)]
+    assert list(kept.glob("target/*/release/incremental/*"))
+    edits = (
+        ("+= 1", "+= 2"),
+        ("{words:?}", "of {words:?}"),
+        ("fn sum", "/// Adds.\n#[inline(never)]\nfn sum"),
+        (".sum()", ".max().map_or(0, |most| *most)"),
+    )
+    for old, new in edits:
+        text = text.replace(old, new)
+        write(kept, {"src/main.rs": text})
+        programs.append(compiled(RUNTIME, kept, locked, rust, settings=settings))
+        fresh = write(tmp_path / f"fresh{len(programs)}", {"src/main.rs": text})
+        assert compiled(RUNTIME, fresh, locked, rust, settings=settings) == programs[-1]
+    assert len(set(programs)) >= len(edits)
+    assert run(programs[-1], tmp_path).stdout == "of {} 0\n"
+
+
+def test_a_machine_s_own_settings_do_not_make_it_incremental(rust: StepTools, tmp_path: Path) -> None:
+    locked = resolve(OWN, Platform(), rust)
+    own = write(tmp_path / "own", {"config.toml": "[build]\nincremental = true\n"})
+    rustup = os.environ.get("RUSTUP_HOME", str(Path.home() / ".rustup"))
+    tools = tools_in(tmp_path / "user", CARGO_HOME=str(own), RUSTUP_HOME=rustup)
+    place = write(tmp_path / "one", {"src/main.rs": MAIN})
+    compiled(RUNTIME, place, locked, tools, settings=BIN)
+    assert not list(place.glob("target/**/incremental/*"))
+
+
 @pytest.mark.network
 def test_crates_are_pinned_in_cargo_lock_and_one_that_is_not_there_is_named(rust: StepTools) -> None:
     locked = resolve(wanted("itoa@1.0"), Platform(), rust)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,20 @@ def test_the_program_is_named_after_the_agent_whatever_cargo_calls_it() -> None:
     assert "COPY --from=build /made/bin/serve /app/hello" in text
     assert "COPY --from=probe /made/bin/probe /opt/agent/probe" in text
     assert "FROM docker.io/library/rust:1.95.0 AS build" in text
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [("", "0"), ("[profile.release]\nincremental = true\n", "1"), ("[profile.release]\nincremental = false\n", "0"),
+     ("[profile.dev]\nincremental = true\n", "0")],
+)  # fmt: skip
+def test_cargo_toml_decides_whether_code_is_generated_incrementally(profile: str, said: str) -> None:
+    locked = replace(LOCKED, texts={**TEXTS, "Cargo.toml": OWN + profile})
+    (agent,) = RUNTIME.recipe(spec(), facts(texts=TEXTS), LockedPlatform(Platform(), BASE, locked)).layers
+    assert isinstance(agent, CompiledLayer)
+    build = agent.stage.instructions[-1]
+    assert isinstance(build, Run) and f"CARGO_INCREMENTAL={said}" in build.argv
+    assert ("incremental" in agent.settings) == (said == "1")
 
 
 def test_cargo_files_that_the_context_has_are_not_written_over_it() -> None:
