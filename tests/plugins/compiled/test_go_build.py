@@ -10,6 +10,7 @@ from plugins.compiled.compile_bench import check_probe, compiled, run, tools_in,
 
 from aac_plugins.runtimes.compiled_probe import GO
 from aac_plugins.runtimes.go import GoRuntime
+from aac_plugins.runtimes.go_build import Go
 from aac_plugins.runtimes.go_modules import resolve
 from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.lock import DependencyRequest, LockedDependencies
@@ -29,7 +30,7 @@ def test_a_program_is_the_same_on_two_machines_whatever_was_there_before(go: Ste
     there = tmp_path / "somewhere/much deeper"
     settings = write(tmp_path, {"env": "GOFLAGS=-tags=x\nGOAMD64=v3\nCGO_ENABLED=1\n"}) / "env"
     other = tools_in(there / "user", GOPROXY=f"file://{tmp_path / 'proxy'}", GOSUMDB="off", HOME=str(there), TZ="Asia/Kolkata",
-                     GOENV=str(settings), GOFLAGS="-race", GOAMD64="v2", LANG="de_DE.UTF-8")  # fmt: skip
+                     GOENV=str(settings), GOFLAGS="-race", GOAMD64="v2", GOGC="30", LANG="de_DE.UTF-8")  # fmt: skip
     before = os.umask(0o077)
     try:
         second = compiled(RUNTIME, write(there / "two", {"main.go": MAIN}), locked, other)
@@ -39,6 +40,12 @@ def test_a_program_is_the_same_on_two_machines_whatever_was_there_before(go: Ste
     for place in (tmp_path, Path.home()):
         assert str(place).encode() not in first
     assert run(first, tmp_path).stderr == "hello\n"
+
+
+def test_the_compiler_collects_garbage_seldom_unless_the_user_wants_it_otherwise(go: StepTools, tmp_path: Path) -> None:
+    (tmp_path / "go").mkdir()
+    assert Go.found(go, tmp_path / "go", "auto").env["GOGC"] == "400"
+    assert Go.found(tools_in(tmp_path / "user", GOGC="30"), tmp_path / "go", "auto").env["GOGC"] == "30"
 
 
 def test_a_folder_above_with_a_workspace_of_its_own_has_no_say(go: StepTools, tmp_path: Path) -> None:
