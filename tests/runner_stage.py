@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +34,12 @@ def _entry(node: Node) -> Entry:
     return Entry(node.path, "file", node.mode, data=node.data)
 
 
-def stage_of(folder: Path, cache: Path) -> Stage:
-    """One whose store is that of the user with ``cache``."""
+def stage_of(folder: Path, cache: Path, environment: Mapping[str, str] | None = None) -> Stage:
+    """One whose store is that of the user with ``cache``; ``environment`` is this process's by default."""
     folder.mkdir()
     (cache / "aac").mkdir(exist_ok=True)
     (folder / "store").symlink_to(cache / "aac")
-    return Stage(folder)
+    return Stage(folder, dict(os.environ) if environment is None else environment)
 
 
 def left_behind(stage: Stage) -> list[str]:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from java_samples import GRADLE
 from real.dockerd import Engine
 from real.podman import Podman
 from real.test_engine_builders import leftovers
 from runner_stage import stage_of
 
 from aac_plugins.runtimes import go_modules, java_resolve, rust_crates
+from aac_plugins.runtimes.java import JavaRuntime
 from aac_tasks.contracts.codec import decode
 from aac_tasks.contracts.image import Platform
-from aac_tasks.contracts.lock import DependencyRequest, LockedDependencies, LockedPlatform
+from aac_tasks.contracts.lock import BaseRequest, DependencyRequest, LockedDependencies, LockedPlatform
+from aac_tasks.contracts.recipe import Instruction, Run
+from aac_tasks.errors import StepError
+from aac_tasks.plugin_manager import load
+from aac_tasks.steps.toolchain import Lent
 from aac_tasks.testing import Project, need
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("docker")]
@@ -146,6 +152,37 @@ def test_jars_are_locked_by_a_maven_in_an_image_and_the_agent_is_built(
     )
     assert found.dependencies.files == here.files
     user.agent("build").ok()
+    assert leftovers(docker_engine) == before
+
+
+class DebianGradle(Lent):
+    """Debian's start script has to be told where its Java is: the ``which`` that it asks is made by a script that was not run."""
+
+    def run(
+        self, instructions: Sequence[Instruction], paths: Sequence[str], into: Path, refused: Callable[[str], StepError]
+    ) -> str:
+        env = {"JAVA_HOME": f"/usr/lib/jvm/java-{self.locked.runtime_version}-openjdk"}
+        told = [replace(one, env=env) if isinstance(one, Run) else one for one in instructions]
+        return super().run(told, paths, into, refused)
+
+
+def test_jars_are_locked_by_a_gradle_in_an_image_as_by_the_same_gradle_here(
+    docker_engine: Engine, tmp_path: Path, aac_cache: Path
+) -> None:
+    """The image has Debian's Gradle, for the official one is in a public registry only."""
+    stage, before = stage_of(tmp_path / "stage", aac_cache, {**os.environ, **docker_engine.env}), leftovers(docker_engine)
+    catalog, asked = load().catalog, DependencyRequest(files={"build.gradle": GRADLE})
+    debian = BaseRequest("debian", "debian:trixie", ("gradle", "dash", "coreutils", "sed"), "jdk")
+    locked = catalog.bases.get("debian").resolve(debian, Platform(), stage.tools)
+    image = DebianGradle(JavaRuntime(), locked, catalog.builders.get("docker"), catalog, ("gradle",), stage.tools)
+    found = java_resolve.resolve_in(asked, image, stage.tools)
+    assert [file.name for file in found.files] == ["com.google.code.gson:gson"]
+    assert leftovers(docker_engine) == before
+    need(shutil.which("gradle") and shutil.which("javac"), "Gradle is not installed")
+    assert found.files == java_resolve.resolve(asked, stage.tools).files
+    wrong = DependencyRequest(files={"build.gradle": GRADLE.replace("2.10.1", "999")})
+    with pytest.raises(StepError, match=r"no Maven repository has com\.google\.code\.gson:gson:999"):
+        java_resolve.resolve_in(wrong, image, stage.tools)
     assert leftovers(docker_engine) == before
 
 

@@ -241,7 +241,10 @@ def _command(said: str) -> str:
 
 
 def tail_of(said: str) -> str:
-    """The last 20 lines of what the failing command said: BuildKit repeats them between two rulers."""
+    """The last 20 lines of what the failing command said. BuildKit repeats ten of them between two rulers."""
+    failed = re.findall(r"^#(\d+) ERROR: ", said, re.MULTILINE)
+    if failed and (own := re.findall(rf"^#{failed[-1]} \d+\.\d+ ?(.*)$", said, re.MULTILINE)):
+        return "\n".join(own[-20:])
     lines = said.strip().splitlines()
     rulers = [i for i, line in enumerate(lines) if re.fullmatch(r"-{4,8}", line)]
     if len(rulers) >= 2:

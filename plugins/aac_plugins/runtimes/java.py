@@ -58,7 +58,7 @@ class JavaRuntime:
     """See the module."""
 
     name = "java"
-    lends: tuple[str, ...] = ("mvn", "javac")
+    lends: tuple[str, ...] = ("mvn", "gradle", "javac")
     settings_schema: JsonObject | None = SETTINGS
 
     def wants(self, spec: AgentSpec) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class JavaRuntime:
         return java_resolve.resolve(request, tools)
 
     def resolve_in(self, request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
-        """The same by the Maven of a toolchain image, or of one like it that has Maven."""
+        """The same by the Maven or Gradle of a toolchain image, or of one like it that has Maven."""
         from aac_plugins.runtimes import java_resolve  # lazy: as above
 
         return java_resolve.resolve_in(request, _with_maven(image) if request.requirements else image, tools)

@@ -7,6 +7,7 @@ by us, and no build asks which version is meant.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,9 @@ from aac_tasks.errors import StepError
 CENTRAL = "https://repo.maven.apache.org/maven2"
 _PLACE, _REPOSITORY_THERE = "/resolve", "/repository"
 """Where an image has the project, and what Maven downloads."""
+
+_OWN, _TOLD = "aac.gradle", "aac-files"
+"""What Gradle is told to do, and what that writes."""
 
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _REPOSITORY = re.compile(r"^\s*\*\s+(\S+) \(([^,\s]+),", re.MULTILINE)
@@ -80,15 +84,14 @@ def _maven(pom: str, tools: Tools) -> tuple[LockedFile, ...]:
 
 
 def resolve_in(request: DependencyRequest, image: ToolchainImage, tools: Tools) -> LockedDependencies:
-    """As `resolve`, by the Maven of a toolchain image.
+    """As `resolve`, by the Maven or Gradle of a toolchain image.
 
     Raises:
-        StepError: something can't be found, or is not what its repository says; or Gradle is wanted.
+        StepError: something can't be found, or is not what its repository says.
     """
     compiled = {"javac": major(image.locked.runtime_version)} if "compile" in request.groups else {}
     if set(request.files) - {REPOSITORIES, POM}:
-        hint = "install it (https://gradle.org/install), or let Maven or spec.dependencies say what the agent depends on"
-        raise StepError("gradle is not installed, and only Maven is asked in an image", hint=hint)
+        return LockedDependencies(_gradle_in(request.files, image, tools), tools=compiled)
     if POM not in request.files and not request.requirements:
         return LockedDependencies(tools=compiled)
     pom = request.files.get(POM) or _pom(request)
@@ -147,7 +150,7 @@ def _locked_by_maven(path: Path, repository: Path, addresses: Mapping[str, str],
         )
     _check(path, path.with_name(f"{name}.sha1"))
     url = f"{address.rstrip('/')}/{quote(path.relative_to(repository).as_posix())}"
-    return _pinned(f"{'.'.join(group)}:{artifact}", version, url, path, tools)
+    return _pinned(f"{'.'.join(group)}:{artifact}", version, url, path.read_bytes(), tools)
 
 
 def _check(path: Path, checksum: Path) -> None:
@@ -161,44 +164,63 @@ def _check(path: Path, checksum: Path) -> None:
         )
 
 
-def _pinned(name: str, version: str, url: str, path: Path, tools: Tools) -> LockedFile:
+def _pinned(name: str, version: str, url: str, jar: bytes, tools: Tools) -> LockedFile:
     if version.endswith("-SNAPSHOT"):
         raise StepError(
             f"{name} {version} means another file every day and can't be locked", hint="depend on a released version of it"
         )
-    stored = tools.blobs.put(path.read_bytes(), media_type=JAR_MEDIA_TYPE)
+    stored = tools.blobs.put(jar, media_type=JAR_MEDIA_TYPE)
     return LockedFile(name, version, url, stored.digest.removeprefix("sha256:"), stored.size)
 
 
 def _gradle(files: Mapping[str, str], tools: Tools) -> tuple[LockedFile, ...]:
     tools.progress("resolving Java dependencies")
     with tools.scratch() as folder:
-        for name, text in files.items():
+        for name, text in {**files, _OWN: java_probe.own_text(_OWN)}.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, "utf-8")
-        own = folder / "aac.gradle"
-        own.write_text(java_probe.own_text("aac.gradle"), "utf-8")
-        done = run_gradle(("-I", str(own), "aacFiles"), folder, tools)
-    if done.exit_code != 0:
-        raise java_refusals.unresolved(done.stdout + done.stderr, offline=tools.offline)
-    lines = [line.split("|") for line in done.stdout.splitlines() if line.startswith("aac-")]
-    addresses = [line[1].rstrip("/") for line in lines if line[0] == "aac-repository" and line[1].startswith("http")]
-    found = (line[1:] for line in lines if line[0] == "aac-file")
-    return tuple(_locked_by_gradle(tuple(f), tuple(dict.fromkeys((*addresses, CENTRAL))), tools) for f in found)
+        done = run_gradle(("-I", str(folder / _OWN), "aacFiles"), folder, tools)
+        if done.exit_code != 0:
+            raise java_refusals.unresolved(done.stdout + done.stderr, offline=tools.offline)
+        return _locked_by_gradle(folder / _TOLD, tools)
 
 
-def _locked_by_gradle(found: tuple[str, ...], addresses: tuple[str, ...], tools: Tools) -> LockedFile:
+def _gradle_in(files: Mapping[str, str], image: ToolchainImage, tools: Tools) -> tuple[LockedFile, ...]:
+    written = (Write(f"{_PLACE}/{name}", text) for name, text in {**files, _OWN: java_probe.own_text(_OWN)}.items())
+    trusting, properties = _trusted(tools)
+    words = ("gradle", "--no-daemon", "-q", "-g", "/gradle", "-p", _PLACE, *properties, "-I", f"{_PLACE}/{_OWN}", "aacFiles")
+    with tools.scratch() as folder:
+        refused = functools.partial(java_refusals.unresolved, offline=tools.offline)
+        image.run((*written, *trusting, Run(words)), (f"{_PLACE}/{_TOLD}",), folder, refused)
+        return _locked_by_gradle(folder / _PLACE.strip("/") / _TOLD, tools)
+
+
+def _locked_by_gradle(told: Path, tools: Tools) -> tuple[LockedFile, ...]:
+    """Every jar of a class path as ``aac.gradle`` tells of it."""
+    lines = [line.split("|") for line in told.read_text("utf-8").splitlines()]
+    addresses = [line[1].rstrip("/") for line in lines if line[0] == "repository" and line[1].startswith("http")]
+    found = (line[1:] for line in lines if line[0] == "file")
+    return tuple(_found_again(tuple(f), tuple(dict.fromkeys((*addresses, CENTRAL))), tools) for f in found)
+
+
+def _found_again(found: tuple[str, ...], addresses: tuple[str, ...], tools: Tools) -> LockedFile:
     """Gradle does not tell where a file came from: the first repository whose checksum for its path is the file's."""
-    group, artifact, version, place = found
-    path = Path(place)
-    sha1 = hashlib.sha1(path.read_bytes(), usedforsecurity=False).hexdigest()
-    for url in _addresses(f"{group.replace('.', '/')}/{artifact}/{version}/{path.name}", addresses):
-        with tools.http(HttpRequest("GET", f"{url}.sha1")) as answer:
-            if answer.status == 200 and answer.read().decode("ascii", "replace").split()[:1] == [sha1]:
-                return _pinned(f"{group}:{artifact}", version, url, path, tools)
+    group, artifact, version, name, sha1 = found
+    for url in _addresses(f"{group.replace('.', '/')}/{artifact}/{version}/{name}", addresses):
+        if _answered(f"{url}.sha1", tools).decode("ascii", "replace").split()[:1] != [sha1]:
+            continue
+        jar = _answered(url, tools)
+        if hashlib.sha1(jar, usedforsecurity=False).hexdigest() == sha1:
+            return _pinned(f"{group}:{artifact}", version, url, jar, tools)
     raise StepError(
-        f"no repository has {group}:{artifact}:{version} as Gradle's cache has it", hint="publish it in a Maven repository"
+        f"no repository has {group}:{artifact}:{version} as Gradle found it", hint="publish it in a Maven repository"
     )
+
+
+def _answered(url: str, tools: Tools) -> bytes:
+    """Nothing where there is nothing."""
+    with tools.http(HttpRequest("GET", url)) as answer:
+        return answer.read() if answer.status == 200 else b""
 
 
 def _addresses(path: str, addresses: tuple[str, ...]) -> Iterator[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from http_servers import Answer, Seen, http_server
 from plugins.compiled.compile_bench import tools_in
 
 from aac_plugins.runtimes.go import GoRuntime
@@ -159,6 +161,33 @@ def test_a_maven_in_an_image_trusts_whom_the_user_trusts(tmp_path: Path) -> None
     assert f"-Djavax.net.ssl.trustStore={lent.target}" in image.commands[0]
 
 
-def test_gradle_is_asked_in_no_image(tmp_path: Path) -> None:
-    with pytest.raises(StepError, match="gradle is not installed, and only Maven is asked in an image"):
-        JavaRuntime().resolve_in(DependencyRequest(files={"build.gradle": ""}), Image(), tools_in(tmp_path))
+def test_gradle_tells_names_and_checksums_and_the_first_repository_that_has_such_a_jar_is_pinned(tmp_path: Path) -> None:
+    jar, place = b"a jar", "/m2/org/a/b/1/b-1.jar"
+    sha1 = hashlib.sha1(jar, usedforsecurity=False).hexdigest()
+    shelves = {f"/other{place}.sha1": b"0" * 40, f"/own{place}.sha1": f"{sha1}  b-1.jar".encode(), f"/own{place}": jar}
+
+    def answer(request: Seen) -> Answer:
+        return Answer(200, shelves[request.path]) if request.path in shelves else Answer(404)
+
+    with http_server(answer) as server:
+        address = server.url
+        told = f"file|org.a|b|1|b-1.jar|{sha1}\nrepository|{address}/other/m2/\nrepository|{address}/own/m2/\n"
+        image = Image(at(f"{HUB}/gradle:jdk21", "21"), made={"/resolve/aac-files": told})
+        asked = DependencyRequest(files={"build.gradle": "plugins { id 'java' }"}, groups=("compile",))
+        locked = JavaRuntime().resolve_in(asked, image, tools_in(tmp_path, **NOBODY))
+        absent = Image(made={"/resolve/aac-files": told.replace(sha1, "1" * 40)})
+        with pytest.raises(StepError, match=r"no repository has org\.a:b:1 as Gradle found it"):
+            JavaRuntime().resolve_in(asked, absent, tools_in(tmp_path, **NOBODY))
+    (file,) = locked.files
+    assert (file.name, file.version, file.url, file.size) == ("org.a:b", "1", f"{address}/own{place}", len(jar))
+    assert file.sha256 == hashlib.sha256(jar).hexdigest()
+    assert locked.tools == {"javac": "21"}
+    assert image.texts.keys() == {"/resolve/build.gradle", "/resolve/aac.gradle"}
+    assert image.commands[0][0] == "gradle"
+    assert image.commands[0][-1] == "aacFiles"
+
+
+def test_of_a_gradle_project_that_needs_nothing_nothing_is_pinned(tmp_path: Path) -> None:
+    image = Image(at(f"{HUB}/gradle:jdk21", "21"), made={"/resolve/aac-files": ""})
+    locked = JavaRuntime().resolve_in(DependencyRequest(files={"build.gradle": ""}), image, tools_in(tmp_path, **NOBODY))
+    assert locked == LockedDependencies()
