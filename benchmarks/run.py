@@ -28,7 +28,7 @@ from benchmarks.growth import PLOT, grow, growth_table, plot
 from benchmarks.lab import QUICK, Lab, Size, prepare
 from benchmarks.many import many
 from benchmarks.rows import NO_OP, PASS, PEAK_BIG, PEAK_MB, PEAK_WIDE, peak, rows
-from benchmarks.scale import COMPILE_MB, COMPILE_SECONDS, cold_lines, compile_cold, scale_rows
+from benchmarks.scale import COMPILE_MB, COMPILE_SECONDS, cold_lines, compile_cold, crowded_rows, scale_rows
 from benchmarks.table import measure, peak_line, table, verdicts, where, write
 
 TABLE, ENGINE_TABLE, PACKAGERS_TABLE = "table", "engine table", "packagers table"
@@ -178,9 +178,11 @@ def at_scale(top: Path, lab: Lab, agents: int, written: bool) -> int:
     measured = scale_rows(made)
     measure(measured, lab.size.runs)
     cold = compile_cold(lab, made.place, agents)
+    crowded = crowded_rows(made)
+    measure(crowded, lab.size.runs)
     files = 20 * agents
     note = where(lab, f"{agents} agents, {files} files; one build of all, for real, took {made.built_seconds:.0f} s with `-n 2`")
-    lines = [*table(measured), *cold_lines(cold, agents), "", note]
+    lines = [*table([*measured, *crowded]), *cold_lines(cold, agents), "", note]
     print("\n".join(lines))
     if written:
         write(lines, SCALE_TABLE)

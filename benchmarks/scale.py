@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.lab import Lab, stat_paths
 from benchmarks.many import Many, settle_all
@@ -22,6 +23,8 @@ ONE_SUM, TWO_SUMS = "arithmetic of two interpreters, one after the other", "the 
 
 COMPILE_SECONDS, COMPILE_MB, JOBS_FACTOR = 3.0, 200.0, 1.8
 CHANGED = 20
+CROWD = 300
+AMONG = f", with {CROWD} more distributions installed"
 RARELY = 3
 """How often what takes seconds is measured."""
 
@@ -81,7 +84,7 @@ def scale_rows(made: Many) -> list[Row]:
         Row(f"`doit {middle}`, nothing changed", lambda: place.timed(doit, middle), IMPORT_DOIT, factor=2.0, cpu=True),
         Row(EDIT_STARTS, lambda: next(edits), NO_OP_MANY, more=300.0),
         Row(ONE_JOB, lambda: next(one), NO_OP_MANY, most=RARELY),
-        Row(MORE_JOBS, lambda: next(two), ONE_JOB, factor=1 / JOBS_FACTOR, most=RARELY),
+        Row(MORE_JOBS, lambda: next(two), ONE_JOB, most=RARELY),
         Row(ONE_TEST, lambda: next(tested), ONE_JOB, most=RARELY),
         Row(MORE_TESTS, lambda: next(tested_at_once), ONE_TEST, factor=1 / JOBS_FACTOR, most=RARELY),
         Row(ONE_SUM, lambda: place.timed(python, "-c", _SUMS, "1"), PASS, most=RARELY),
@@ -91,6 +94,31 @@ def scale_rows(made: Many) -> list[Row]:
         if argv != (lab.ninja,):
             rows.append(Row(f"peer: {name}", lambda argv=argv: made.peers.timed(*argv), NINJA, most=RARELY))  # type: ignore[misc]
     return rows if lab.ninja else [row for row in rows if row.name != NINJA]
+
+
+def crowded_rows(made: Many) -> list[Row]:
+    """What starts slower where more is installed; installs it, so it comes last.
+
+    Packages have metadata of a usual length, every third has commands.
+    """
+    lab, place = made.lab, made.place
+    library = Path(lab.still.said(lab.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
+    for number in range(CROWD):
+        about = library / f"crowd_{number}-1.0.dist-info"
+        about.mkdir()
+        head = f"Metadata-Version: 2.1\nName: crowd-{number}\nVersion: 1.0\n\n"
+        (about / "METADATA").write_text(head + "What it does, in many words.\n" * 150)
+        (about / "RECORD").write_text("".join(f"crowd_{number}/part_{n}.py,sha256={'0' * 43},1000\n" for n in range(50)))
+        if number % 3 == 0:
+            (about / "entry_points.txt").write_text(f"[console_scripts]\ncrowd-{number} = crowd_{number}:main\n")
+    settle_all(made)
+    bare, imported = f"{PASS}{AMONG}", f"{IMPORT_DOIT}{AMONG}"
+    return [
+        Row(bare, lambda: place.timed(lab.python, "-c", "pass")),
+        Row(f"{NO_OP_MANY}{AMONG}", lambda: place.timed(lab.command("agent"), "build"), bare, cpu=True),
+        Row(imported, lambda: place.timed(lab.python, "-c", "import doit")),
+        Row(f"`doit`, nothing changed{AMONG}", lambda: place.timed(lab.command("doit")), imported, cpu=True),
+    ]
 
 
 def middle_of(made: Many) -> str:
