@@ -72,6 +72,14 @@ def test_what_could_mean_something_to_a_shell_is_refused(project: Project, flag:
     assert "is no name; expected letters" in project.agent("ci", "github", "--stdout", flag).exits(3).stderr
 
 
+@pytest.mark.parametrize("flag", ["--stdout", "--force", "--since=HEAD"])
+def test_comparing_goes_with_neither_writing_nor_printing(project: Project, flag: str) -> None:
+    said = project.agent("ci", "github", "--check", flag).exits(3)
+    assert f"agent ci: --check and {flag.partition('=')[0]} exclude each other" in said.stderr
+    assert said.stdout == ""
+    assert not (project.folder / ".github").exists()
+
+
 def test_what_agents_said_nothing_of_is_refused_with_its_reason(workspace: Project) -> None:
     workspace.write({"agents/two/agent.yaml": "kind: Agent\n"})
     said = workspace.agent("-C", "agents", "ci", "github", "--since", "HEAD").exits(3)

@@ -24,6 +24,7 @@ SINCE = Flag(("--since",), "print the jobs for agents that differ from this comm
 
 def handle(args: Arguments, world: World) -> int:
     """Print, compare or write."""
+    _refuse_contradiction(args)
     vendor = vendor_of(args.vendor)
     root = find_root(folder(args, world).resolve())
     top = repository_of(root)
@@ -48,6 +49,14 @@ def handle(args: Arguments, world: World) -> int:
         write(file, text)
     _say(args, world, {"file": name, "changed": before != text}, f"{'wrote' if before != text else 'unchanged:'} {name}")
     return 0
+
+
+def _refuse_contradiction(args: Arguments) -> None:
+    """Who compares a file neither writes nor prints."""
+    said = {"--stdout": args.stdout, "--force": args.force, "--since": args.since is not None}
+    others = [flag for flag, given in said.items() if given]
+    if args.check and others:
+        raise UsageError(f"agent ci: --check and {others[0]} exclude each other; --check writes and prints no pipeline")
 
 
 def _jobs(vendor: Vendor, wish: Wish, args: Arguments, world: World) -> int:
