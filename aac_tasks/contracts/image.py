@@ -45,6 +45,10 @@ class Digest(str):
         return self[7:19]
 
 
+ARCHITECTURES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
+"""Go's names of the CPUs that images for Linux are made for."""
+
+
 @dataclass(frozen=True)
 class Platform:
     """Operating system and CPU in Go's names (``linux/amd64``, ``linux/arm64/v8``)."""
@@ -61,6 +65,16 @@ class Platform:
             raise ValueError(f"{text!r} is not a platform; expected os/architecture, as in linux/amd64")
         return cls(*parts)
 
+    @classmethod
+    def of_image(cls, text: str) -> Platform:
+        """Read a platform that images are made for; ValueError with those that there are."""
+        found = cls.parse(text)
+        if found.os != "linux" or found.architecture not in ARCHITECTURES:
+            near = _meant(found.architecture)
+            hint = f"; did you mean 'linux/{near}'?" if near else ""
+            raise ValueError(f"no image is made for {found}; expected linux/ and one of {', '.join(ARCHITECTURES)}{hint}")
+        return found
+
     def suits(self, other: Platform) -> bool:
         """The same, but for a variant that one of them leaves out: ``arm64`` and ``arm64/v8`` are the same thing
         (https://github.com/containerd/platforms, normalisation).
@@ -70,6 +84,14 @@ class Platform:
 
     def __str__(self) -> str:
         return "/".join(p for p in (self.os, self.architecture, self.variant) if p)
+
+
+def _meant(architecture: str) -> str:
+    """The CPU that a name which no image has is most alike, or nothing."""
+    from difflib import get_close_matches  # lazy: only for the message
+
+    name = {"x86_64": "amd64", "aarch64": "arm64"}.get(architecture, architecture)  # as uname says them
+    return next(iter(get_close_matches(name, ARCHITECTURES, n=1)), "")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from aac_tasks.contracts import quantities
 from aac_tasks.contracts.capabilities import CAPABILITIES, is_known, short
+from aac_tasks.contracts.image import Platform
 from aac_tasks.contracts.spec import variable_of
 from aac_tasks.spec.lines import one_line
 from aac_tasks.spec.teaching import nearest
@@ -243,6 +244,14 @@ def _own_dockerfile(spec: Doc) -> Iterator[Finding]:
             yield ("spec", "build", key), "is for an own Dockerfile; name it in build.dockerfile", "error"
 
 
+def _platforms(spec: Doc) -> Iterator[Finding]:
+    for number, text in enumerate(_at(spec, "build").get("platforms") or ()):
+        try:
+            Platform.of_image(text or "linux/amd64")  # what the schema refused is told already
+        except ValueError as error:
+            yield ("spec", "build", "platforms", number), str(error), "error"
+
+
 def _at(spec: Doc, *keys: str) -> Doc:
     found: Any = spec
     for key in keys:
@@ -258,5 +267,5 @@ def _items(spec: Doc, block: str) -> Iterator[tuple[int, Doc]]:
 
 _RULES: tuple[Callable[[Doc], Iterator[Finding]], ...] = (
     _resources, _ports, _environment, _names, _checks, _volumes, _health, _security, _scaling, _plugin_keys, _start,
-    _services, _own_dockerfile,
+    _services, _own_dockerfile, _platforms,
 )  # fmt: skip

@@ -68,6 +68,7 @@ def test_a_broken_template_is_told_where_there_is_no_row_too() -> None:
         (("rmi",), "agent rmi: say which IMAGE"),
         (("build", "--platform", "windows/amd64"), "no image is made for windows/amd64; expected linux/ and one of 386, amd64"),
         (("build", "--platform", "linux/amd64,linux/bogus"), "no image is made for linux/bogus"),
+        (("build", "--platform", "linux/aarch64"), "riscv64, s390x; did you mean 'linux/arm64'?"),
         (("run", "hello", "--env-file", "none"), "--env-file none: no such file"),
         (("ps", "--platform", "linux/amd64"), "unknown flag --platform"),
         (("stats", "--platform", "linux/amd64"), "unknown flag --platform"),
