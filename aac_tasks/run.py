@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from aac_tasks.contracts.plan import STEP_KINDS, AgentPlan, Plan, Step
 from aac_tasks.contracts.result import Event, Result
 from aac_tasks.discovery import Choices, is_wildcard
-from aac_tasks.errors import SpecError
+from aac_tasks.errors import PlanError, SpecError
 from aac_tasks.fast import UNKNOWN
 from aac_tasks.profiles import RegistryProfile, chosen_profile, default_registry, profiles_file
 from aac_tasks.settings import FILE as SETTINGS
@@ -206,7 +206,7 @@ class Run:
             return None
         try:
             named = None if {"/", "."} & set(word) else self.workspace.named((word,))
-        except SpecError as error:
+        except (SpecError, PlanError) as error:
             if self.workspace.missed is None:
                 raise
             self.workspace.missed[word] = error

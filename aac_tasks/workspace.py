@@ -101,29 +101,35 @@ class Workspace:
         folders, known = self._touched(), self.untouched.agents if self.untouched else ()
         if not folders and not known:
             raise self.nothing(f"{self.start}")
-        plans = self._each(folders)
-        _refuse_twins([*((a.name, a.file) for a in known), *((p.agent, p.file) for p in plans)])
+        plans = self._each(folders, [(a.name, a.file) for a in known])
         self.index.keep(plans)
         return self.complete(_selected(plans, names))
 
-    def _each(self, folders: Iterable[Path]) -> list[AgentPlan]:
+    def _each(self, folders: Iterable[Path], beside: Iterable[tuple[str, str]] = ()) -> list[AgentPlan]:
+        """Their plans. ``beside`` are names and files of agents that may not be called the same."""
         plans, broken = self._tried(folders)
+        twins = _twins([*beside, *((plan.agent, plan.file) for plan in plans)])
         if self.missed is None:
             if broken:
                 raise SpecError(_problems(broken))
+            _refuse(twins)
             return plans
+        self.missed.update(twins)
         known = {place.folder: name for name, place in self.index.places.items()}
         for folder, error in broken.items():
             self.missed[known.get(relative(folder, self.state.root), folder.name)] = error
         return [plan for plan in plans if self._is_complete(plan, self.missed)]
 
     def _is_complete(self, plan: AgentPlan, missed: dict[str, AacError]) -> bool:
-        """Whether all that it needs can be planned; it is missed otherwise."""
+        """Whether all that it needs can be planned, and it is known who is meant; it is missed otherwise."""
         try:
-            self.complete((plan,))
+            needed = self.complete((plan,))
         except (SpecError, PlanError) as error:
             missed[plan.agent] = error
-        return plan.agent not in missed
+            return False
+        reasons = [missed[one.agent] for one in needed.agents if one.agent in missed]
+        missed.update((plan.agent, reason) for reason in reasons[:1])
+        return not reasons
 
     def _tried(self, folders: Iterable[Path]) -> tuple[list[AgentPlan], dict[Path, SpecError]]:
         broken: dict[Path, SpecError] = {}
@@ -151,15 +157,13 @@ class Workspace:
             SpecError: problems of all of them together. PlanError: two agents of one name.
         """
         top = top.parent if top.name in MANIFESTS else top
-        plans = self._each(f for f in self.folders() if f.is_relative_to(top))
-        _refuse_twins((plan.agent, plan.file) for plan in plans)
-        return tuple(plans)
+        return tuple(self._each(f for f in self.folders() if f.is_relative_to(top)))
 
     def _find(self, name: str) -> AgentPlan | None:
         """The agent of that name: where it was seen last, else wherever below the root it is."""
         if (plan := self._where_it_was(name)) is not None:
             return plan
-        _refuse_twins((plan.agent, plan.file) for plan in self._everybody[0] if plan.agent == name)
+        _refuse(_twins((plan.agent, plan.file) for plan in self._everybody[0] if plan.agent == name))
         return self._where_it_was(name)
 
     def _where_it_was(self, name: str) -> AgentPlan | None:
@@ -173,7 +177,8 @@ class Workspace:
         """Every agent below the root, and what is wrong with those that have no plan; this run does not rest on them."""
         apart = Workspace(self.state, self.state.root, self.choices, self.plugins, self.started_ns)
         plans, broken = apart._tried(apart.folders())
-        self.index.keep(plans)
+        twins = _twins((plan.agent, plan.file) for plan in plans)
+        self.index.keep(plan for plan in plans if plan.agent not in twins)
         return plans, _problems(broken)
 
     def complete(self, plans: Sequence[AgentPlan]) -> Plan:
@@ -261,13 +266,19 @@ def _problems(broken: Mapping[Path, SpecError]) -> tuple[Problem, ...]:
     return tuple(problem for error in broken.values() for problem in error.problems)
 
 
-def _refuse_twins(agents: Iterable[tuple[str, str]]) -> None:
-    """``agents`` are (name, file)."""
+def _twins(agents: Iterable[tuple[str, str]]) -> dict[str, PlanError]:
+    """What is wrong with those that have one name; ``agents`` are (name, file)."""
     where: dict[str, str] = {}
+    found: dict[str, PlanError] = {}
     for name, file in agents:
-        if name in where:
-            raise PlanError(f"two agents are called {name!r}: {where[name]} and {file}; rename one (metadata.name)")
-        where[name] = file
+        if where.setdefault(name, file) != file:
+            found[name] = PlanError(f"two agents are called {name!r}: {where[name]} and {file}; rename one (metadata.name)")
+    return found
+
+
+def _refuse(twins: Mapping[str, PlanError]) -> None:
+    for error in twins.values():
+        raise error
 
 
 def _selected(plans: list[AgentPlan], names: tuple[str, ...]) -> tuple[AgentPlan, ...]:

@@ -80,6 +80,29 @@ def test_k_builds_all_but_those_whose_agent_yaml_is_broken(project: Project, mor
     assert project.agent("build", *more).exits(3).stdout == ""
 
 
+@pytest.mark.parametrize("more", [(), ("agents",), ("-n", "2"), ("*",), ("--since", "HEAD"), ("bob", "ada", "carl")])
+@pytest.mark.parametrize("seen", [True, False])
+def test_k_builds_all_but_two_agents_of_one_name(project: Project, more: tuple[str, ...], seen: bool) -> None:
+    needs = f"{ALONE}\n  services: {{carl: {{agent: carl}}}}"
+    project.write({**agent("ada"), **agent("bob"), **agent("carl"), **agent("dora", needs)})
+    project.run(("git", "init", "-q")).ok()
+    project.run(("git", "-c", "user.name=T", "-c", "user.email=t@x.org", "commit", "-qm", "first", "--allow-empty")).ok()
+    if seen:
+        project.agent("build").ok()
+    project.write({"agents/twin/agent.yaml": project.read("agents/carl/agent.yaml"), "agents/twin/start": "#!twin\n"})
+    named = "bob" in more and seen  # where carl was seen last is who is meant
+    said = project.agent("build", "-k", *more).exits(0 if named else 3)
+    steps = {line.split()[1]: line.split()[0] for line in said.stdout.splitlines() if ":" in line.split()[1]}
+    assert {"image:ada", "image:bob"} <= steps.keys()
+    assert {step for step in steps if step.startswith("parse:carl")} == {"parse:carl"}
+    if not named:
+        both = "two agents are called 'carl': agents/carl/agent.yaml and agents/twin/agent.yaml; rename one (metadata.name)"
+        assert f"✗ parse:carl  {both}" in said.stdout
+        assert "image:dora" not in steps
+        assert "image:carl" not in steps
+        assert both in project.agent("build").exits(3).stderr
+
+
 def test_k_marks_the_lines_of_an_agent_yaml_that_is_broken(three: Project) -> None:
     three.write({"agents/carl/agent.yaml": three.read("agents/carl/agent.yaml").replace("custom", "pyton")})
     said = replace(three, env={**three.env, "GITHUB_ACTIONS": "true"}).agent("build", "-k").exits(3).output
