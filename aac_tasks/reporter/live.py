@@ -103,15 +103,15 @@ class LiveReporter:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table.grid(padding=(0, 1))
+        table, dim = Table.grid(padding=(0, 1)), "dim" if self._style.colour else ""
         with self._lock:
             running = sorted(self._running.items(), key=lambda item: item[1][0])
         now = self._clock()
         for step, (since, text) in running[:ROWS]:
             spinner = Spinner("dots")
             spinner.start_time = since  # else each new view would show the first frame again
-            took = Text(duration(now - since), style="dim")
-            table.add_row(spinner, Text(step), Text(text, style="dim", no_wrap=True), took)
+            took = Text(duration(now - since), style=dim)
+            table.add_row(spinner, Text(step), Text(text, style=dim, no_wrap=True), took)
         if len(running) > ROWS:
-            table.add_row("", Text(f"and {len(running) - ROWS} more", style="dim"), "", "")
+            table.add_row("", Text(f"and {len(running) - ROWS} more", style=dim), "", "")
         return table

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -204,6 +205,22 @@ def test_on_a_terminal_the_view_moves_unless_ci_or_a_dumb_terminal(environment: 
     assert ("\x1b[?25l" in shown) is live  # rich hides the cursor while its view is up
     assert "✓ image:a" in shown
     assert "1 ran in" in shown
+
+
+_SGR = re.compile("\x1b\\[[0-9;]*m")
+
+
+@pytest.mark.parametrize(("environment", "styled"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_moving_view_has_no_colours_dim_or_bold_where_none_are_wanted(environment: dict[str, str], styled: bool) -> None:
+    shown = on_a_terminal(REPLAY.format(kind="auto").replace("3000", "1"), {"TERM": "xterm", **environment})
+    assert "\x1b[?25l" in shown
+    assert (_SGR.search(shown) is not None) is styled
+    script = (
+        "import sys; from aac_tasks.cli.live_table import live_table\n"
+        "def end(): raise KeyboardInterrupt\n"
+        "sys.exit(live_table(sys.stdout, ['NAME'], lambda: [['bot']], end))\n"
+    )
+    assert not _SGR.search(on_a_terminal(script, {"TERM": "xterm", "NO_COLOR": "1"}))
 
 
 def test_a_piped_run_imports_no_rich() -> None:
