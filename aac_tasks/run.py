@@ -22,6 +22,7 @@ from aac_tasks.state.action_cache import ActionCache
 from aac_tasks.state.blobs import Blobs, Lender
 from aac_tasks.state.catalog_cache import CatalogCache, Known
 from aac_tasks.state.digests import FileDigests
+from aac_tasks.state.ignored import named, passed_over
 from aac_tasks.state.manifest import Untouched
 from aac_tasks.state.root import StateFolder, find_root, user_cache
 from aac_tasks.state.watch import observe
@@ -229,6 +230,10 @@ class Run:
         plan = self.workspace.complete(plans)
         self._plans.update({agent.agent: agent for agent in plan.agents})
         self._selected[self.scope] = tuple(agent.agent for agent in plan.agents), plan.needed
+
+    def ignored(self, plan: Plan) -> dict[str, str]:
+        """Steps that `doit ignore` keeps from being run, and why."""
+        return passed_over(plan.steps, named(self.state.path))
 
     def step(self, step_id: str) -> Step:
         """A step as it is known now: compiled again when the lock it waited for has been written meanwhile."""

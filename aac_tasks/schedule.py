@@ -17,7 +17,7 @@ FAR = frozenset(STEP_KINDS[STEP_KINDS.index("push") :])
 
 @dataclass(frozen=True)
 class Planned:
-    """One step. ``status``: ``fresh``, ``runs``, or ``asked`` of what runs only when it is asked for.
+    """One step. ``status``: ``fresh``, ``runs``, ``ignored``, or ``asked`` of what runs only when it is asked for.
 
     ``seconds`` is what it took when it was last done here; None when that is not on record.
     """
@@ -42,16 +42,19 @@ class Schedule:
 def schedule(session: Session, plan: Plan) -> Schedule:
     """Judge every step as a run would; nothing is asked of a registry or a target."""
     found: dict[str, Planned] = {}
+    ignored = session.ignored(plan)
     for step in plan.steps:
-        found[step.id] = _planned(session, step, found)
+        found[step.id] = _planned(session, step, found, ignored.get(step.id, ""))
     running = [one for one in found.values() if one.status == "runs"]
     known = [one.seconds for one in running if one.seconds is not None]
     return Schedule(tuple(found.values()), sum(known), len(running) - len(known))
 
 
-def _planned(session: Session, step: Step, found: Mapping[str, Planned]) -> Planned:
+def _planned(session: Session, step: Step, found: Mapping[str, Planned], ignored: str) -> Planned:
     last = session.last(step.agent, step.kind)
     seconds = (last.seconds or None) if last is not None and last.key else None  # 0: it always came from the cache
+    if ignored:
+        return Planned(step.id, "ignored", ignored, seconds)
     if step.kind in FAR:
         return Planned(step.id, "asked", "", seconds)
     before = [need for need in session.uses(step) if need in found and found[need].status == "runs"]

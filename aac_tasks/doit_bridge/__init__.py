@@ -36,14 +36,13 @@ def run(session: Session, selection: Sequence[str], *, jobs: int = 1, keep_going
 
 def _run(session: Session, plan: Plan, selection: Sequence[str], *, jobs: int, keep_going: bool, dry_run: bool) -> int:
     from aac_tasks.doit_bridge import in_turn  # lazy: doit loads this package for its state backend alone
-    from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
 
     chosen = in_turn.choose(plan, selection)
     if not keep_going:
         in_turn.refuse_hopeless(plan, chosen)
     if dry_run:
         return in_turn.dry_run(session, plan, chosen)
-    if jobs == 1 and not keep_going and not StampDB(str(session.state.path / DB_NAME), None).ignores:
+    if jobs == 1 and not keep_going and not session.ignored(plan):
         return in_turn.run_in_turn(session, plan, chosen)
     from aac_tasks.doit_bridge.command import run_scheduled  # lazy: imports doit
 

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-DB_NAME = "doit.json"
-"""The file below the state folder."""
-
 
 class Stamps(Protocol):
     """What `forget` and `reset-dep` mean for steps."""
@@ -54,11 +51,6 @@ class StampDB:
         self._path = Path(name)
         self._db = self._load()
         self._dirty: set[str] = set()
-
-    @property
-    def ignores(self) -> bool:
-        """Whether `doit ignore` was said of anything."""
-        return any("ignore:" in values for values in self._db.values())
 
     def get(self, task_id: str, dependency: str) -> Any:
         """A saved value, None when there is none."""

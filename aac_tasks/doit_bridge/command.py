@@ -11,12 +11,13 @@ from doit.runner import MThreadRunner, Runner
 from doit.task import Stream
 
 from aac_tasks.contracts.plan import Plan
-from aac_tasks.doit_bridge.backend import DB_NAME, StampDB
+from aac_tasks.doit_bridge.backend import StampDB
 from aac_tasks.doit_bridge.reporter import BridgeReporter
 from aac_tasks.doit_bridge.stamps import SessionStamps
 from aac_tasks.doit_bridge.tasks import tasks_of
 from aac_tasks.errors import AacError
 from aac_tasks.session import Session
+from aac_tasks.state.ignored import DB_NAME
 
 
 def run_scheduled(session: Session, plan: Plan, chosen: Sequence[str], *, jobs: int, keep_going: bool) -> int:

@@ -72,7 +72,11 @@ def refuse_hopeless(plan: Plan, chosen: Sequence[str]) -> None:
 def dry_run(session: Session, plan: Plan, chosen: tuple[str, ...]) -> int:
     """Say what would run. What depends on a step that would run is said to depend on it."""
     stale: set[str] = set()
+    ignored = session.ignored(plan)
     for step in needed(plan, chosen):
+        if step in ignored:
+            session.tell(Event("plan", step, ignored[step], data={"status": "ignored"}))
+            continue
         verdict = session.judge(step)
         after = sorted(stale.intersection(plan.step(step).needs))
         if verdict.fresh and not after:

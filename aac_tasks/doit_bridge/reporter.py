@@ -12,6 +12,7 @@ from doit.exceptions import BaseFail, InvalidCommand, TaskFailed, UnmetDependenc
 
 from aac_tasks.contracts.result import Event
 from aac_tasks.errors import UsageError
+from aac_tasks.state.ignored import told
 
 OTHER_PROCESS = "steps run in threads of one process: use `doit -n N` or `doit -n N -P thread`, not `-P process`"
 """What a step answers that was sent to another process."""
@@ -26,6 +27,7 @@ class BridgeReporter:
         self._tell = tell
         self._finish = finish
         self._started: dict[str, float] = {}
+        self._ignored: set[str] = set()
         self.exit_code = 0
 
     def initialize(self, tasks: Mapping[str, Any], selected: Sequence[str]) -> None:
@@ -63,8 +65,11 @@ class BridgeReporter:
             self._tell(Event("fresh", task.name, str(task.uptodate[0][0]) if self._ours(task) else "up to date"))
 
     def skip_ignore(self, task: Any) -> None:
-        """`doit ignore` said so."""
-        self._tell(Event("fresh", task.name, "ignored"))
+        """`doit ignore` said so, of it or of what it needs; a group has nothing of its own to say."""
+        because = next((need for need in task.task_dep if need in self._ignored), "")
+        self._ignored.add(task.name)
+        if not task.has_subtask:
+            self._tell(Event("fresh", task.name, told(task.name, because)))
 
     def teardown_task(self, task: Any) -> None:
         """Nothing to say."""

@@ -91,8 +91,8 @@ class Tally:
         return 1 if self.count("failed") else 0
 
     def document(self, exit_code: int, seconds: float) -> JsonObject:
-        """``{"steps", "notes", "seconds", "exit"}``; each step has its status, text and data. A dry run knows ``fresh`` and, for
-        what would run, ``stale``.
+        """``{"steps", "notes", "seconds", "exit"}``; each step has its status, text and data. A dry run knows ``fresh``,
+        ``ignored`` and, for what would run, ``stale``.
         """
         planned = [{"step": event.step, **event.data, "text": plain(event.text)} for event in self.plans]
         return {

@@ -90,6 +90,8 @@ def sentence(event: Event, ellipsis: str = "…") -> str:
     text = plain(event.text).strip()
     if event.type == "failed":
         return text or "failed"
+    if event.type == "fresh" and text.startswith("ignored"):
+        return text
     word = {"fresh": "up to date", "cached": "from the cache"}.get(event.type, "")
     made = "" if event.type == "fresh" else produced(event.data, ellipsis)
     reason = f"({text})" if text and not text.startswith("up to date") else ""

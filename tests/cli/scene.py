@@ -62,6 +62,9 @@ class StageSession:
     def judge(self, step: str) -> Verdict:
         return Verdict(step in self.fresh, "up to date since then" if step in self.fresh else "no finished run is on record")
 
+    def ignored(self, plan: Plan) -> dict[str, str]:
+        return {}
+
     def uses(self, step: Step) -> tuple[str, ...]:
         return tuple(consumed.step for consumed in step.consumes)
 

@@ -83,7 +83,28 @@ def test_clean_removes_what_a_step_wrote(bot: Project) -> None:
 
 def test_an_ignored_step_is_skipped_and_says_so(bot: Project) -> None:
     bot.doit("ignore", "parse:bot").ok()
-    assert "ignored" in bot.doit("parse").ok().stdout
+    said = bot.doit("lock").ok().stdout
+    assert "– parse:bot  ignored; `doit forget parse:bot` ends that\n– lock:bot  ignored, because parse:bot is\n" in said
+    assert "– parse " not in said
+    assert "– lock " not in said
+
+
+def test_who_only_looks_is_told_of_an_ignored_step(bot: Project) -> None:
+    bot.doit("parse").ok()
+    bot.doit("ignore", "parse:bot").ok()
+    bot.write({"agent.yaml": AGENT.replace("NAME", "bot").replace("first", "second")})
+    ended = "ignored; `doit forget parse:bot` ends that"
+    assert bot.agent("why", "parse:bot").ok().stdout.startswith(f"parse:bot: {ended}; else would run (")
+    assert f"lock:bot: {(because := 'ignored, because parse:bot is')}" in bot.agent("why", "lock:bot").ok().stdout
+    steps = json.loads(bot.agent("plan", "--json").ok().stdout)["schedule"]["steps"]
+    told = {one["step"]: (one["status"], one["reason"]) for one in steps}
+    assert told["parse:bot"] == ("ignored", ended)
+    assert told["lock:bot"] == ("ignored", because)
+    assert "nothing would run" in bot.agent("plan").ok().stdout
+    dry = json.loads(bot.agent("build", "--dry-run", "--json").ok().stdout)["steps"]
+    assert [(one["step"], one["status"], one["text"]) for one in dry][:1] == [("parse:bot", "ignored", ended)]
+    bot.doit("forget", "parse:bot").ok()
+    assert "ignored" not in bot.agent("plan").ok().stdout
 
 
 def test_reset_dep_takes_outputs_as_made_from_the_present_inputs(bot: Project) -> None:

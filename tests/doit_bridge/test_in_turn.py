@@ -87,7 +87,7 @@ def test_the_first_failure_ends_the_run_with_or_without_doit(project: Project) -
 def test_an_ignored_step_is_ignored_by_the_other_door(project: Project) -> None:
     project.write({"agent.yaml": AGENT.replace("NAME", "bot"), "main.py": "", "dodo.py": "from aac_tasks.dodo import *\n"})
     project.doit("ignore", "dockerfile:bot").ok()
-    assert "dockerfile:bot  up to date (ignored)" in project.agent("build").output
+    assert "dockerfile:bot  ignored; `doit forget dockerfile:bot` ends that\n" in project.agent("build").output
 
 
 @pytest.mark.network

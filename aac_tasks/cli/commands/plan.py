@@ -14,7 +14,7 @@ from aac_tasks.reporter.wording import duration
 from aac_tasks.schedule import Planned, Schedule, schedule
 from aac_tasks.state.judge import NEVER_RAN
 
-_STATUS = {"fresh": "–", "runs": "runs", "asked": "asked"}
+_STATUS = {"fresh": "–", "runs": "runs", "asked": "asked", "ignored": "ignored"}
 
 
 def handle(args: Arguments, world: World) -> int:
@@ -51,7 +51,8 @@ def _row(agent: AgentPlan, number: int, planned: dict[str, Planned]) -> tuple[st
     last = "" if one.seconds is None else duration(one.seconds)
     needs = ", ".join(need.removesuffix(f":{step.agent}") for need in step.needs)
     reason = "" if one.reason == NEVER_RAN else one.reason
-    why = step.pending.splitlines()[0] if step.pending else reason or step.doc
+    pending = step.pending if one.status != "ignored" else ""
+    why = pending.splitlines()[0] if pending else reason or step.doc
     return f"  {step.id}", needs, _STATUS[one.status], last, why
 
 

@@ -19,7 +19,11 @@ def handle(args: Arguments, world: World) -> int:
     """Judge one step and say what changed since it last ran."""
     with looking(args, world) as session:
         session.narrow([word for word in args.step.split(":") if word not in STEP_KINDS] if ":" in args.step else [])
-        answer = session.why(step_id(args.step, session.plan()))
+        plan = session.plan()
+        step = step_id(args.step, plan)
+        answer = session.why(step)
+        if step in (ignored := session.ignored(plan)):
+            answer = {**answer, "ignored": ignored[step]}
     if args.json:
         show.document(world, answer)
     else:
@@ -32,6 +36,8 @@ def _show(answer: JsonObject, world: World) -> None:
     first = next(iter(_objects(answer.get("after"))), None)
     if answer.get("fresh") and first is not None:
         state, reason = f"may run, after {first.get('step')}", str(first.get("reason") or "")
+    if answer.get("ignored"):
+        state = f"{answer['ignored']}; else {state}"
     show.line(world, f"{answer.get('step')}: {state}{f' ({reason})' if reason else ''}")
     for told in _objects(answer.get("changes")):
         place, path = str(told.get("spec") or ""), str(told.get("path") or "")
