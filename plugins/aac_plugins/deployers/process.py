@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,7 +66,7 @@ class Slot:
 class Live:
     """An instance in its slot, and all that is needed to start it again, except its environment.
 
-    ``well``: it answered its health check; until then it is only about to be what is deployed.
+    ``well``: it answered its health check; until then it is only about to be what is deployed. ``started``: ISO 8601, UTC.
     """
 
     slot: str
@@ -75,6 +76,7 @@ class Live:
     config: ImageConfig
     url: str = ""
     well: bool = False
+    started: str = ""
 
 
 class MovedError(StepError):
@@ -109,7 +111,7 @@ class ProcessDeployer:
         """What the runner that started it says; of a deploy that was killed, what runs of it."""
         known = decode_live(data)
         lives = (*([known] if known else []), *self._recorded(tools))
-        said = [runners(live.instance.runner).status(live.instance, tools) for live in lives]
+        said = [_status(live, runners, tools) for live in lives]
         return next((status for status in said if status.state == "running"), said[0] if said else Status("gone"))
 
     def logs(self, data: JsonObject, tools: Tools, runners: Runners) -> IO[bytes]:
@@ -144,7 +146,7 @@ class ProcessDeployer:
         try:
             env = request.resolve_env(live.spec)
             run = RunRequest(live.image, live.config, live.spec, env, slot.state, log, detach=True)
-            live = replace(live, instance=runner.start(run, tools))
+            live = replace(live, instance=runner.start(run, tools), started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
             _write(slot.record, live)
             request.wait_until_well(live.instance, log)
         except BaseException as error:
@@ -224,7 +226,13 @@ def _in_the_way(old: Live, new: InstanceSpec) -> bool:
 
 
 def _is_running(live: Live, runners: Runners, tools: Tools) -> bool:
-    return runners(live.instance.runner).status(live.instance, tools).state == "running"
+    return _status(live, runners, tools).state == "running"
+
+
+def _status(live: Live, runners: Runners, tools: Tools) -> Status:
+    """An engine knows when it started something; of a process it was written down."""
+    now = runners(live.instance.runner).status(live.instance, tools)
+    return replace(now, started=now.started or live.started)
 
 
 def _artifact(live: Live) -> Artifact:

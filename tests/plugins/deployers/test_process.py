@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import calendar
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from aac_plugins.runners.host import HostRunner
 from aac_plugins.runners.userns import UsernsRunner
 from aac_tasks.contracts.actions import DeployAction, InstanceSpec, PortMapping
 from aac_tasks.contracts.image import HealthProbe, ImageConfig
-from aac_tasks.contracts.running import Deployed, DeployRequest, Instance, Runner
+from aac_tasks.contracts.running import Deployed, DeployRequest, Instance, Runner, Status
 from aac_tasks.contracts.tools import HttpRequest
 from aac_tasks.errors import StepError
 from aac_tasks.steps.health import Watch, wait_until_well
@@ -73,8 +74,11 @@ class Place:
         """In a moment: the child that answered a request ends after its answer."""
         return self.stage.tools.wait_until(lambda: len(self.agents()) == 1, timeout=5.0)
 
+    def status(self) -> Status:
+        return self.deployer.status(self.data, self.stage.tools, lambda name: self.runner)  # type: ignore[arg-type]
+
     def state(self) -> str:
-        return self.deployer.status(self.data, self.stage.tools, lambda name: self.runner).state  # type: ignore[arg-type]
+        return self.status().state
 
     def remove(self) -> None:
         self.deployer.remove(self.data, self.stage.tools, lambda name: self.runner)  # type: ignore[arg-type]
@@ -96,6 +100,8 @@ def test_a_deployed_agent_answers_outlives_its_tool_and_goes_when_removed(place:
     assert place.says(deployed) == "one"
     place.stage.shop.processes.kill_children(grace=0.2)
     assert place.state() == "running"
+    age = time.time() - calendar.timegm(time.strptime(place.status().started, "%Y-%m-%dT%H:%M:%SZ"))
+    assert 0 <= age < 60
     assert [a.type for a in deployed.artifacts] == ["instance"]
     place.remove()
     assert place.state() == "gone"
