@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from aac_tasks.errors import Problem, SpecError, UsageError
 from aac_tasks.spec.definition import Compiled as Schema
 from aac_tasks.spec.definition import compiled
 from aac_tasks.spec.reading import ReadSpec, read_by
-from aac_tasks.state.ignore import parse_ignore_file
+from aac_tasks.state.ignore import numbered, parse_ignore_file, why_ignored
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.watch import ABSENT, PRESENT
 
@@ -73,13 +73,15 @@ class Compiler:
         context = self.root / context_root(here, read.spec.build.context, file)
         wants, facts = known_of(plugins.catalog.runtimes.get(read.spec.runtime), read.spec, context, folder / LOCK_NAME)
         ignore_file = context / ".dockerignore"
+        ignore = ignore_file.read_text(encoding="utf-8") if ignore_file.is_file() else ""
+        facts = replace(facts, left_out=_left_out(facts.exists, ignore, relative(ignore_file, self.root)))
         request = Request(
             spec=named(read.spec, self.choices.registry, all_tags=self.choices.all_tags),
             canonical=read.canonical,
             facts=facts,
             folder=here,
             file=file,
-            ignore=parse_ignore_file(ignore_file.read_text(encoding="utf-8")) if ignore_file.is_file() else (),
+            ignore=parse_ignore_file(ignore),
             builder=self.choices.builder,
             platforms=tuple(_platform(p) for p in self.choices.platforms),
             created=self.choices.created,
@@ -104,6 +106,15 @@ class Compiler:
         if not found:
             raise UsageError(f"no agent.yaml in {folder}; `agent init NAME` makes one")
         return found[0]
+
+
+def _left_out(names: Iterable[str], ignore: str, file: str) -> dict[str, str]:
+    """Those that go into no image, and why: a line of the agent's ``ignore`` file, or what is left out of every image."""
+    from aac_tasks.plan.context import DEFAULT_IGNORE  # lazy, as above
+
+    always = [(f"{line!r}, which every image is without", line) for line in DEFAULT_IGNORE]
+    rules = [*always, *((f"{file}:{number} ({line!r})", line) for number, line in numbered(ignore))]
+    return {name: said for name in names if (said := why_ignored(name, rules))}
 
 
 def _refuse_unknown(read: ReadSpec, catalog: Catalog, file: str) -> None:

@@ -22,13 +22,15 @@ class Facts:
     """What planning may know of the disk. ``folder`` is the agent's folder (for messages only).
 
     ``texts`` maps each file name that a runtime asked for to its content, or None where it is absent.
-    ``exists`` holds the asked-for names that are there. ``lock`` is the agent.lock, None when absent.
+    ``exists`` holds the asked-for names that are there. ``lock`` is the agent.lock, None when absent. ``left_out`` maps those
+    of the names that are there, but go into no image, to the rule that leaves them out.
     """
 
     folder: Path
     texts: Mapping[str, str | None] = field(default_factory=dict)
     exists: frozenset[str] = frozenset()
     lock: Lock | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

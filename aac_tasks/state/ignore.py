@@ -23,8 +23,23 @@ class Pattern:
 
 def parse_ignore_file(text: str) -> tuple[str, ...]:
     """The patterns of a .dockerignore file, without comments and blank lines."""
-    lines = (line.strip() for line in text.lstrip("\ufeff").splitlines())
-    return tuple(line for line in lines if line and not line.startswith("#"))
+    return tuple(line for _, line in numbered(text))
+
+
+def numbered(text: str) -> list[tuple[int, str]]:
+    """The same with the numbers of their lines."""
+    lines = enumerate((line.strip() for line in text.lstrip("\ufeff").splitlines()), 1)
+    return [(number, line) for number, line in lines if line and not line.startswith("#")]
+
+
+def why_ignored(path: str, rules: Iterable[tuple[str, str]]) -> str:
+    """What is said of the rule that leaves ``path`` out, "" when none does. ``rules``: (what to say, pattern); the last wins."""
+    found = ""
+    for said, line in rules:
+        pattern = _compile(line)
+        if pattern and pattern.negated == bool(found) and pattern.matches(path):
+            found = "" if pattern.negated else said
+    return found
 
 
 class IgnoreRules:

@@ -161,7 +161,7 @@ def _start_problems(spec: AgentSpec, argv: tuple[str, ...], facts: Facts) -> tup
     if argv[0] in ("npm", "npx", "yarn", "pnpm", "corepack") and not (spec.version or spec.build.base_image):
         return (("spec.entrypoint", f"{argv[0]} is not in the image; name what it starts: entrypoint: [node, SCRIPT]"),)
     asked = set(NodeRuntime().wants(spec))
-    return STARTER.problems(script, facts) if script in asked else ()
+    return STARTER.problems(script, spec, facts) if script in asked else ()
 
 
 def _version(spec: AgentSpec) -> tuple[int, ...]:

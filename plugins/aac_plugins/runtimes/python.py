@@ -41,7 +41,7 @@ class PythonRuntime:
         base, problems = python_install.PYTHON.asked(spec)
         dependencies, more = python_requirements.read(spec.dependencies, facts.texts)
         argv = STARTER.argv(spec, _default(facts))
-        return RuntimePlan(base, dependencies, argv, (*problems, *more, *STARTER.problems(STARTER.script(argv), facts)))
+        return RuntimePlan(base, dependencies, argv, (*problems, *more, *STARTER.problems(STARTER.script(argv), spec, facts)))
 
     def recipe(self, spec: AgentSpec, facts: Facts, locked: LockedPlatform) -> Recipe:
         """Base, system packages that only an engine can add, dependencies, application."""

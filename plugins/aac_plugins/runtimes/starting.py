@@ -47,8 +47,11 @@ class Starter:
                 return posixpath.relpath(path, APP_DIR) if path.startswith(f"{APP_DIR}/") else ""
         return ""
 
-    def problems(self, script: str, facts: Facts) -> tuple[tuple[str, str], ...]:
-        """That the script is not there, as (spec path, message)."""
+    def problems(self, script: str, spec: AgentSpec, facts: Facts) -> tuple[tuple[str, str], ...]:
+        """That the script is not there, or will not be in the image, as (spec path, message)."""
+        if script in facts.left_out and not spec.build.commands:  # which may make it in the image
+            message = f"{script} would not be in the image: it is left out by {facts.left_out[script]}"
+            return (("spec.entrypoint", f"{message}; add `!{script}` as the last line of .dockerignore"),)
         if not script or script in facts.exists:
             return ()
         named = f"entrypoint: [{self.program}, SCRIPT]"
