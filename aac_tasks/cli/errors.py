@@ -30,9 +30,8 @@ def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
         _annotate(world, error)
         return error.exit_code
     except KeyboardInterrupt as error:
-        code, word = (TERMINATED, "terminated") if isinstance(error, Terminated) else (INTERRUPTED, "interrupted")
-        text = str(error) or word
-        _tell(world, {"type": word.capitalize(), "message": text, "exit": code}, text, as_json)
+        code, facts = interruption(error)
+        _tell(world, facts, str(facts["message"]), as_json)
         return code
     except BrokenPipeError:
         _close_quietly(world)
@@ -45,6 +44,12 @@ def guard(world: World, words: list[str], command: Callable[[], int]) -> int:
         return told.exit_code
     except Exception as error:  # the last line of defence: a bug of ours is told as one
         return _bug(world, words, error)
+
+
+def interruption(error: KeyboardInterrupt) -> tuple[int, JsonObject]:
+    """The exit code of a run that a signal ended, and what a document says of it."""
+    code, word = (TERMINATED, "terminated") if isinstance(error, Terminated) else (INTERRUPTED, "interrupted")
+    return code, {"type": word.capitalize(), "message": str(error) or word, "exit": code}
 
 
 def _bug(world: World, words: list[str], error: Exception) -> int:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from aac_tasks.cli.errors import interruption
 from aac_tasks.cli.flags import options
 from aac_tasks.cli.world import Arguments, Tell, World
 from aac_tasks.contracts.result import Event
@@ -31,7 +32,9 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
             chosen_steps = selection(kind, asked_agents(args, session), session)
             how = {"jobs": jobs(args, session), "keep_going": args.keep_going, "dry_run": args.dry_run}
             code = world.drive(session, chosen_steps, **how) if chosen_steps or args.keep_going else 0
-    except BaseException:  # an interrupt must give the terminal back too
+    except BaseException as error:  # an interrupt must give the terminal back too
+        if args.json and isinstance(error, KeyboardInterrupt):
+            return _interrupted(error, reporter)
         reporter.close(abandoned=True)
         raise
     reporter.close(code)
@@ -39,6 +42,14 @@ def run_kind(kind: str, args: Arguments, world: World, chosen: Options | None = 
         from aac_tasks.conclude import conclude  # only after a success
 
         conclude(session, world.words)
+    return code
+
+
+def _interrupted(error: KeyboardInterrupt, reporter: Reporter) -> int:
+    """One document of what was finished, and of what ended the run; the exit code."""
+    code, facts = interruption(error)
+    reporter(Event("note", text=str(facts["message"]), data={"error": facts}))
+    reporter.close(code)
     return code
 
 

@@ -91,8 +91,8 @@ class Tally:
         return 1 if self.count("failed") else 0
 
     def document(self, exit_code: int, seconds: float) -> JsonObject:
-        """``{"steps", "notes", "seconds", "exit"}``; each step has its status, text and data. A dry run knows ``fresh``,
-        ``ignored`` and, for what would run, ``stale``.
+        """``{"steps", "notes", "seconds", "exit"}``, and ``error`` of a run that was interrupted; each step has its status, text
+        and data. A dry run knows ``fresh``, ``ignored`` and, for what would run, ``stale``.
         """
         planned = [{"step": event.step, **event.data, "text": plain(event.text)} for event in self.plans]
         return {
@@ -110,4 +110,5 @@ class Tally:
             "notes": [plain(event.text) for event in self.notes],
             "seconds": round(seconds, 3),
             "exit": exit_code,
+            **next(({"error": event.data["error"]} for event in self.notes if "error" in event.data), {}),
         }

@@ -122,6 +122,26 @@ def test_an_interrupt_ends_children_and_keeps_what_was_finished(tiny: Project, d
     assert "✓ test:tiny" in after
 
 
+@pytest.mark.parametrize("more", [(), ("-n", "2")])
+@pytest.mark.parametrize(("number", "code", "kind"), [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")])
+def test_a_document_of_an_interrupted_run_has_what_was_finished(
+    tiny: Project, number: int, code: int, kind: str, more: tuple[str, ...]
+) -> None:
+    tiny.write({"run.sh": NEVER_WELL})
+    running = start(tiny, (*DOORS["agent"], "--json", *more))
+    wait_for_the_agent(tiny)
+    running.send_signal(number)
+    said, _ = running.communicate(timeout=30)
+    assert running.returncode == code, said
+    document = json.loads(said)
+    done = {step["step"]: step["status"] for step in document["steps"]}
+    assert list(done) == ["parse:tiny", "lock:tiny", "dockerfile:tiny", "image:tiny"]
+    assert set(done.values()) <= {"done", "cached"}
+    assert (document["exit"], document["error"]["type"], document["error"]["exit"]) == (code, kind, code)
+    assert "what was finished is kept" in document["error"]["message"]
+    assert nobody_is_left(tiny.folder), children_of(tiny.folder)
+
+
 @pytest.mark.parametrize("door", ["agent", "doit"])
 def test_a_second_interrupt_ends_at_once(tiny: Project, door: str) -> None:
     tiny.write({"run.sh": "trap 'sleep 600' TERM\nsleep 600 &\nwait\n"})
