@@ -25,6 +25,7 @@ from aac_tasks.errors import StepError, UsageError
 from aac_tasks.holding import Held, Names, held_elsewhere
 from aac_tasks.known import Known, name_of, several, valid_name
 from aac_tasks.session import Session
+from aac_tasks.state.saved import remember
 from aac_tasks.state.stamps import StampFile
 from aac_tasks.state.workspaces import enlist
 from aac_tasks.steps.built import architecture, images_of
@@ -184,6 +185,7 @@ class Images:
         image = one.of(platforms).image
         full = next((n for n in one.names if n in (word, name_of(word))), next(iter(one.names), f"image:{one.digest.short}"))
         pushed = self._archive.push(image, f"{ARCHIVE}:{file}:{full}", self._tools)
+        remember(self._session.state.path, file)
         left = [str(other.platform) for other in one.platforms if other != image]
         facts: JsonObject = {"name": full, "digest": str(pushed.digest), "file": str(file), "size": pushed.sent}
         return {**facts, "platform": str(image.platform), "left_out": left}

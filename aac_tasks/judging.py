@@ -20,6 +20,7 @@ from aac_tasks.state.judge import Case, changes, judge, spec_path
 from aac_tasks.state.lock_file import NAME as LOCK_NAME
 from aac_tasks.state.lock_file import read_lock
 from aac_tasks.state.presence import missing_locally
+from aac_tasks.state.saved import written
 from aac_tasks.state.stamps import StampFile
 from aac_tasks.state.tree import snapshot
 
@@ -102,10 +103,16 @@ class Judging:
         with self._guard:
             if again or name not in self._snapshots:
                 seen: dict[str, str] = {}
-                self._snapshots[name] = snapshot(self.run.root, request, self.run.digests, seen, self._caches), seen
+                tree = snapshot(self.run.root, request, self.run.digests, seen, self._caches, self._written)
+                self._snapshots[name] = tree, seen
             found, seen = self._snapshots[name]
             self.run.workspace.seen.setdefault(step.agent, {}).update(seen)
             return found
+
+    @cached_property
+    def _written(self) -> dict[str, str]:
+        """Files that commands wrote in an agent's folder."""
+        return written(self.run.state.path, self.run.options.environment)
 
     @cached_property
     def _caches(self) -> frozenset[str]:

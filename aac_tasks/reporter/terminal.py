@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Mapping
 from typing import TextIO
 
+from aac_tasks.state.saved import REPORT
+
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
 
 
@@ -38,7 +40,7 @@ def wants_live(out: TextIO, err: TextIO, environment: Mapping[str, str]) -> bool
     return is_terminal(out) and is_terminal(err)
 
 
-GITHUB, QUALITY = "GITHUB_ACTIONS", "AAC_CODE_QUALITY"
+GITHUB, QUALITY = "GITHUB_ACTIONS", REPORT
 """Variables by which one knows that annotations are read: see `annotations`."""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import stat as st
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aac_tasks.contracts.context import ContextFile, Snapshot
@@ -19,12 +19,26 @@ from aac_tasks.state.watch import describe
 
 @dataclass(frozen=True)
 class Look:
-    """How a tree is walked. ``seen`` receives each path's identity as it was just before it was read; ``caches`` are absolute."""
+    """How a tree is walked. ``seen`` receives each path's identity as it was just before it was read; ``caches`` are absolute,
+    as are ``written``, files of ours and their identities (see `saved`).
+    """
 
     rules: IgnoreRules
     digests: FileDigests
     seen: dict[str, str]
     caches: frozenset[str] = frozenset()
+    written: Mapping[str, str] = field(default_factory=dict)
+
+    def leaves_out(self, entry: os.DirEntry[str], path: str) -> bool:
+        """Whether a file is none of the tree's."""
+        if self.rules.ignores(path):
+            return True
+        if entry.path not in self.written:
+            return False
+        known, now = self.written[entry.path], describe(entry.stat(follow_symlinks=False))
+        if known == now:
+            self.seen[entry.path] = now  # another file of that name would be one of the tree's
+        return known in ("", now)
 
 
 def snapshot(
@@ -33,15 +47,17 @@ def snapshot(
     digests: FileDigests,
     seen: dict[str, str] | None = None,
     caches: frozenset[str] = frozenset(),
+    written: Mapping[str, str] | None = None,
 ) -> Snapshot:
-    """Everything that ``request`` names, below the state root ``root``; ``seen`` is filled (path → identity).
+    """Everything that ``request`` names, below the state root ``root``; ``seen`` is filled (path → identity), ``written``
+    is left out.
 
     Raises:
         StepError: a file can't be read, is a device, has no readable name, or is a link that leaves the tree; or one of the
             ``caches`` (absolute paths) is in the tree, which would grow with every image of it.
     """
     top = root / request.root if request.root else root
-    look = Look(IgnoreRules(request.ignore), digests, {} if seen is None else seen, caches)
+    look = Look(IgnoreRules(request.ignore), digests, {} if seen is None else seen, caches, written or {})
     found = sorted(_walk(top, "", look), key=lambda f: f.path.encode("utf-8", "surrogateescape"))
     only = request.only
     files = tuple(f for f in found if not only or any(f.path == o or f.path.startswith(f"{o}/") for o in only))
@@ -64,7 +80,7 @@ def _walk(folder: Path, prefix: str, look: Look) -> Iterator[ContextFile]:
         path = f"{prefix}{entry.name}"
         if entry.is_dir(follow_symlinks=False):
             yield from _folder(entry, path, look)
-        elif not look.rules.ignores(path):
+        elif not look.leaves_out(entry, path):
             yield _file(entry, path, look)
 
 

@@ -229,6 +229,20 @@ def test_one_platform_of_an_index_does_not_go_alone(user: User) -> None:
     assert images == []
 
 
+def test_a_saved_file_and_a_report_in_the_agents_own_folder_go_into_no_image(user: User) -> None:
+    digest = build(user, "--platform", "linux/amd64")
+    assert user.agent("save", "ex", "-o", "ex.tar").code == 0
+    user.environment["AAC_CODE_QUALITY"] = str(user.folder / "quality.json")
+    for _ in range(2):
+        said = user.agent("build", "--builder", "embedded", "--platform", "linux/amd64")
+        assert "– image:ex  up to date" in said.out, said
+        assert (user.folder / "quality.json").exists()
+    (user.folder / "ex.tar").write_text("the author's own now\n")
+    assert build(user, "--platform", "linux/amd64") != digest
+    (user.folder / "ex.tar").unlink()
+    assert build(user, "--platform", "linux/amd64") == digest
+
+
 def test_save_says_which_platform_and_takes_another(user: User) -> None:
     build(user, "--platform", BOTH)
     digests = {p: user.agent("inspect", "ex", "--platform", p, "--format", "{{.Digest}}").out.strip() for p in PLATFORMS}

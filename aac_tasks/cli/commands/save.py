@@ -36,7 +36,7 @@ COMMAND = Command(
     summary="write an image into a tar file",
     description=(
         "The file is an OCI layout and a Docker archive in one: `docker load`, `podman load` and skopeo read it. It holds one "
-        "platform: the one that --platform says, else this machine's."
+        "platform: the one that --platform says, else this machine's. In an agent's own folder it is none of its image's files."
     ),
     handle=handle,
     arguments=(Argument("IMAGE", "an agent, a name or a digest"),),
