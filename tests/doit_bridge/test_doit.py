@@ -89,6 +89,22 @@ def test_an_ignored_step_is_skipped_and_says_so(bot: Project) -> None:
     assert "– lock " not in said
 
 
+def test_dumpdb_shows_what_is_kept_and_says_where_there_is_nothing(bot: Project) -> None:
+    assert bot.doit("dumpdb").exits(3).output == (
+        "ERROR: there is no database .doit.db; expected one that doit has written (--db-file=FILE names it)\n"
+    )
+    bot.doit("parse").ok()
+    said = bot.doit("dumpdb").ok().stdout
+    assert said.splitlines()[0].endswith(".aac/doit.json (steps are not in it: `agent why STEP` tells what is known of one)")
+    bot.doit("ignore", "parse:bot").ok()
+    assert bot.doit("dumpdb").ok().stdout.splitlines()[-1] == 'parse:bot -> {"ignore:": "1"}'
+    for broken in ("{", "[]"):
+        bot.write({".aac/doit.json": broken})
+        assert "doit.json is torn, and as good as none; doit writes it anew" in bot.doit("dumpdb").exits(3).stderr
+    bot.write({"other.db": "no database"})
+    assert "other.db can't be shown: " in bot.doit("dumpdb", "--db-file=other.db").exits(3).stderr
+
+
 def test_who_only_looks_is_told_of_an_ignored_step(bot: Project) -> None:
     bot.doit("parse").ok()
     bot.doit("ignore", "parse:bot").ok()
