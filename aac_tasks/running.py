@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -23,7 +24,7 @@ from aac_tasks.session import Session
 from aac_tasks.state.stamps import Stamp, exclusively
 from aac_tasks.steps.built import image_here
 from aac_tasks.steps.environment import resolve
-from aac_tasks.steps.instances import FOLDER, Running, Start, kept, start, status, stop
+from aac_tasks.steps.instances import FOLDER, Both, Running, Start, kept, start, status, stop
 from aac_tasks.steps.neighbours import place_of, untold
 
 
@@ -39,7 +40,7 @@ class Instances:
         return [one for one in found if one["state"] != "gone"]
 
     def start(
-        self, agent: str, said: Overrides | None = None, *, interactive: bool = False, terminal: bool = False
+        self, agent: str, said: Overrides | None = None, *, interactive: bool = False, terminal: bool = False, apart: bool = False
     ) -> JsonObject:
         """Start an agent's image as its agent.yaml says, with what was said on top of that.
 
@@ -60,7 +61,8 @@ class Instances:
         image = image_here(outputs)
         values = self.values(agent, spec, tools)
         runner = self._session.hands.runner
-        return self._begin(Start(agent, image, self._config(image, tools), spec, values, interactive, terminal), runner, tools)
+        request = Start(agent, image, self._config(image, tools), spec, values, interactive, terminal, apart=apart)
+        return self._begin(request, runner, tools)
 
     def restart(self, name: str) -> JsonObject:
         """End one and start the same image with the same options; values of secrets and files are looked up anew.
@@ -79,8 +81,8 @@ class Instances:
         runner = runners.get(running.instance.runner)
         config, values = self._config(running.image, tools), self.values(running.agent, running.spec, tools)
         runner.stop(running.instance, tools)
-        request = Start(running.agent, running.image, config, running.spec, values, again=True)
-        return self._begin(request, runner, tools)
+        renewed = Start(running.agent, running.image, config, running.spec, values, again=True, apart=running.errors.exists())
+        return self._begin(renewed, runner, tools)
 
     def _begin(self, request: Start, runner: Runner, tools: Tools) -> JsonObject:
         folder = tools.state / FOLDER
@@ -95,8 +97,7 @@ class Instances:
     def stop(self, name: str) -> None:
         """End one by its name; a deployed one is removed from its target."""
         catalog = self._session.catalog
-        running = self._find(name)
-        if running is not None:
+        if running := self._find(name):
             stop(running, catalog.runners, self._tools(running.agent))
             return
         target, data = self._deployment(name)
@@ -109,15 +110,16 @@ class Instances:
             target, data = self._deployment(name)
             catalog = self._session.catalog
             return catalog.deployers.get(target).logs(data, self._tools(name), catalog.runners.get)
-        try:
-            return running.log.open("rb")
-        except OSError as error:
-            raise StepError(f"the log of {name} can't be read: {error.strerror or error}") from error
+        return io.BufferedReader(Both(running.streams()))
+
+    def streams(self, name: str) -> tuple[IO[bytes], ...]:
+        """The same; what was started to have them ``apart`` gives stdout and stderr."""
+        running = self._find(name)
+        return running.streams() if running else (self.logs(name),)
 
     def status(self, name: str) -> Status:
         """What it does now."""
-        running = self._find(name)
-        if running is not None:
+        if running := self._find(name):
             return status(running, self._session.catalog.runners, self._tools(running.agent))
         return self._deployed_status(name, *self._deployment(name))
 
@@ -247,8 +249,7 @@ class Instances:
 
     def _instance(self, name: str) -> tuple[str, Instance]:
         """The agent and the instance on this machine."""
-        running = self._find(name)
-        if running is not None:
+        if running := self._find(name):
             return running.agent, running.instance
         target, _ = self._deployment(name)
         stamp = self._session.last(name, "deploy")
@@ -282,9 +283,9 @@ class Instances:
         """How an agent runs: as deployed, else as tested; StepError when agent.yaml stands in the way."""
         plan = self._session.plan((agent,)).asked[0]
         deploy, test = plan.step("deploy"), plan.step("test")
-        if deploy is not None and deploy.action is not None:
+        if deploy and deploy.action is not None:
             return decode(DeployAction, deploy.action).instance
-        if test is not None and test.action is not None:
+        if test and test.action is not None:
             return decode(TestAction, test.action).instance
         raise StepError(f"{agent} can't be run", hint=f"`agent plan {agent}` says what stands in the way")
 

@@ -7,7 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from aac_tasks.cli.log_lines import follow
+from aac_tasks.cli.log_lines import attend
 from aac_tasks.cli.world import World
 from aac_tasks.errors import StepError
 from aac_tasks.steps.passing_on import handled
@@ -56,6 +56,6 @@ def stay(instances: Instances, name: str, world: World, *, interactive: bool) ->
     try:
         with handled(here.take):
             code = instances.attach(name) if interactive else None
-            return here.code(follow(instances, name, world, over=here.over) if code is None else code)
+            return here.code(attend(instances, name, world, here.over) if code is None else code)
     finally:
         instances.stop(name)

@@ -7,9 +7,9 @@ import datetime
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, TYPE_CHECKING
 
 from aac_tasks.cli import show
 from aac_tasks.cli.world import World
@@ -116,12 +116,27 @@ def follow(
         text = redact_keys(plain(stream.read().decode(errors="replace")))
         for line in tail(since_moment(text.splitlines(), part.since, lambda: timeless(world)), part.last):
             show.line(world, line)
-        while not over():
-            status = instances.status(name)  # asked before reading: what was written until the end is still shown
-            more = stream.read()
-            show.text(world, redact_keys(more.decode(errors="replace")))
-            if status.state != "running" and not more:
+        return go_on(instances, name, ((stream, world),), over)
+
+
+def attend(instances: Instances, name: str, world: World, over: Callable[[], bool]) -> int | None:
+    """As `follow`, from the beginning; what it says on stderr is on ours, where the streams are told apart."""
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(stream) for stream in instances.streams(name)]
+        return go_on(instances, name, tuple(zip(streams, (world, replace(world, out=world.err)), strict=False)), over)
+
+
+def go_on(
+    instances: Instances, name: str, streams: Sequence[tuple[IO[bytes], World]], over: Callable[[], bool]
+) -> int | None:
+    """Print what comes on streams, each where it belongs, until the instance ends."""
+    while not over():
+        status = instances.status(name)  # asked before reading: what was written until the end is still shown
+        pieces = [stream.read() for stream, _ in streams]
+        for piece, (_, world) in zip(pieces, streams, strict=True):
+            show.text(world, redact_keys(piece.decode(errors="replace")))
+        if not any(pieces):
+            if status.state != "running":
                 return status.exit_code
-            if not more:
-                instances.sleep(EVERY)
+            instances.sleep(EVERY)
     return None

@@ -119,6 +119,12 @@ class RunnerConformance(RunnerRights, RunnerReload, RunnerPlaces):
         said = self.said_by_one(runner, stage, request)
         assert all(word in said for word in ("one\n", "two\n", "three"))
 
+    def test_stderr_can_have_a_file_of_its_own(self, runner: Runner, stage: Stage) -> None:
+        errors = stage.folder / "errors"
+        request = stage.request(shell("echo one; echo two >&2; echo three"), InstanceSpec("agent"), errors=errors)
+        assert self.said_by_one(runner, stage, request) == "one\nthree\n"
+        assert errors.read_text() == "two\n"
+
     def test_a_signal_reaches_the_agent(self, runner: Runner, stage: Stage) -> None:
         script = "trap 'echo got it; exit 3' USR1; echo ready; while :; do sleep 0.05; done"
         request = stage.request(shell(script), InstanceSpec("agent"))

@@ -34,10 +34,10 @@ class RunRequest:
     """An image to start. ``env`` holds resolved values (secrets included: never logged, never stored).
 
     ``ports`` maps container port → host port (0: choose a free one). ``state`` is an empty folder for the instance's
-    own files; it lives as long as the instance. ``log`` receives stdout and stderr. ``detach``: outlives this process.
-    ``interactive``: the user's stdin is the agent's; with ``terminal`` the user's terminal is also its output, and the
-    log stays empty. ``place`` is what `Preparing.prepare` made for such an instance, and ``changes`` leads from the image that
-    it was made for to this one, where files do and none has to go.
+    own files; it lives as long as the instance. ``log`` receives stdout and stderr; where there is ``errors``, that file receives
+    stderr. ``detach``: outlives this process. ``interactive``: the user's stdin is the agent's; with ``terminal`` the user's
+    terminal is also its output, and the log stays empty. ``place`` is what `Preparing.prepare` made for such an instance, and
+    ``changes`` leads from the image that it was made for to this one, where files do and none has to go.
     """
 
     image: StoredImage
@@ -51,6 +51,12 @@ class RunRequest:
     terminal: bool = False
     place: JsonObject = field(default_factory=dict)
     changes: Changes | None = None
+    errors: Path | None = None
+
+    @property
+    def logs(self) -> tuple[Path, ...]:
+        """The files that receive what it says."""
+        return (self.log, self.errors) if self.errors else (self.log,)
 
 
 @dataclass(frozen=True)

@@ -163,8 +163,10 @@ class Tools(Protocol):
         """Run to the end; a non-zero exit is returned, a missing program or a timeout is a StepError."""
         ...
 
-    def spawn(self, process: Process, *, log: Path, session: bool = True) -> Spawned:
-        """Start in the background, stdout and stderr appended to ``log``; ``session``: survives the terminal."""
+    def spawn(self, process: Process, *, log: Path, errors: Path | None = None, session: bool = True) -> Spawned:
+        """Start in the background, stdout and stderr appended to ``log``, or stderr to ``errors``; ``session``: survives the
+        terminal.
+        """
         ...
 
     def foreground(self, process: Process) -> int:

@@ -20,7 +20,8 @@ def ended_refused(request: RunRequest, instance: Instance, runner: Runner, tools
     if request.interactive or not is_foreign(request.image.platform):
         return False
     ended = tools.wait_until(lambda: runner.status(instance, tools).state != "running", timeout=PATIENCE, every=0.05)
-    return ended and request.log.exists() and is_refused(request, request.log.read_text(errors="replace")[-1000:])
+    said = "".join(log.read_text(errors="replace")[-1000:] for log in request.logs if log.exists())
+    return ended and is_refused(request, said)
 
 
 def is_refused(request: RunRequest, said: str) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from aac_tasks.catalog import Table
 from aac_tasks.contracts.actions import InstanceSpec, Isolation
@@ -23,7 +25,7 @@ from aac_tasks.steps.foreign import cant_run, ended_refused, is_refused
 FOLDER, STATE = "run", "state"
 """Below an agent's state, one folder for each instance; and in it what belongs to its runner."""
 
-RECORD = "instance.json"
+RECORD, LOG, ERRORS = "instance.json", "log", "errors"
 
 RELOAD_GRACE = 0.5
 """Seconds that an agent gets to end before its files change: somebody waits, and nothing serves meanwhile."""
@@ -45,8 +47,50 @@ class Running:
 
     @property
     def log(self) -> Path:
-        """Its stdout and stderr."""
-        return self.folder / "log"
+        """Its stdout and stderr, or its stdout where it has `errors`."""
+        return self.folder / LOG
+
+    @property
+    def errors(self) -> Path:
+        """Its stderr, where that was to be told apart; elsewhere there is no such file."""
+        return self.folder / ERRORS
+
+    def streams(self) -> tuple[IO[bytes], ...]:
+        """What it said so far, stdout and stderr together, or each of them; reading on gives what came meanwhile.
+
+        Raises:
+            StepError: a file can't be read.
+        """
+        try:
+            return tuple(file.open("rb") for file in (self.log, self.errors) if file == self.log or file.exists())
+        except OSError as error:
+            raise StepError(f"the log of {self.instance.name} can't be read: {error.strerror or error}") from error
+
+
+class Both(io.RawIOBase):
+    """Several files read as one."""
+
+    def __init__(self, files: Sequence[IO[bytes]]) -> None:
+        self._files = files
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Of the first that has more; 0 when none has."""
+        for file in self._files:
+            data = file.read(len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+        return 0
+
+    def close(self) -> None:
+        """All of them."""
+        for file in self._files:
+            file.close()
+        super().close()
 
 
 @dataclass(frozen=True)
@@ -54,7 +98,7 @@ class Start:
     """An image and how to run it; ``env`` holds resolved values, secrets included. ``instance.name`` is its own.
 
     ``again``: it was there before, and its log goes on. ``place`` is what its runner made ahead for it (`Places`), ``changes``
-    what leads from the image there to this one.
+    what leads from the image there to this one. ``apart``: its stderr gets a file of its own.
     """
 
     agent: str
@@ -67,6 +111,7 @@ class Start:
     again: bool = False
     place: JsonObject = field(default_factory=dict)
     changes: Changes | None = None
+    apart: bool = False
 
 
 def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) -> Running:
@@ -84,6 +129,8 @@ def start(request: Start, runner: Runner, runners: Table[Runner], tools: Tools) 
         shutil.rmtree(folder, ignore_errors=True)  # what an ended one left
     asked = run_request(request, folder)
     asked.state.mkdir(parents=True, exist_ok=True)
+    if asked.errors:
+        asked.errors.touch(mode=0o600)  # its being there says that the streams are told apart
     about = Instance(runner.name, name, request.image.manifest.digest, handle={"state": str(asked.state)})
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     running = Running(request.agent, about, now, request.image, request.instance, folder)
@@ -138,7 +185,8 @@ def run_request(request: Start, folder: Path) -> RunRequest:
         instance=request.instance,
         env=request.env,
         state=folder / STATE,
-        log=folder / "log",
+        log=folder / LOG,
+        errors=folder / ERRORS if request.apart else None,
         detach=True,
         interactive=request.interactive,
         terminal=request.terminal,

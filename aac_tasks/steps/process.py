@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from aac_tasks.contracts.tools import Completed, Process, Spawned
@@ -59,7 +59,8 @@ class Processes:
             StepError: the program is missing or can't be started, the time is over, or the run was cancelled.
         """
         source = subprocess.DEVNULL if process.stdin is None else subprocess.PIPE
-        child = self._popen(process, stdin=source, stdout=subprocess.PIPE, dies_with_us=True)
+        pipe = subprocess.PIPE
+        child = self._popen(process, (source, pipe, pipe), dies_with_us=True)
         self._enter(child, self._running)
         try:
             return self._attend(process, child)
@@ -111,28 +112,24 @@ class Processes:
                 return f"did not end within {seconds:g} seconds"
         return ""
 
-    def spawn(self, process: Process, *, log: Path, session: bool = True) -> Spawned:
-        """Start in the background; stdout and stderr are appended to ``log`` (created for the user only).
+    def spawn(self, process: Process, *, log: Path, errors: Path | None = None, session: bool = True) -> Spawned:
+        """Start in the background; stdout and stderr are appended to ``log``, or stderr to ``errors``, created for the user only.
 
         ``session`` False: it also ends when the thread that started it ends, even by SIGKILL (Linux), and
         with `kill_children`. ``timeout`` and ``stdin`` of ``process`` have no meaning here.
         """
         if self._cancelled.is_set():
             raise StepError("interrupted")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            source = None if process.inherits else subprocess.DEVNULL
-            output = None if process.inherits == "all" else descriptor
-            child = self._popen(process, stdin=source, stdout=output, dies_with_us=not session)
-        finally:
-            os.close(descriptor)
+        source = None if process.inherits else subprocess.DEVNULL
+        with _appended(log) as out, _appended(errors or log) as err:
+            outputs = (None, None) if process.inherits == "all" else (out, err)
+            child = self._popen(process, (source, *outputs), dies_with_us=not session)
         self._enter(child, self._detached if session else self._running)
         return Spawned(child.pid, self._start_time(child.pid), identity.boot_id())
 
     def foreground(self, process: Process) -> int:
         """Run to the end with our own streams, in our own session, so that the terminal's keys reach it and not us."""
-        child = self._popen(process, stdin=None, stdout=None, dies_with_us=True, session=False)
+        child = self._popen(process, (None, None, None), dies_with_us=True, session=False)
         self._enter(child, self._running)
         with passed_on(child.send_signal):
             child.wait()
@@ -190,8 +187,9 @@ class Processes:
             return self._detached.get(pid) or self._running.get(pid)
 
     def _popen(
-        self, process: Process, *, stdin: int | None, stdout: int | None, dies_with_us: bool, session: bool = True
+        self, process: Process, streams: tuple[int | None, int | None, int | None], *, dies_with_us: bool, session: bool = True
     ) -> subprocess.Popen[bytes]:
+        stdin, stdout, stderr = streams
         env = self.minimal_environment() if process.env is None else dict(process.env)
         try:
             return subprocess.Popen(
@@ -200,7 +198,7 @@ class Processes:
                 env=env,
                 stdin=stdin,
                 stdout=stdout,
-                stderr=stdout if stdout in (None, subprocess.PIPE) else subprocess.STDOUT,
+                stderr=stderr,
                 start_new_session=session,
                 preexec_fn=die_with_parent() if dies_with_us else None,
             )
@@ -265,6 +263,16 @@ class Processes:
             env={"PATH": "/bin:/usr/bin"},
         )
         return done.stdout.strip()
+
+
+@contextlib.contextmanager
+def _appended(log: Path) -> Iterator[int]:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _told(code: int) -> int:

@@ -99,9 +99,9 @@ class StepTools:
         """Run to the end."""
         return self.shop.processes.run(process)
 
-    def spawn(self, process: Process, *, log: Path, session: bool = True) -> Spawned:
+    def spawn(self, process: Process, *, log: Path, errors: Path | None = None, session: bool = True) -> Spawned:
         """Start in the background."""
-        return self.shop.processes.spawn(process, log=log, session=session)
+        return self.shop.processes.spawn(process, log=log, errors=errors, session=session)
 
     def foreground(self, process: Process) -> int:
         """Run it with the user's terminal."""

@@ -112,6 +112,7 @@ class StageInstances:
 
     listed: list[dict[str, Any]] = field(default_factory=list)
     log: tuple[bytes, ...] = (b"",)
+    errors: tuple[bytes, ...] = ()
     stopped: list[str] = field(default_factory=list)
     exit_code: int = 0
     interrupt: bool = False
@@ -131,14 +132,20 @@ class StageInstances:
     def stop(self, name: str) -> None:
         self.stopped.append(name)
 
+    def streams(self, name: str) -> tuple[IO[bytes], ...]:
+        return tuple(self._growing(log) for log in (self.log, self.errors) if log)
+
     def logs(self, name: str) -> IO[bytes]:
-        pieces = list(self.log)
+        return self._growing(self.log)
+
+    def _growing(self, log: tuple[bytes, ...]) -> IO[bytes]:
+        pieces = list(log)
 
         class Growing(io.BytesIO):
             def read(self, size: int | None = -1, /) -> bytes:
                 return pieces.pop(0) if pieces else b""
 
-        return Growing(b"".join(self.log))
+        return Growing(b"".join(log))
 
     def status(self, name: str) -> Status:
         if self.interrupt:

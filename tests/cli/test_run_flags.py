@@ -103,7 +103,7 @@ def test_everything_that_is_said_reaches_the_instance(stage: Stage, tmp_path: Pa
     assert said.limits == Limits(cpu=0.5, memory=1 << 30, gpu=-1)
     assert said.isolation == Isolation(True, ("KILL",), ("ALL",), "host", ("9.9.9.9",), "5:6")
     assert (said.name, said.restart, said.command) == ("second", "on-failure:3", ("-x", "y"))
-    assert how == {"interactive": False, "terminal": False}
+    assert how == {"interactive": False, "terminal": False, "apart": True}
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,19 @@ def test_run_builds_starts_shows_the_log_and_ends_with_the_agents_exit_code(stag
     stage.instances.exit_code = 7
     said = stage("run", "hello")
     assert said.driven == [(("image:hello",), {"jobs": 1})]
-    assert said.out == "hello-run runs at http://127.0.0.1:8080 (runner crun)\none\ntwo three\n"
+    assert said.out == "one\ntwo three\n"
+    assert said.err.endswith("hello-run runs at http://127.0.0.1:8080 (runner crun)\n")
     assert said.code == 7
     assert stage.instances.stopped == ["hello-run"]
+
+
+def test_what_an_agent_says_on_stderr_is_on_ours_and_with_q_nothing_of_ours_is(stage: Stage) -> None:
+    stage.instances.log, stage.instances.errors = (b"answer\n", b""), (b"warn\n", b"ing\x1b[2J\n", b"")
+    said = stage("run", "-q", "hello")
+    assert (said.out, said.err) == ("answer\n", "warn\ning\n")
+    assert stage.instances.asked[1]["apart"]
+    assert stage("run", "-q", "-d", "hello").out == ""
+    assert not stage.instances.asked[1]["apart"]
 
 
 def test_an_interrupted_run_is_stopped(stage: Stage) -> None:

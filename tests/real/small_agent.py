@@ -23,6 +23,7 @@ MAIN = """
     case "$1" in
       ask) echo "name?"; read name; [ -t 0 ] && where=" at a terminal"; echo "hello $name$where"; exit 4 ;;
       end) exit 5 ;;
+      both) for n in 1 2 3; do echo "answer $n"; echo "warning $n" >&2; done; exit 6 ;;
     esac
     httpd -f -p "127.0.0.1:${{PORT:-{port}}}" -h www &
     echo ready

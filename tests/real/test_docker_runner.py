@@ -74,6 +74,12 @@ def test_without_the_docker_command_the_log_comes_through_the_socket(stage: Stag
     assert bare.ended(RUNNER, instance)
     RUNNER.stop(instance, bare.tools)
     assert bare.said_by(request) == "last words\n"
+    errors = tmp_path / "errors"
+    request = bare.request(shell("echo answer; echo warning >&2"), InstanceSpec("apart"), errors=errors)
+    instance = bare.start(RUNNER, request)
+    assert bare.ended(RUNNER, instance)
+    RUNNER.stop(instance, bare.tools)
+    assert (bare.said_by(request), errors.read_text()) == ("answer\n", "warning\n")
 
 
 def test_rights_limits_and_mounts_are_what_was_asked(stage: Stage) -> None:

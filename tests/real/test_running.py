@@ -117,6 +117,19 @@ def test_a_run_in_the_foreground_ends_with_the_agents_exit_code_and_shows_all_it
     assert place.ps() == []
 
 
+def test_each_stream_of_an_agent_in_the_foreground_is_ours_and_nothing_else_is_on_stdout(place: Place) -> None:
+    ran = place.agent("run", place.name, "--", "both").exits(6)
+    assert ran.stdout == "args: both, greeting: hi\nanswer 1\nanswer 2\nanswer 3\n"
+    assert ran.stderr.endswith("warning 1\nwarning 2\nwarning 3\n")
+    assert f"{place.name}-run runs (runner runc)\n" in ran.stderr
+    assert place.agent("run", "-q", place.name, "--", "both").exits(6).stderr == "warning 1\nwarning 2\nwarning 3\n"
+    together = [*command("agent"), "run", "-q", place.name, "--", "both"]
+    said = subprocess.run(
+        together, cwd=place.project.folder, env=place.project.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    assert sorted(said.stdout.decode().splitlines())[-3:] == ["warning 1", "warning 2", "warning 3"]
+
+
 def test_signals_are_passed_on_and_the_exit_code_is_the_agents(place: Place) -> None:
     child = place.started(place.name, "-q")
     child.send_signal(signal.SIGUSR1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
 from aac_tasks.cli.flags import DRY_RUN, KEEP_GOING, VERBOSE, WORK, options
@@ -26,7 +29,8 @@ def handle(args: Arguments, world: World) -> int:
         raise UsageError("agent run: --json goes with --detach, because a log is no JSON document")
     _check_streams(args, world)
     said = overrides(args)
-    reporter = reporter_for(args, world)
+    telling = world if args.detach else replace(world, out=world.err)  # in the foreground stdout is the agent's
+    reporter = reporter_for(args, telling)
     try:
         session = world.open(options(args, world), reporter)
         code, name = _build(args, world, session)
@@ -34,10 +38,11 @@ def handle(args: Arguments, world: World) -> int:
             reporter.close(code)
             return code
         with interruptible(session.cancelled.set):
-            started = world.instances(session).start(name, said, interactive=args.interactive, terminal=args.tty)
+            how = {"interactive": args.interactive, "terminal": args.tty, "apart": not (args.detach or _is_one(world))}
+            started = world.instances(session).start(name, said, **how)
     finally:
         reporter.close(abandoned=True)  # a second closing is nothing
-    _say(started, args, world)
+    _say(started, args, telling)
     return 0 if args.detach else stay(world.instances(session), str(started["name"]), world, interactive=args.interactive)
 
 
@@ -58,9 +63,19 @@ def _build(args: Arguments, world: World, session: Session) -> tuple[int, str]:
         return world.drive(session, (f"image:{names[0]}",), jobs=jobs(args, session)), names[0]
 
 
+def _is_one(world: World) -> bool:
+    """Whether our stdout and stderr are the same, a terminal or ``2>&1``: then what comes stays in its order."""
+    try:
+        return os.path.sameopenfile(world.out.fileno(), world.err.fileno())
+    except (OSError, ValueError):  # not files at all
+        return False
+
+
 def _say(started: JsonObject, args: Arguments, world: World) -> None:
     if args.json:
         show.document(world, started)
+        return
+    if args.quiet:
         return
     where = f" at {started['url']}" if started.get("url") else ""
     show.line(world, f"{started['name']} runs{where} (runner {started.get('runner')})")

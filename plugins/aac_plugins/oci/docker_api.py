@@ -21,6 +21,7 @@ from aac_tasks.errors import StepError
 
 DEFAULT = "unix:///var/run/docker.sock"
 TIMEOUT = 30.0
+STDOUT, STDERR = 1, 2
 
 
 class MissingError(StepError):
@@ -187,8 +188,8 @@ def _read(file: Path) -> JsonObject:
         return {}
 
 
-def frames(data: bytes) -> bytes:
-    """Output of a container without a terminal, stdout and stderr in the order they came.
+def frames(data: bytes, streams: tuple[int, ...] = (STDOUT, STDERR)) -> bytes:
+    """Output of a container without a terminal, of these streams in the order it came.
 
     Source: https://docs.docker.com/reference/api/engine/version/v1.47/#tag/Container/operation/ContainerAttach, "Stream
     format": eight bytes of head (stream, three zeros, big-endian length) before each piece.
@@ -196,7 +197,8 @@ def frames(data: bytes) -> bytes:
     out, at = bytearray(), 0
     while at + 8 <= len(data):
         length = int.from_bytes(data[at + 4 : at + 8], "big")
-        out += data[at + 8 : at + 8 + length]
+        if data[at] in streams:
+            out += data[at + 8 : at + 8 + length]
         at += 8 + length
     return bytes(out)
 

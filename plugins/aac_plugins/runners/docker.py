@@ -107,7 +107,7 @@ class DockerRunner:
             self._enters(engine, tools)
         clear(engine, request.state, tools)
         network = held(engine, request.place, tools)
-        known: JsonObject = {"host": engine.host, "state": str(request.state), "log": str(request.log)}
+        known: JsonObject = {"host": engine.host, "state": str(request.state), "logs": [str(log) for log in request.logs]}
         begun = take_over(engine, request, tools) if network else NOTHING
         container = str(begun.get("container") or self._created(engine, request, network, tools))
         try:
@@ -290,7 +290,7 @@ class DockerRunner:
         if client is None:
             return NOTHING
         process = replace(client, argv=(*client.argv, "logs", "--follow", container))
-        return with_process({}, tools.spawn(process, log=request.log, session=request.detach))
+        return with_process({}, tools.spawn(process, log=request.log, errors=request.errors, session=request.detach))
 
 
 @hookimpl

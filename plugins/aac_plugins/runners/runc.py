@@ -124,7 +124,7 @@ class OciRuntime(simple.OnDisk):
     def _wait(self, instance: Instance, pid_file: Path, request: RunRequest, tools: Tools) -> None:
         tools.wait_until(lambda: pid_file.exists() or not _alive(instance, tools), timeout=10.0, every=0.005)
         if not pid_file.exists():
-            said = request.log.read_text(errors="replace").splitlines()[-5:] if request.log.exists() else []
+            said = [line for log in request.logs if log.exists() for line in log.read_text(errors="replace").splitlines()[-5:]]
             raise StepError(
                 f"{self.name} can't start {instance.name}",
                 tail="\n".join(said),

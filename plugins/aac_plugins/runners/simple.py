@@ -77,7 +77,7 @@ def launch(runner: str, started: Started, process: Process, tools: Tools) -> Ins
     """
     request = started.request
     inherits = ("all" if request.terminal else "stdin") if request.interactive else ""
-    spawned = tools.spawn(replace(process, inherits=inherits), log=request.log, session=request.detach)
+    spawned = tools.spawn(replace(process, inherits=inherits), log=request.log, errors=request.errors, session=request.detach)
     handle = with_process({**started.handle, "moved": bool(started.ports.env)}, spawned)
     write_record(request.state, handle)
     return Instance(
