@@ -21,6 +21,7 @@ from aac_tasks.contracts.oci_config import config_from_oci
 from aac_tasks.contracts.oci_index import common_content, index_document
 from aac_tasks.contracts.roles import Archive
 from aac_tasks.contracts.tools import Tools
+from aac_tasks.engines_kept import KeptIn, forget_in_engines
 from aac_tasks.errors import StepError, UsageError
 from aac_tasks.holding import Held, Names, held_elsewhere
 from aac_tasks.known import Known, name_of, several, valid_name
@@ -142,23 +143,24 @@ class Images:
         with self._names.held() as names:
             names.update(dict.fromkeys(given, tuple(platforms)))
 
-    def remove(self, word: str) -> tuple[Known, int]:
-        """Take a name away, or the image itself when it was the last name or a digest was given; bytes that became free.
-
-        Blobs that other images are made of, or that another workspace holds, stay.
+    def remove(self, word: str, *, force: bool = False) -> tuple[Known, int, list[KeptIn]]:
+        """Take a name away, or the image itself when it was the last name or a digest was given; bytes that became free, and
+        from which engines it went too. Blobs that other images are made of, or that another workspace holds, stay.
 
         Raises:
-            UsageError: it is a part of another image. StepError: only another workspace holds it.
+            UsageError: it is a part of another image. StepError: only another workspace holds it, or a container needs it.
         """
         one = self.find(word)
         named = [name for name in one.names if name in (word, name_of(word))]
         self._refuse_foreign(word, one)
+        whole = not named or len(one.names) == 1
+        engines = forget_in_engines(self._session, one, one.names if whole else named, whole=whole, force=force)
         with self._names.held() as names:
-            if named and len(one.names) > 1:
+            if not whole:
                 if named[0] not in names:  # it is what its agent is built as
                     StampFile(self._session.state.step(one.agent, "image")).delete()
                 names.pop(named[0], None)
-                return replace(one, names=(named[0],)), 0
+                return replace(one, names=(named[0],)), 0, engines
             for name in one.names:
                 names.pop(name, None)
         others = [known for known in (*self._here(), *self._older()) if known.digest != one.digest]
@@ -166,7 +168,7 @@ class Images:
         used |= {blob.digest for other in self._others for image in other.images for blob in image.blobs}
         if one.built and used.issuperset(one.blobs):  # nothing goes, so that it would still be the agent's
             StampFile(self._session.state.step(one.agent, "image")).delete()
-        return one, sum(self._blobs.remove(digest) for digest in one.blobs if digest not in used)
+        return one, sum(self._blobs.remove(digest) for digest in one.blobs if digest not in used), engines
 
     def _refuse_foreign(self, word: str, one: Known) -> None:
         if one.names or one.built:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from aac_tasks.contracts.roles import Builder, Runtime
 
@@ -28,6 +28,32 @@ class EngineBuilder(Builder, Protocol):
 
     def holds(self, artifact: Artifact, tools: Tools) -> str:
         """What is wrong with such an artifact, "" when the engine has it: one inspect by name, within 200 ms."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeptImage:
+    """A name (or an id, where there is no name) under which an engine has an image, and the containers made of it."""
+
+    name: str
+    users: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A runner whose engine keeps the images that it was given."""
+
+    @property
+    def name(self) -> str:
+        """As the runner's."""
+        ...
+
+    def kept(self, images: Sequence[StoredImage], names: Sequence[str], tools: Tools) -> tuple[KeptImage, ...]:
+        """Those of ``names`` (digests among them) under which it has one of ``images``; none when there is no engine."""
+        ...
+
+    def forget(self, name: str, tools: Tools, *, force: bool) -> None:
+        """Take it away there; StepError when the engine refuses. ``force``: although a container was made of it."""
         ...
 
 

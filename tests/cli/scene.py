@@ -184,9 +184,9 @@ class StageImages:
     def inside(self, one: Any) -> dict[str, Any]:
         return {"user": "10001:10001", "spec": {"name": one.agent}}
 
-    def remove(self, word: str) -> tuple[Any, int]:
+    def remove(self, word: str, *, force: bool) -> tuple[Any, int, list[Any]]:
         self.done.append(("remove", word))
-        return self.find(word), 1000
+        return self.find(word), 1000, [SimpleNamespace(engine="docker", name="hello:1.0")] if force else []
 
 
 @dataclass

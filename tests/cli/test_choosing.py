@@ -119,7 +119,9 @@ def test_an_image_that_something_runs_from_stays_unless_forced(stage: Stage) -> 
     said = stage("rmi", "hello")
     assert (said.code, stage.removed) == (1, [])
     assert said.err == "error: hello is what hello-run runs from\n  → `agent stop hello-run`, or say --force\n"
-    assert stage("rmi", "-f", "hello").out == "removed hello, 1.0 kB freed; what other images share stays\n"
+    assert stage("rmi", "-f", "hello").out == (
+        "removed hello, 1.0 kB freed; what other images share stays\nremoved hello:1.0 from docker\n"
+    )
     assert stage.removed == [("remove", "hello")]
 
 

@@ -9,9 +9,9 @@ from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json
 from aac_tasks.errors import StepError, UsageError
-from aac_tasks.reporter.wording import size
+from aac_tasks.reporter.wording import digest, size
 
-FORCE = Flag(("-f", "--force"), "also one that something runs from")
+FORCE = Flag(("-f", "--force"), "also one that something runs from, here or in an engine")
 
 
 def handle(args: Arguments, world: World) -> int:
@@ -26,11 +26,13 @@ def handle(args: Arguments, world: World) -> int:
             users = [str(one["name"]) for one in running if one.get("image") in digests and one.get("state") == "running"]
             if users and not args.force:
                 raise StepError(f"{word} is what {users[0]} runs from", hint=f"`agent stop {users[0]}`, or say --force")
-            one, freed = images.remove(word)
-            removed.append({"digest": str(one.digest), "names": list(one.names), "freed": freed})
+            one, freed, engines = images.remove(word, force=args.force)
+            there: list[Json] = [{"engine": kept.engine, "name": kept.name} for kept in engines]
+            removed.append({"digest": str(one.digest), "names": list(one.names), "freed": freed, "engines": there})
             if not args.json:
                 what = f"removed {word}" if freed else f"took the name {word} away"
-                show.line(world, f"{what}, {size(freed)} freed; what other images share stays")
+                from_engines = "".join(f"\nremoved {digest(kept.name)} from {kept.engine}" for kept in engines)
+                show.line(world, f"{what}, {size(freed)} freed; what other images share stays{from_engines}")
     if args.json:
         show.document(world, {"removed": removed})
     return 0
@@ -40,8 +42,8 @@ COMMAND = Command(
     name="rmi",
     summary="remove images; what other images share stays",
     description=(
-        "An image that has other names loses only the one that is given. A later build makes it again. What another workspace of "
-        "yours holds stays."
+        "An image that has other names loses only the one that is given. Docker and podman lose it too, where they have this "
+        "very image under such a name. A later build makes it again. What another workspace of yours holds stays."
     ),
     handle=handle,
     arguments=(Argument("IMAGE", "an agent, a name or a digest", "many"),),

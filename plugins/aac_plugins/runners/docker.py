@@ -33,6 +33,7 @@ from aac_plugins.runners.docker_config import (
     usage_of,
 )
 from aac_plugins.runners.engine_log import copy_log
+from aac_plugins.runners.kept_images import KeepsImages
 from aac_plugins.runners.network import held, hold, holds, joined
 from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.programs import demand_in
@@ -58,7 +59,7 @@ LAST_WORDS = 2.0
 
 
 @dataclass
-class DockerRunner:
+class DockerRunner(KeepsImages):
     """See the module."""
 
     name: str = "docker"

@@ -14,11 +14,14 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aac_plugins.oci.docker_api import Engine
 from aac_plugins.runners.docker import DockerRunner
+from aac_tasks.contracts.engines import KeptImage
+from aac_tasks.contracts.image import StoredImage
 from aac_tasks.contracts.running import Instance, Probe, Runner
 from aac_tasks.contracts.tools import HttpRequest, Process, Tools
 from aac_tasks.errors import StepError
@@ -90,6 +93,13 @@ class PodmanRunner(DockerRunner):
     def engine_of(self, instance: Instance, tools: Tools) -> Engine:
         """The same: what it started is in the user's storage, whoever serves it."""
         return self.engine(tools)
+
+    def kept(self, images: Sequence[StoredImage], names: Sequence[str], tools: Tools) -> tuple[KeptImage, ...]:
+        """Podman itself says whether it has any: for that no service has to be started."""
+        if tools.which(self.name) is None:
+            return ()
+        shown = tools.run(self._command(tools, "image", "inspect", *names)).stdout
+        return super().kept(images, names, tools) if shown.strip("[] \n") else ()
 
     def stop(self, instance: Instance, tools: Tools, *, grace: float = 10.0) -> None:
         """As any engine's; when the run was cancelled, and no service can be asked, by podman itself."""
