@@ -30,9 +30,12 @@ def pair(text: str) -> tuple[str, str]:
 FILTER = Flag(("--filter",), "only those that fit; of several values of one key any will do", "KEY=VALUE", pair, repeat=True)
 
 
-def format_flag(example: str) -> Flag:
+HEADS = "; 'table {{.Name}}\\t…' has heads"
+
+
+def format_flag(example: str, more: str = "") -> Flag:
     """``--format``, with an example that holds for the command."""
-    return Flag(("--format",), f"what to print of each: '{example}', or json", "TEMPLATE", default="")
+    return Flag(("--format",), f"what to print of each: '{example}', or json{more}", "TEMPLATE", default="")
 
 
 Alias = Callable[[JsonObject], Json]
@@ -95,15 +98,47 @@ def formatted(template: str, rows: Sequence[JsonObject], aliases: Mapping[str, A
     Raises:
         UsageError: a placeholder is none of these, or names what a row does not have.
     """
-    if template == "json":
-        template = "{{json .}}"
-    for sign, character in _ESCAPES.items():
-        template = template.replace(sign, character)
+    template = _meant("{{json .}}" if template == "json" else template)
     for words in _PLACE.findall(template):
         _asked(words)
     if "{{" in _PLACE.sub("", template):
         raise UsageError(f"--format {template}: a {{{{ without }}}}; expected {_EXPECTED}")
     return [_PLACE.sub(lambda found, row=row: _value(found[1], row, aliases or {}), template) for row in rows]  # type: ignore[misc]
+
+
+TABLE = "table"
+"""Before a template: columns under their names, as container tools have it."""
+
+
+def template_of(said: str) -> str:
+    """What ``--format`` says; ``table`` alone is the table that there is without it."""
+    return "" if said.strip() == TABLE else said
+
+
+def tabular(
+    template: str, rows: Sequence[JsonObject], aliases: Mapping[str, Alias]
+) -> tuple[list[str], list[tuple[str, ...]]] | None:
+    """Heads and rows of a ``table`` template, whose columns stand between tabs; None for any other.
+
+    Raises:
+        UsageError: as `formatted`.
+    """
+    if not template.startswith(TABLE):
+        return None
+    columns = _meant(template.removeprefix(TABLE)).lstrip().split("\t")
+    cells = [formatted(column, rows, aliases) for column in columns]
+    return [_PLACE.sub(lambda found: _head(found[1]), column) for column in columns], list(zip(*cells, strict=True))
+
+
+def _head(words: str) -> str:
+    """``ContentDigest`` → ``CONTENT DIGEST``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|_", " ", _asked(words)[2]).upper()
+
+
+def _meant(template: str) -> str:
+    for sign, character in _ESCAPES.items():
+        template = template.replace(sign, character)
+    return template
 
 
 _EXPECTED = "{{.Key}}, or json, upper, lower or len before it"

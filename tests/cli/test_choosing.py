@@ -94,6 +94,22 @@ def test_keys_that_other_tools_have_are_known_and_the_examples_of_the_help_hold(
     assert stage("images", "-a", "--format", "{{.Name}} {{.Repository}} {{.Tag}}").out == "<none> <none> <none>\n"
 
 
+def test_a_table_template_has_heads_and_columns_and_table_alone_is_the_usual_one(stage: Stage) -> None:
+    stage.images = {
+        "hello": {"digest": DIGEST, "names": ["team/hello:1.0"], "content_digest": "c"},
+        "hi": {"digest": DIGEST, "names": ["hi:1"], "content_digest": "d"},
+    }
+    stage.instances.listed = [{"name": "hello-run", "agent": "hello", "image": DIGEST, "state": "running", "url": "http://a"}]
+    shown = stage("images", "--format", r"table {{.Repository}}\t{{upper .Tag}} {{json .ContentDigest}}\t{{.Labels.a.b}}").out
+    assert shown == 'REPOSITORY  TAG CONTENT DIGEST  LABELS.A.B\nteam/hello  1.0 "c"\nhi          1 "d"\n'
+    assert stage("ps", "--format", "table {{.Name}}\t{{.State}}").out == "NAME       STATE\nhello-run  running\n"
+    assert stage("ps", "--format", "table {{.Name}}", "--filter", "name=none").out == "NAME\n"
+    for command in ("images", "ps"):
+        assert stage(command, "--format", "table").out == stage(command).out
+        assert stage(command, "--format", "table", "-q").out == stage(command, "-q").out
+    assert "no such key" in stage("ps", "--format", "table {{.Nmae}}").err
+
+
 def test_that_nothing_fits_is_not_that_nothing_runs(stage: Stage) -> None:
     assert stage("ps", "--filter", "name=zzz").out == "nothing runs; `agent run AGENT` or `agent deploy` starts something\n"
     stage.instances.listed = [{"name": "hello-run", "agent": "hello", "image": DIGEST, "state": "unknown: gone away"}]

@@ -5,7 +5,18 @@ from __future__ import annotations
 import fnmatch
 
 from aac_tasks.cli import show
-from aac_tasks.cli.choosing import FILTER, OF_INSTANCES, Matches, chosen, fitting, format_flag, formatted
+from aac_tasks.cli.choosing import (
+    FILTER,
+    HEADS,
+    OF_INSTANCES,
+    Matches,
+    chosen,
+    fitting,
+    format_flag,
+    formatted,
+    tabular,
+    template_of,
+)
 from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import LOOK
 from aac_tasks.cli.live_table import live_table
@@ -52,10 +63,13 @@ def handle(args: Arguments, world: World) -> int:
             return live_table(world.out, HEAD, lambda: [_row(one) for one in look(instances.all())], lambda: instances.sleep(1.0))
         every = instances.all()
         found = look(every)
+    template = template_of(args.format)
     if args.json:
         show.document(world, {"instances": found})
-    elif args.format or args.quiet:
-        for line in formatted(args.format or "{{.Name}}", found, OF_INSTANCES):
+    elif table := tabular(template, found, OF_INSTANCES):
+        show.table(world, *table)
+    elif template or args.quiet:
+        for line in formatted(template or "{{.Name}}", found, OF_INSTANCES):
             show.line(world, line)
     elif found:
         show.table(world, HEAD, [_row(one) for one in found])
@@ -77,6 +91,11 @@ COMMAND = Command(
     summary="list what runs: deployed agents, and those that `agent run` started",
     description="Filters: agent, by, image, name, runner, state (running, exited, unknown).",
     handle=handle,
-    flags=(FILTER, format_flag("{{.Name}} {{.Url}}"), QUIET, WATCH, *LOOK),
-    examples=("agent ps", "agent ps --filter state=running --format '{{.Name}} {{.Url}}'", "agent ps --json"),
+    flags=(FILTER, format_flag("{{.Name}} {{.Url}}", HEADS), QUIET, WATCH, *LOOK),
+    examples=(
+        "agent ps",
+        "agent ps --filter state=running --format '{{.Name}} {{.Url}}'",
+        "agent ps --format 'table {{.Name}}\\t{{.State}}'",
+        "agent ps --json",
+    ),
 )
