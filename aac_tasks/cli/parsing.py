@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from aac_tasks.cli.declare import Command, Flag
@@ -63,6 +63,7 @@ def _add(parser: Parser, flag: Flag) -> None:
 def parse(command: Command, words: Sequence[str]) -> Arguments:
     """Read the words behind a command; UsageError for what it does not know."""
     words, rest = _split(words, bool(command.rest))
+    words = list(_with_amounts(words, command))
     parser = Parser(command)
     if asks_help(words):  # wins over missing arguments
         return argparse.Namespace(help=True)
@@ -74,6 +75,17 @@ def parse(command: Command, words: Sequence[str]) -> Arguments:
             setattr(args, flag.dest, tuple(getattr(args, flag.dest) or ()))
     args.rest = tuple(rest)
     return args
+
+
+def _with_amounts(words: Sequence[str], command: Command) -> Iterator[str]:
+    """``-m -5m`` is one word, so that the value and not the flag is what is wrong."""
+    takes_value = {name for flag in command.flags if flag.metavar for name in flag.names}
+    at = 0
+    while at < len(words):
+        word, following = words[at], words[at + 1] if at + 1 < len(words) else ""
+        joined = word in takes_value and following[:1] == "-" and following[1:2].isdigit()
+        yield f"{word}{'=' if word.startswith('--') else ''}{following}" if joined else word
+        at += 2 if joined else 1
 
 
 def asks_help(words: Sequence[str]) -> bool:

@@ -80,8 +80,8 @@ def _bind(source: str, target: str, read_only: bool) -> Mount:
 
 
 def memory(text: str) -> int:
-    """``512Mi``, or as engines write it, ``512m``."""
-    engines = re.fullmatch(r"([0-9]+)([kmg])b?", text)
+    """``512Mi``, or as engines write it, ``512m``; ``0`` is no limit."""
+    engines = re.fullmatch(r"([0-9]+)([kmg])b?", "0k" if text == "0" else text)
     return memory_bytes(f"{engines[1]}{engines[2].upper()}i" if engines else text)
 
 
@@ -124,9 +124,9 @@ RUN_FLAGS = (
     Flag(("-v", "--volume"), "SOURCE:TARGET[:ro]; SOURCE is a path (./data) or a volume's name", "MOUNT", volume, repeat=True),
     Flag(("--mount",), "type=bind|volume|tmpfs,source=S,target=T[,readonly][,tmpfs-size=64Mi]", "MOUNT", mount, repeat=True),
     Flag(("--tmpfs",), "a folder in memory: TARGET[:size=64Mi]", "MOUNT", tmpfs, repeat=True),
-    Flag(("-m", "--memory"), "at most this much memory (512Mi)", "SIZE", memory, default=0),
-    Flag(("--cpus",), "at most so many cores (0.5)", "N", cores, default=0.0),
-    Flag(("--gpus",), "so many GPUs, or all", "N", gpus, default=0),
+    Flag(("-m", "--memory"), "at most this much memory (512Mi); 0: no limit", "SIZE", memory),
+    Flag(("--cpus",), "at most so many cores (0.5); 0: no limit", "N", cores),
+    Flag(("--gpus",), "so many GPUs, or all; 0: none", "N", gpus),
     Flag(("--restart",), "no, always, unless-stopped, on-failure[:N]; engines only", "POLICY", restart),
     Flag(("--read-only",), "make the root read-only"),
     Flag(("--cap-add",), "give a capability; all others are dropped", "NAME", capability, repeat=True),
@@ -145,12 +145,14 @@ def overrides(args: Arguments) -> Overrides:
     Raises:
         UsageError: there is no such file of variables. StepError: it can't be read.
     """
+    amounts = {"cpu": args.cpus, "memory": args.memory, "gpu": args.gpus}
     return Overrides(
         name=args.name or "",
         env=(*_from_files(args.env_file), *args.env),
         ports=args.publish,
         mounts=(*args.volume, *args.mount, *args.tmpfs),
-        limits=Limits(cpu=args.cpus, memory=args.memory, gpu=args.gpus),
+        limits=Limits(**{name: amount for name, amount in amounts.items() if amount}),
+        lifted=tuple(name for name, amount in amounts.items() if amount == 0),
         isolation=Isolation(args.read_only, args.cap_add, args.cap_drop, args.network, args.dns, args.user),
         restart=args.restart or "",
         command=args.rest,

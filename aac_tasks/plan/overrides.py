@@ -13,13 +13,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Overrides:
-    """Flags of `agent run`; what was not said is empty. ``name`` is the instance's."""
+    """Flags of `agent run`; what was not said is empty. ``name`` is the instance's; a limit among ``lifted`` is none, whatever
+    agent.yaml says.
+    """
 
     name: str = ""
     env: tuple[EnvValue, ...] = ()
     ports: tuple[PortMapping, ...] = ()
     mounts: tuple[Mount, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    lifted: tuple[str, ...] = ()
     isolation: Isolation = field(default_factory=Isolation)
     restart: str = ""
     command: tuple[str, ...] = ()
@@ -35,12 +38,7 @@ def overridden(instance: InstanceSpec, said: Overrides) -> InstanceSpec:
         env=_merged(instance.env, said.env, lambda v: v.name),
         ports=_merged(instance.ports, said.ports, lambda p: (p.container, p.protocol)),
         mounts=_merged(instance.mounts, said.mounts, lambda m: m.target.rstrip("/")),
-        limits=Limits(
-            cpu=said.limits.cpu or instance.limits.cpu,
-            memory=said.limits.memory or instance.limits.memory,
-            ephemeral_storage=said.limits.ephemeral_storage or instance.limits.ephemeral_storage,
-            gpu=said.limits.gpu or instance.limits.gpu,
-        ),
+        limits=_limits(instance.limits, said),
         isolation=_isolation(instance.isolation, said.isolation),
         restart=said.restart or instance.restart,
         command=said.command or instance.command,
@@ -50,6 +48,11 @@ def overridden(instance: InstanceSpec, said: Overrides) -> InstanceSpec:
 def _merged(old: Iterable[T], new: Iterable[T], key: Callable[[T], object]) -> tuple[T, ...]:
     """Old ones that have no new one in their place stay where they are; of several new ones the last holds."""
     return tuple({key(one): one for one in (*old, *new)}.values())
+
+
+def _limits(old: Limits, said: Overrides) -> Limits:
+    kept = replace(old, **dict.fromkeys(said.lifted, 0))
+    return Limits(**{name: value or getattr(kept, name) for name, value in vars(said.limits).items()})
 
 
 def _isolation(old: Isolation, said: Isolation) -> Isolation:

@@ -106,6 +106,34 @@ def test_everything_that_is_said_reaches_the_instance(stage: Stage, tmp_path: Pa
     assert how == {"interactive": False, "terminal": False, "apart": True}
 
 
+def test_0_is_no_limit_as_engines_have_it(stage: Stage) -> None:
+    assert stage("run", "hello", "--cpus", "0", "-m", "0", "--gpus", "0").code == 0
+    said, _ = stage.instances.asked
+    assert (said.limits, said.lifted) == (Limits(), ("cpu", "memory", "gpu"))
+    stage("run", "hello", "--cpus", "0m", "-m", "0Mi")
+    assert stage.instances.asked[0].lifted == ("cpu", "memory")
+    stage("run", "hello")
+    assert stage.instances.asked[0].lifted == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--cpus", "-1"), "argument --cpus: '-1' is not an amount of CPU; expected cores"),
+        (("--cpus", "-1m"), "argument --cpus: '-1m' is not an amount of CPU; expected cores"),
+        (("--cpus", "nan"), "argument --cpus: 'nan' is not an amount of CPU; expected cores"),
+        (("-m", "-5m"), "argument -m/--memory: '-5m' is not an amount of memory; expected a number with a unit"),
+        (("--memory", "-5Mi"), "argument -m/--memory: '-5Mi' is not an amount of memory; expected a number with a unit"),
+        (("--memory", "lots"), "argument -m/--memory: 'lots' is not an amount of memory; expected a number with a unit"),
+        (("--gpus", "-1"), "argument --gpus: '-1' is no number of GPUs; expected a number or all"),
+    ],
+)
+def test_an_amount_that_is_none_is_told_in_one_line(stage: Stage, words: tuple[str, ...], message: str) -> None:
+    said = stage("run", "hello", *words)
+    assert (said.code, said.err.count("\n")) == (3, 1)
+    assert message in said.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

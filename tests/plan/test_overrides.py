@@ -38,6 +38,8 @@ SPEC = InstanceSpec(
             {"mounts": (Mount("bind", "/data/", "/x", anywhere=True), Mount("tmpfs", "/tmp"))},
         ),
         (Overrides(limits=Limits(memory=5, gpu=-1)), {"limits": Limits(cpu=1.0, memory=5, gpu=-1)}),
+        (Overrides(lifted=("cpu", "memory")), {"limits": Limits()}),
+        (Overrides(limits=Limits(cpu=2.0), lifted=("memory",)), {"limits": Limits(cpu=2.0)}),
         (Overrides(restart="always", command=("a", "b")), {"restart": "always", "command": ("a", "b")}),
         (Overrides(isolation=Isolation(network="none", dns=("9.9.9.9",), user="1:2", read_only_root=True)),
          {"isolation": Isolation(True, ("NET_ADMIN", "CHOWN"), (), "none", ("9.9.9.9",), "1:2")}),
