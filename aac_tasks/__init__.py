@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from aac_tasks.contracts.spec import AgentSpec
     from aac_tasks.errors import (
         AacError,
+        DemandError,
         LostError,
         PlanError,
         PluginError,
@@ -52,6 +53,7 @@ __all__ = [
     "hookimpl",
     # errors
     "AacError",
+    "DemandError",
     "LostError",
     "PlanError",
     "PluginError",
@@ -71,7 +73,8 @@ _HOMES = {
     "aac_tasks.session": ("Options", "Session"),
     "aac_tasks.hookspecs": ("hookimpl",),
     "aac_tasks.errors": (
-        "AacError", "LostError", "PlanError", "PluginError", "Problem", "ProgramError", "SpecError", "StepError", "UsageError",
+        "AacError", "DemandError", "LostError", "PlanError", "PluginError", "Problem", "ProgramError", "SpecError", "StepError",
+        "UsageError",
     ),
 }  # fmt: skip
 

@@ -8,6 +8,7 @@
      ├── PluginError  exit 3   a plugin is broken, missing or stands twice
      ├── PlanError    exit 3   a cycle, or two agents of one name
      └── StepError    exit 1   something failed while it was being done
+          ├── DemandError       exit 3: what was asked for, by a flag or agent.yaml, is not to be had here
           ├── LostError         what an earlier step made is gone, and can be made again
           └── ProgramError      exit 126 or 127, as of a shell: an agent lacks a program that was to run beside it
 
@@ -104,6 +105,12 @@ class StepError(AacError):
         if hint:
             parts.append(f"  → {hint}")
         super().__init__("\n".join(parts))
+
+
+class DemandError(StepError):
+    """A flag or agent.yaml asks for what can't be had here: a GPU, a network, a capability."""
+
+    exit_code = 3
 
 
 class LostError(StepError):

@@ -179,7 +179,7 @@ def test_names_and_ports_that_are_taken_are_told_and_nothing_is_left(place: Plac
 
 def test_what_a_runner_can_not_do_is_refused(place: Place) -> None:
     for flags, what in ((("--restart", "always"), "restart always"), (("--gpus", "all"), "a GPU")):
-        ran = place.agent("run", "-d", "-q", place.name, *flags).exits(1)
+        ran = place.agent("run", "-d", "-q", place.name, *flags).exits(3)
         assert f"{what} is asked for, which runner runc can't give" in ran.stderr
     assert "network team has no effect" in place.agent("run", "-d", place.name, "--network", "team").ok().output
 

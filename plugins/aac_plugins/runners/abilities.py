@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from aac_tasks.contracts.actions import InstanceSpec
 from aac_tasks.contracts.tools import Tools
-from aac_tasks.errors import StepError
+from aac_tasks.errors import DemandError
 
 LOOPBACK = ("", "127.0.0.1", "localhost")
 
@@ -32,11 +32,11 @@ def hold_against(runner: str, instance: InstanceSpec, tools: Tools, *, refuses: 
     """Compare what is asked for with what a runner lacks.
 
     Raises:
-        StepError: something that must not be left out.
+        DemandError: something that must not be left out.
     """
     for lack in refuses:
         if what := ASKED[lack](instance):
-            raise StepError(
+            raise DemandError(
                 f"{instance.name}: {what} is asked for, which runner {runner} can't give",
                 hint="choose an engine (--runner docker or podman), or do without",
             )

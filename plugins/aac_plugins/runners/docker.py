@@ -23,6 +23,7 @@ from aac_plugins.runners import simple
 from aac_plugins.runners.abilities import hold_against
 from aac_plugins.runners.bytecode import Bytecode
 from aac_plugins.runners.containers import clear, remove
+from aac_plugins.runners.demands import explain
 from aac_plugins.runners.docker_config import (
     address_of,
     comes_back,
@@ -35,7 +36,6 @@ from aac_plugins.runners.docker_config import (
 from aac_plugins.runners.engine_log import copy_log
 from aac_plugins.runners.kept_images import KeepsImages
 from aac_plugins.runners.network import held, hold, holds, joined
-from aac_plugins.runners.ports import holder_of
 from aac_plugins.runners.programs import demand_in
 from aac_plugins.runners.records import spawned_of, text_of, with_process
 from aac_plugins.runners.standby import stand_by, stands_by, take_over
@@ -63,6 +63,7 @@ class DockerRunner(KeepsImages):
     """See the module."""
 
     name: str = "docker"
+    refuses: tuple[str, ...] = ()
 
     def engine(self, tools: Tools) -> Engine:
         """The engine that new instances get."""
@@ -103,7 +104,7 @@ class DockerRunner(KeepsImages):
     def start(self, request: RunRequest, tools: Tools) -> Instance:
         """Load, create, start, and read back which ports it got; or begin with what stands by."""
         engine = self.engine(tools)
-        hold_against(self.name, request.instance, tools, refuses=(), notes=NOTES)
+        hold_against(self.name, request.instance, tools, refuses=self.refuses, notes=NOTES)
         if request.interactive:
             self._enters(engine, tools)
         clear(engine, request.state, tools)
@@ -176,14 +177,8 @@ class DockerRunner(KeepsImages):
         try:
             engine.call(tools, "POST", f"/containers/{container}/start")
         except StepError as error:
-            asked = [p.host for p in request.instance.ports if p.host]
-            taken = [p for p in asked if f":{p}" in error.message or tools.connects(engine.address, p, 0.2)]
-            if not taken:
-                raise
-            raise StepError(
-                f"{request.instance.name}: port {taken[0]} is taken by {holder_of(taken[0]) or 'another process'}",
-                hint="stop it, or give the agent another port in spec.ports",
-            ) from error
+            explain(error, engine, request, tools)
+            raise
 
     def status(self, instance: Instance, tools: Tools) -> Status:
         """What the engine says of that container."""

@@ -46,6 +46,7 @@ class PodmanRunner(DockerRunner):
     """See the module."""
 
     name: str = "podman"
+    refuses: tuple[str, ...] = ("gpu",)  # its service passes over such a request in silence
 
     def probe(self, tools: Tools) -> Probe:
         """Really starts a container, unless it is known since this machine was started how that goes.

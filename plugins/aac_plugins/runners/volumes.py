@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aac_plugins.oci.docker_api import Engine, MissingError, inside
 from aac_plugins.runners.containers import create, remove
+from aac_plugins.runners.demands import demand_network
 from aac_plugins.runners.launch import User, user_of
 from aac_plugins.runners.mounts import volume_name
 from aac_tasks.contracts.actions import Mount
@@ -32,6 +33,7 @@ PLACE = "volume"
 
 def create_with_volumes(engine: Engine, request: RunRequest, body: JsonObject, tools: Tools) -> str:
     """The id of a container of that description, whose user can write to its volumes."""
+    demand_network(engine, request, tools)
     container = create(engine, request.instance.name, body, tools)
     mounts = [mount for mount in request.instance.mounts if mount.type == "volume" and not mount.read_only]
     try:
