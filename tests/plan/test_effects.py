@@ -29,7 +29,8 @@ from aac_tasks.state.differences import compare
 from aac_tasks.state.judge import spec_path
 
 SCHEMA: dict[str, Any] = dict(schema({}))
-FILES = {"main.py": None, "app.py": None, "Dockerfile": "FROM scratch\n", "docker/Dockerfile": "FROM scratch AS runtime\n"}
+TEXTS = {"Dockerfile": "ARG MODE\nFROM scratch\n", "docker/Dockerfile": "ARG MODE\nFROM scratch AS runtime\n"}
+FILES = {"main.py": None, "app.py": None, **TEXTS}
 
 
 def leaves(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

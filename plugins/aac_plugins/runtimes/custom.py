@@ -106,6 +106,8 @@ def _own_problems(spec: AgentSpec, facts: Facts, own: OwnDockerfile) -> Iterator
     build = spec.build
     for line, message in own.problems:
         yield "spec.build.dockerfile", f"{build.dockerfile}:{line}: {message}"
+    for name, message in own.unread():
+        yield f"spec.build.args.{name}", f"{build.dockerfile} has {message}; add the line ARG {name}, or take it out here"
     said = {"baseImage": build.base_image, "systemPackages": build.system_packages, "commands": build.commands}
     for name, value in said.items():
         if value:

@@ -7,8 +7,9 @@ into the engine.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aac_plugins.runtimes.dockerfile_lines import Line, directives, instructions
@@ -25,6 +26,10 @@ PLATFORM_ARGUMENTS = frozenset(
 )
 """Arguments that the engine fills in (https://docs.docker.com/reference/dockerfile/#automatic-platform-args-in-the-global-scope)."""
 
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+PREDEFINED = frozenset({*_PROXIES, *map(str.lower, _PROXIES), "SOURCE_DATE_EPOCH"})
+"""Arguments that need no ARG (https://docs.docker.com/reference/dockerfile/#predefined-args), beside BuildKit's own."""
+
 
 @dataclass(frozen=True)
 class Named:
@@ -37,12 +42,16 @@ class Named:
 
 @dataclass
 class OwnDockerfile:
-    """What a Dockerfile says about where it starts from. ``problems`` hold line and message of names that can't be read."""
+    """What a Dockerfile says about where it starts from. ``problems`` hold line and message of names that can't be read.
+    ``declared`` are the arguments of its ARG lines, which may be all that it takes unless its syntax is ``foreign``.
+    """
 
     text: str
     args: Mapping[str, str]
     images: list[Named] = field(default_factory=list)
     problems: list[tuple[int, str]] = field(default_factory=list)
+    declared: set[str] = field(default_factory=set)
+    foreign: bool = False
     _stages: list[str] = field(default_factory=list)
     _values: dict[str, str] = field(default_factory=dict)
 
@@ -51,13 +60,14 @@ class OwnDockerfile:
         for line, found in directives(self.text):
             if found[1].lower() == "syntax":
                 self._take(line, found[2], found.span(2))
+                self.foreign = "dockerfile" not in found[2]
         for line in instructions(self.text):
             word = line.word
             if word == "FROM":
                 begun = True
                 self._from(line)
-            elif word == "ARG" and not begun:
-                self._argument(line)
+            elif word == "ARG":
+                self._argument(line, counts=not begun)
             elif word in ("COPY", "ADD", "RUN"):
                 flags = _FLAGS.match(line.text)
                 for other in _OTHER.finditer(line.text, 0, flags.end() if flags else 0):
@@ -75,8 +85,18 @@ class OwnDockerfile:
             text = text[: one.start] + pins.get(one.reference, text[one.start : one.end]) + text[one.end :]
         return text
 
-    def _argument(self, line: Line) -> None:
-        for name, said in _ARGUMENT.findall(line.text.split(None, 1)[1] if " " in line.text.strip() else ""):
+    def unread(self) -> Iterator[tuple[str, str]]:
+        """Arguments that are given and declared by no ARG line, which an engine passes over with a remark; and what to do."""
+        for name in () if self.foreign or not self.text else self.args:
+            if name not in self.declared | PREDEFINED and not name.startswith("BUILDKIT_"):
+                there = f"it declares {', '.join(sorted(self.declared))}" if self.declared else "it declares none"
+                near = difflib.get_close_matches(name, self.declared, n=1)
+                yield name, f"no ARG {name}{f'; did you mean {near[0]!r}?' if near else ''} ({there})"
+
+    def _argument(self, line: Line, *, counts: bool) -> None:
+        found = _ARGUMENT.findall(line.text.split(None, 1)[1] if " " in line.text.strip() else "")
+        self.declared.update(name for name, _ in found)
+        for name, said in found if counts else ():
             value = self.args.get(name, said.strip("\"'") if said else None)
             expanded = None if value is None else self._expanded(value)
             if isinstance(expanded, str):

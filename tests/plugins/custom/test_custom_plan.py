@@ -95,6 +95,7 @@ def test_packages_on_a_registrys_image_come_before_commands_and_files() -> None:
         (spec(Build(dockerfile="nowhere/Dockerfile")), "spec.build.dockerfile", "not found in agents/own"),
         (spec(Build(dockerfile="Dockerfile", base_image="x")), "spec.build.baseImage", "belongs into Dockerfile"),
         (spec(Build(dockerfile="Dockerfile", commands=("x",))), "spec.build.commands", "belongs into Dockerfile"),
+        (spec(Build(dockerfile="Dockerfile", args={"NOWHERE": "x"})), "spec.build.args.NOWHERE", "Dockerfile has no ARG NOWHERE"),
         (spec(Build(base_image="Not A Name")), "spec.build.baseImage", "expected as in alpine:3.20"),
         (spec(Build(), version="3"), "spec.runtime", "runtime custom has no version '3'"),
         (spec(Build(), dependencies=("x",)), "spec.dependencies", "knows no language"),

@@ -83,6 +83,29 @@ def test_a_name_that_can_not_be_known_is_told_with_its_line(line: str, message: 
     assert message in said
 
 
+ARGUMENTS = 'ARG BASE=x\nFROM ${BASE}\nARG VERSION=1 OTHER \\\n  THIRD="a b"\nRUN <<END\nARG INSIDE\nEND\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("VERSOIN", "no ARG VERSOIN; did you mean 'VERSION'? (it declares BASE, OTHER, THIRD, VERSION)"),
+        ("INSIDE", "no ARG INSIDE (it declares BASE, OTHER, THIRD, VERSION)"),
+        *((name, "") for name in ("BASE", "VERSION", "OTHER", "THIRD")),
+        *((name, "") for name in ("http_proxy", "SOURCE_DATE_EPOCH", "BUILDKIT_INLINE_CACHE")),
+    ],
+)
+def test_an_argument_that_no_line_declares_is_told(name: str, message: str) -> None:
+    assert list(OwnDockerfile(ARGUMENTS, {name: "1"}).unread()) == ([(name, message)] if message else [])
+
+
+def test_what_another_syntax_declares_is_not_known() -> None:
+    assert list(OwnDockerfile(f"# syntax=example/mine:1\n{ARGUMENTS}", {"X": ""}).unread()) == []
+    assert list(OwnDockerfile("# syntax=docker/dockerfile:1\nFROM scratch\n", {"X": ""}).unread()) == [
+        ("X", "no ARG X (it declares none)")
+    ]
+
+
 def test_only_the_names_change_in_the_text() -> None:
     text = (
         "# check=skip=all\n# Syntax=docker/dockerfile:1 \nARG BASE=python:3\nFROM $BASE AS a  \nRUN x\n"
