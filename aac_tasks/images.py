@@ -29,7 +29,7 @@ from aac_tasks.session import Session
 from aac_tasks.state.saved import remember
 from aac_tasks.state.stamps import StampFile
 from aac_tasks.state.workspaces import enlist
-from aac_tasks.steps.built import architecture, images_of
+from aac_tasks.steps.built import images_of
 from aac_tasks.steps.image_files import ImageFiles
 
 ARCHIVE = "archive"
@@ -182,15 +182,22 @@ class Images:
             raise StepError(f"{word} belongs to the workspace {holder.root}", hint="remove it there")
 
     def save(self, word: str, file: Path, platforms: Sequence[Platform] = ()) -> JsonObject:
-        """Write an image into a tar file, under its name; of several platforms' the one asked for, else this machine's."""
+        """Write an image into a tar file, under its name; of several platforms' all, or the one asked for."""
         one = self.find(word)
-        image = one.of(platforms).image
+        part = one.of(platforms)
         full = next((n for n in one.names if n in (word, name_of(word))), next(iter(one.names), f"image:{one.digest.short}"))
-        pushed = self._archive.push(image, f"{ARCHIVE}:{file}:{full}", self._tools)
+        place = f"{ARCHIVE}:{file}:{full}"
+        if part.index:
+            self._blobs.put(index_document(part.platforms), media_type=MEDIA_INDEX)
+            images = sorted(part.platforms, key=lambda image: image != part.image)  # this machine's first
+            pushed = self._archive.push_index(part.index, images, place, self._tools)
+        else:
+            pushed = self._archive.push(part.image, place, self._tools)
         remember(self._session.state.path, file)
-        left = [str(other.platform) for other in one.platforms if other != image]
+        holds: list[Json] = [str(image.platform) for image in part.platforms]
+        left: list[Json] = [str(other.platform) for other in one.platforms if other not in part.platforms]
         facts: JsonObject = {"name": full, "digest": str(pushed.digest), "file": str(file), "size": pushed.sent}
-        return {**facts, "platform": str(image.platform), "left_out": left}
+        return {**facts, "platforms": holds, "left_out": left}
 
     def load(self, file: Path, name: str = "") -> Known:
         """Bring an image from a tar file; it gets the names that it has there, or ``name``.
@@ -199,13 +206,13 @@ class Images:
             StepError: the file holds no image, several, or a broken one; or it is no agent's.
         """
         reference = f"{ARCHIVE}:{file}"
-        image = self._archive.pull(reference, Platform("linux", architecture()), self._tools)
-        config = config_from_oci(self._document(image))
+        images = self._archive.pull_all(reference, self._tools)
+        config = config_from_oci(self._document(images[0]))
         if "dev.agent.name" not in config.labels:
             raise StepError(f"{file} holds an image that is no agent's: it lacks the label dev.agent.name")
         given = (name,) if name else self._archive.names(reference, self._tools) or (local_name(config, "agent"),)
-        self.name((image,), [valid_name(one) for one in given])
-        return self.find(image.manifest.digest)
+        self.name(images, [valid_name(one) for one in given])
+        return self.find(Known(images).digest)
 
     # -- where they are known from ------------------------------------------------------------------------------
 

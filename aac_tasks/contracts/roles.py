@@ -286,8 +286,12 @@ class IndexRegistry(Registry, Protocol):
         ...
 
 
-class Archive(Registry, Protocol):
+class Archive(IndexRegistry, Protocol):
     """A registry in a file: ``pull`` also takes a reference without a name, where there is one image."""
+
+    def pull_all(self, reference: str, tools: Tools) -> tuple[StoredImage, ...]:
+        """As ``pull``, for every platform that it has."""
+        ...
 
     def names(self, reference: str, tools: Tools) -> tuple[str, ...]:
         """The names that images have in it."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from cli.test_image_store import put_base, write_agent
 from real.dockerd import Engine
 from real.podman import Podman
 from real.small_agent import small_agent
@@ -90,6 +92,27 @@ def test_a_saved_image_is_read_by_docker_podman_and_skopeo(
         assert json.loads(seen)["config"]["Labels"]["dev.agent.name"] == name
     seen = project.run(("skopeo", "inspect", f"oci-archive:{file}")).ok().stdout
     assert json.loads(seen)["Digest"] == digest
+
+
+def test_a_saved_image_of_several_platforms_is_read_by_the_same_tools(
+    project: Project, docker_engine: Engine, podman: Podman
+) -> None:
+    put_base(project.folder)
+    write_agent(project.folder, "exit 5\n")
+    project.agent("build", "-q", "--builder", "embedded", "--platform", "linux/amd64,linux/arm64").ok()
+    project.agent("save", "ex", "-o", "ex.tar").ok()
+    file, digest = project.folder / "ex.tar", project.agent("inspect", "ex", "--format", "{{.Digest}}").ok().stdout.strip()
+    assert "Loaded image: ex:1.0.0" in docker_engine.docker("load", "-i", str(file)).ok().stdout
+    docker_engine.docker("run", "--rm", "--network=none", "ex:1.0.0").exits(5)
+    assert "ex:1.0.0" in podman.run("load", "-i", str(file)).ok().stdout
+    docker_engine.docker("rmi", "ex:1.0.0").ok()
+    podman.run("rmi", "ex:1.0.0").ok()
+    need(shutil.which("skopeo"), "skopeo is not installed")
+    raw = project.run(("skopeo", "inspect", "--raw", f"oci-archive:{file}")).ok().stdout
+    assert f"sha256:{hashlib.sha256(raw.encode()).hexdigest()}" == digest
+    for cpu in ("amd64", "arm64"):
+        seen = project.run(("skopeo", "--override-arch", cpu, "inspect", "--config", f"oci-archive:{file}")).ok().stdout
+        assert json.loads(seen)["architecture"] == cpu
 
 
 def test_archives_of_all_these_tools_are_loaded(

@@ -29,7 +29,7 @@ def handle(args: Arguments, world: World) -> int:
 COMMAND = Command(
     name="load",
     summary="bring an agent's image from a tar file",
-    description="Reads what `agent save`, `docker save`, `podman save` and skopeo write, gzipped or not.",
+    description="Reads what `agent save`, `docker save`, `podman save` and skopeo write, gzipped or not, with all platforms.",
     handle=handle,
     arguments=(Argument("NAME", "a name for it, instead of those in the file", "maybe"),),
     flags=(INPUT, JSON, *PLACE),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from aac_tasks.cli import show
 from aac_tasks.cli.declare import Argument, Command, Flag
 from aac_tasks.cli.flags import JSON, OF_PLATFORM, PLACE, folder, platforms
 from aac_tasks.cli.stepping import looking
 from aac_tasks.cli.world import Arguments, World
+from aac_tasks.contracts.canonical import Json
 from aac_tasks.errors import UsageError
 from aac_tasks.reporter.wording import size
 
@@ -25,9 +28,9 @@ def handle(args: Arguments, world: World) -> int:
     else:
         total = saved["size"]
         show.line(world, f"saved {saved['name']} to {args.output} ({size(total) if isinstance(total, int) else '?'})")
-        if left := saved["left_out"]:
-            others = ", ".join(map(str, left)) if isinstance(left, list) else ""
-            show.line(world, f"it holds {saved['platform']}; --platform saves {others} instead")
+        holds, left = (", ".join(map(str, cast("list[Json]", saved[key]))) for key in ("platforms", "left_out"))
+        if left or "," in holds:
+            show.line(world, f"it holds {holds}{f'; without --platform also {left}' if left else ''}")
     return 0
 
 
@@ -35,8 +38,8 @@ COMMAND = Command(
     name="save",
     summary="write an image into a tar file",
     description=(
-        "The file is an OCI layout and a Docker archive in one: `docker load`, `podman load` and skopeo read it. It holds one "
-        "platform: the one that --platform says, else this machine's. In an agent's own folder it is none of its image's files."
+        "The file is an OCI layout and a Docker archive in one: `docker load`, `podman load` and skopeo read it. It holds all "
+        "platforms of the image, or the one that --platform says. In an agent's own folder it is none of its image's files."
     ),
     handle=handle,
     arguments=(Argument("IMAGE", "an agent, a name or a digest"),),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
@@ -26,22 +27,39 @@ _PIECE = 1 << 20
 _LAYOUT = {"imageLayoutVersion": "1.0.0"}
 
 
-def write_archive(image: StoredImage, names: Sequence[str], blobs: BlobStore, *, without: int = 0) -> IO[bytes]:
+@dataclass(frozen=True)
+class Several:
+    """The images of several platforms below one index."""
+
+    index: Descriptor
+    images: Sequence[StoredImage]
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """All that they are made of."""
+        return (self.index, *(blob for image in self.images for blob in image.blobs))
+
+
+def write_archive(
+    image: StoredImage, names: Sequence[str], blobs: BlobStore, *, without: int = 0, several: Several | None = None
+) -> IO[bytes]:
     """``image`` under ``names`` as a tar to be read or sent; seekable, nothing is copied until it is read.
 
-    The lowest ``without`` layers are left out. Equal images give equal bytes. Close it, or use it in ``with``.
+    The lowest ``without`` layers are left out. With ``several`` the names stand for their index, and ``image`` is the one of them
+    that a store without platforms takes. Equal images give equal bytes. Close it, or use it in ``with``.
     """
     references = [_reference(name) for name in names]
     documents = {
         "oci-layout": canonical(_LAYOUT),
-        "index.json": canonical(_index(image, references)),
+        "index.json": canonical(_index(several.index if several else image.manifest, references)),
         "manifest.json": canonical([_manifest(image, references)]),
     }
     parts: list[bytes | Path] = []
     for name, data in documents.items():
         parts += [_header(name, len(data)), data, bytes(-len(data) % tarfile.BLOCKSIZE)]
     layers = [layer.blob for layer in image.layers[without:]]
-    for blob in {b.digest: b for b in (image.manifest, image.config, *layers)}.values():
+    others = several.blobs if several else ()
+    for blob in {b.digest: b for b in (image.manifest, image.config, *layers, *others)}.values():
         parts += [_header(_path(blob), blob.size), blobs.bring(blob), bytes(-blob.size % tarfile.BLOCKSIZE)]
     return cast("IO[bytes]", io.BufferedReader(_Joined([*parts, bytes(2 * tarfile.BLOCKSIZE)]), _PIECE))
 
@@ -50,7 +68,7 @@ def write_layout(image: StoredImage, folder: Path, blobs: BlobStore) -> None:
     """The image as an OCI layout in a new ``folder``, its blobs links to those of the store."""
     (folder / "blobs/sha256").mkdir(parents=True)
     (folder / "oci-layout").write_bytes(canonical(_LAYOUT))
-    (folder / "index.json").write_bytes(canonical(_index(image, ())))
+    (folder / "index.json").write_bytes(canonical(_index(image.manifest, ())))
     for blob in {b.digest: b for b in image.blobs}.values():
         (folder / _path(blob)).symlink_to(blobs.path(blob.digest).absolute())
 
@@ -61,7 +79,7 @@ def _reference(name: str) -> str:
     return str(reference.tagged)
 
 
-def _index(image: StoredImage, references: Sequence[str]) -> JsonObject:
+def _index(named: Descriptor, references: Sequence[str]) -> JsonObject:
     """One entry per name, under the annotations that containerd takes a name from.
 
     https://github.com/containerd/containerd/blob/v2.0.0/core/images/archive/reference.go
@@ -72,8 +90,8 @@ def _index(image: StoredImage, references: Sequence[str]) -> JsonObject:
             "io.containerd.image.name": reference,
             "org.opencontainers.image.ref.name": ImageRef.parse(reference).tag,
         }
-        entries.append({**descriptor_to_json(image.manifest), "annotations": annotations})
-    manifests = entries or [descriptor_to_json(image.manifest)]
+        entries.append({**descriptor_to_json(named), "annotations": annotations})
+    manifests = entries or [descriptor_to_json(named)]
     return {"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": [*manifests]}
 
 

@@ -67,25 +67,52 @@ class Saved:
             StepError: there is no such image, none for the platform, or a blob is missing or is not what it should be.
         """
         if "index.json" in self._members:
-            return self._bring_layout(name, platform, blobs)
+            chosen = self._named(name)
+            while chosen.media_type in INDEXES:
+                stored = self._store(chosen, blobs)
+                chosen = choose(parse_index(read_document(stored, blobs), stored.digest), platform, self._what)
+            return self._bring_one(chosen, blobs)
+        return self._bring_docker(name, blobs)
+
+    def bring_all(self, name: str, blobs: BlobStore) -> tuple[StoredImage, ...]:
+        """The same for each platform of one image; those that an archive only tells of (`docker save`) are passed over."""
+        if "index.json" not in self._members:
+            return (self._bring_docker(name, blobs),)
+        named = self._named(name)
+        if named.media_type not in INDEXES:
+            return (self._bring_one(named, blobs),)
+        index = self._store(named, blobs)
+        listed = parse_index(read_document(index, blobs), index.digest)
+        entries = [e.manifest for e in listed if e.platform and e.platform.os != "unknown"]
+        whole = [manifest for manifest in entries if self._is_whole(manifest)]
+        if not entries:
+            raise StepError(f"{self._what} holds an index that names no platform")
+        return tuple(self._bring_one(manifest, blobs) for manifest in whole or entries[:1])
+
+    def _is_whole(self, manifest: Descriptor) -> bool:
+        if _path(manifest) not in self._members:
+            return False
+        parsed = parse_manifest(self._read(_path(manifest)), manifest.digest)
+        return all(_path(blob) in self._members for blob in (parsed.config, *parsed.layers))
+
+    def _bring_docker(self, name: str, blobs: BlobStore) -> StoredImage:
+        """Its layers are bare tars; the manifest is made here."""
         every = [(item, map(short, cast("list[str]", item.get("RepoTags") or []))) for item in self._manifests()]
         found = [item for item, tags in every if not name or short(name) in tags]
-        return self._bring_docker(self._one(found, name), blobs)
+        return self._made(self._one(found, name), blobs)
 
-    def _bring_layout(self, name: str, platform: Platform, blobs: BlobStore) -> StoredImage:
+    def _named(self, name: str) -> Descriptor:
         found = [e for e in self._entries() if not name or short(name) in map(short, _names(e))]
-        chosen = self._one(list({e.manifest.digest: e for e in found}.values()), name).manifest
-        while chosen.media_type in INDEXES:
-            stored = self._store(chosen, blobs)
-            chosen = choose(parse_index(read_document(stored, blobs), stored.digest), platform, self._what)
+        return self._one(list({e.manifest.digest: e for e in found}.values()), name).manifest
+
+    def _bring_one(self, chosen: Descriptor, blobs: BlobStore) -> StoredImage:
         manifest = self._store(chosen, blobs)
         parsed = parse_manifest(read_document(manifest, blobs), manifest.digest)
         for blob in (parsed.config, *parsed.layers):
             self._store(blob, blobs)
         return read_image(manifest, blobs)
 
-    def _bring_docker(self, item: Mapping[str, object], blobs: BlobStore) -> StoredImage:
-        """Its layers are bare tars; the manifest is made here."""
+    def _made(self, item: Mapping[str, object], blobs: BlobStore) -> StoredImage:
         config = blobs.put(self._read(str(item.get("Config"))), media_type=MEDIA_CONFIG)
         rootfs = json_object(read_document(config, blobs), f"configuration of {self._what}").get("rootfs")
         diff_ids = cast("list[str]", rootfs.get("diff_ids") or []) if isinstance(rootfs, dict) else []
@@ -130,7 +157,7 @@ class Saved:
         if blobs.has(blob):
             return blob
         stored = blobs.put(
-            self._pieces(f"blobs/sha256/{blob.digest.hex}"), media_type=blob.media_type, expect=blob.digest
+            self._pieces(_path(blob)), media_type=blob.media_type, expect=blob.digest
         )
         return Descriptor(blob.media_type, stored.digest, stored.size)
 
@@ -150,6 +177,10 @@ class Saved:
         with source:
             while piece := source.read(_PIECE):
                 yield piece
+
+
+def _path(blob: Descriptor) -> str:
+    return f"blobs/sha256/{blob.digest.hex}"
 
 
 def short(name: str) -> str:

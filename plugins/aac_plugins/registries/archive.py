@@ -1,4 +1,4 @@
-"""Registry ``archive``: one image in a tar file, as `docker load`, `podman load` and `skopeo` read it.
+"""Registry ``archive``: one image, of one platform or several, in a tar file that `docker load`, `podman load` and `skopeo` read.
 
 A reference is ``archive:FILE:repository:tag``; ``FILE`` is relative to the state root. What is written is an OCI layout with
 Docker's ``manifest.json`` beside it (see `aac_plugins.oci.docker_archive`). What is read may be either alone, gzipped or not.
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aac_plugins.oci.confirm import confirm
-from aac_plugins.oci.docker_archive import write_archive
+from aac_plugins.oci.docker_archive import Several, write_archive
 from aac_plugins.oci.saved import Saved
 from aac_tasks.contracts.canonical import JsonObject
-from aac_tasks.contracts.image import Digest, Platform, StoredImage
+from aac_tasks.contracts.image import Descriptor, Digest, Platform, StoredImage
 from aac_tasks.contracts.roles import Pushed, Registry
 from aac_tasks.contracts.tools import Tools
 from aac_tasks.errors import StepError
@@ -37,13 +37,21 @@ class ArchiveRegistry:
 
     def push(self, image: StoredImage, reference: str, tools: Tools, settings: JsonObject | None = None) -> Pushed:
         """Write the file anew, whole or not at all, and read it back."""
+        return self._push(image, None, reference, tools)
+
+    def push_index(self, index: Descriptor, images: Sequence[StoredImage], reference: str, tools: Tools) -> Pushed:
+        """The same for every platform's image; the first is what an engine gets that knows none but its own."""
+        return self._push(images[0], Several(index, images), reference, tools)
+
+    def _push(self, image: StoredImage, several: Several | None, reference: str, tools: Tools) -> Pushed:
+        named = several.index if several else image.manifest
         file, name = split(reference, tools)
         temporary = file.with_name(f".{file.name}.new")
         try:
-            for blob in image.blobs:
+            for blob in several.blobs if several else image.blobs:
                 confirm(blob, tools.blobs.bring(blob))
             file.parent.mkdir(parents=True, exist_ok=True)
-            with write_archive(image, (name,), tools.blobs) as archive, temporary.open("wb") as out:
+            with write_archive(image, (name,), tools.blobs, several=several) as archive, temporary.open("wb") as out:
                 shutil.copyfileobj(archive, out, 1 << 20)
             size = temporary.stat().st_size
             temporary.replace(file)
@@ -52,8 +60,8 @@ class ArchiveRegistry:
         finally:
             temporary.unlink(missing_ok=True)
         found = self.resolve(reference, tools)
-        if found != image.manifest.digest:
-            raise StepError(f"{file} holds {found or 'nothing'} right after {image.manifest.digest} was written to it")
+        if found != named.digest:
+            raise StepError(f"{file} holds {found or 'nothing'} right after {named.digest} was written to it")
         return Pushed(f"{SCHEME}{file}:{name}", found, size)
 
     def resolve(self, reference: str, tools: Tools) -> Digest | None:
@@ -69,6 +77,12 @@ class ArchiveRegistry:
         file, name = split(reference, tools, bare=True)
         with _opened(file) as saved:
             return saved.bring(name, platform, tools.blobs)
+
+    def pull_all(self, reference: str, tools: Tools) -> tuple[StoredImage, ...]:
+        """The same for every platform whose image is whole in the file."""
+        file, name = split(reference, tools, bare=True)
+        with _opened(file) as saved:
+            return saved.bring_all(name, tools.blobs)
 
     def names(self, reference: str, tools: Tools) -> tuple[str, ...]:
         """The names that images have in a file."""
