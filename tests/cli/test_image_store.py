@@ -2,96 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import shutil
-import tarfile
-from pathlib import Path
 
 import pytest
+from cli.image_users import BOTH, PLATFORMS, RUN, beside, build, empty, write_agent
+from cli.image_users import user as user
 from registry_user import User
-from runner_stage import WEB, busybox
 
-from aac_plugins.oci.documents import About, write_image
-from aac_plugins.oci.layer import Entry, write_layer
-from aac_plugins.registries.layout import LayoutRegistry
-from aac_tasks.conformance.lending import lend
-from aac_tasks.contracts.image import MEDIA_INDEX, Platform
-from aac_tasks.contracts.oci_index import index_document
 from aac_tasks.testing import need
-
-AGENT = """\
-apiVersion: agent.dev/v1
-kind: Agent
-metadata: {name: ex, version: 1.0.0}
-spec:
-  runtime: python
-  model: {provider: openai, name: gpt-4o-mini}
-  build: {baseImage: "oci:base"}
-  image: {registry: "oci:dist"}
-  entrypoint: [/bin/sh, /app/run.sh]
-  ports: [{container: 8080}]
-  healthCheck: {type: tcp, interval: 1s}
-  deploy: {target: process}
-"""
-RUN = """\
-trap 'exit 0' TERM INT
-httpd -f -p "127.0.0.1:${PORT:-8080}" -h /www &
-wait
-"""
-PLATFORMS = ("linux/amd64", "linux/arm64")
-BOTH = ",".join(PLATFORMS)
-
-
-@pytest.fixture
-def user(tmp_path: Path) -> User:
-    user = User(tmp_path / "ada", {"AAC_ALLOW_HOST": "1", "DOCKER_HOST": "unix:///nowhere"})
-    put_base(user.folder)
-    write_agent(user.folder)
-    return user
-
-
-def put_base(folder: Path) -> None:
-    """A base of both platforms in a layout; one static program does for both, as nothing is run."""
-    lent = lend(folder.parent / "bases", {"HOME": str(folder.parent)})
-    with lent.blobs.scratch() as scratch:
-        python = Entry("usr/bin/python3.13", "file", 0o755, data=b"only its name counts\n")
-        layer = write_layer([*busybox(), python], lent.blobs, scratch, name="base", created=0)
-    images = [write_image((layer,), WEB, lent.blobs, platform=Platform.parse(p), about=About()) for p in PLATFORMS]
-    index = lent.blobs.put(index_document(images), media_type=MEDIA_INDEX)
-    LayoutRegistry().push_index(index, images, f"oci:{folder}/base:base:1", lent.tools)
-
-
-def write_agent(folder: Path, text: str = RUN) -> None:
-    (folder / "agent.yaml").write_text(AGENT)
-    (folder / "run.sh").write_text(text)
-
-
-def build(user: User, *words: str) -> str:
-    """Build with the embedded builder; the digest."""
-    said = user.agent("build", "--builder", "embedded", *words)
-    assert said.code == 0, said
-    digest: str = user.agent("inspect", "ex", "--json").json["digest"]
-    return digest
-
-
-def beside(user: User, name: str) -> User:
-    """Another workspace of the same user."""
-    other = copy.copy(user)
-    other.folder = user.folder.parent / name
-    shutil.copytree(user.folder, other.folder, ignore=shutil.ignore_patterns(".aac", "dist"))
-    return other
-
-
-def empty(user: User) -> User:
-    """A folder with nothing in it."""
-    other = beside(user, "empty")
-    shutil.rmtree(other.folder)
-    other.folder.mkdir()
-    return other
-
-
-# -- pull -----------------------------------------------------------------------------------------------------------
 
 
 def test_platforms_with_commas_are_each_pulled_and_said(user: User) -> None:
@@ -228,71 +147,6 @@ def test_one_platform_of_an_index_does_not_go_alone(user: User) -> None:
     assert user.agent("images", "-a", "-q").out == ""
     images = list((user.top / "cache" / "blobs").rglob(part[7:]))
     assert images == []
-
-
-def test_a_saved_file_and_a_report_in_the_agents_own_folder_go_into_no_image(user: User) -> None:
-    digest = build(user, "--platform", "linux/amd64")
-    assert user.agent("save", "ex", "-o", "ex.tar").code == 0
-    user.environment["AAC_CODE_QUALITY"] = str(user.folder / "quality.json")
-    for _ in range(2):
-        said = user.agent("build", "--builder", "embedded", "--platform", "linux/amd64")
-        assert "– image:ex  up to date" in said.out, said
-        assert (user.folder / "quality.json").exists()
-    (user.folder / "ex.tar").write_text("the author's own now\n")
-    assert build(user, "--platform", "linux/amd64") != digest
-    (user.folder / "ex.tar").unlink()
-    assert build(user, "--platform", "linux/amd64") == digest
-
-
-def test_a_saved_image_of_several_platforms_is_loaded_with_all_of_them(user: User) -> None:
-    digest = build(user, "--platform", BOTH)
-    said = user.agent("save", "ex", "-o", "ex.tar")
-    assert said.out.splitlines()[1:] == [f"it holds {', '.join(PLATFORMS)}"], said
-    facts = user.agent("save", "ex", "-o", "ex.tar", "--json").json
-    assert (facts["digest"], facts["platforms"], facts["left_out"]) == (digest, list(PLATFORMS), [])
-    other = empty(user)
-    assert user.agent("rmi", "ex").code == 0
-    loaded = other.agent("load", "-i", str(user.folder / "ex.tar"))
-    assert loaded.out == f"loaded ex:1.0.0 ({digest})\n", loaded
-    shown = other.agent("images", "--format", "{{.Digest}} {{json .Platforms}}").out
-    assert shown == f'{digest} ["linux/amd64", "linux/arm64"]\n'
-    assert other.agent("save", "ex:1.0.0", "-o", "again.tar").code == 0
-    assert (other.folder / "again.tar").read_bytes() == (user.folder / "ex.tar").read_bytes()
-
-
-def test_what_an_archive_only_tells_of_is_passed_over(user: User) -> None:
-    """As `docker save` tells of platforms that were never pulled."""
-    build(user, "--platform", BOTH)
-    arm = user.agent("inspect", "ex", "--platform", "linux/arm64", "--format", "{{.Digest}}").out.strip()
-    amd = user.agent("inspect", "ex", "--platform", "linux/amd64", "--format", "{{.Digest}}").out.strip()
-    assert user.agent("save", "ex", "-o", "ex.tar").code == 0
-    with tarfile.open(user.folder / "ex.tar") as whole, tarfile.open(user.folder / "part.tar", "w") as part:
-        for member in whole:
-            if arm[7:] not in member.name:
-                part.addfile(member, whole.extractfile(member))
-    assert user.agent("rmi", "ex").code == 0
-    assert empty(user).agent("load", "-i", str(user.folder / "part.tar")).out == f"loaded ex:1.0.0 ({amd})\n"
-
-
-def test_save_says_which_platform_and_takes_another(user: User) -> None:
-    build(user, "--platform", BOTH)
-    digests = {p: user.agent("inspect", "ex", "--platform", p, "--format", "{{.Digest}}").out.strip() for p in PLATFORMS}
-    for platform, left in (PLATFORMS, PLATFORMS[::-1]):
-        said = user.agent("save", "ex", "-o", "ex.tar", "--platform", platform)
-        assert f"it holds {platform}; without --platform also {left}" in said.out, said
-        facts = user.agent("save", "ex", "-o", "ex.tar", "--platform", platform, "--json").json
-        assert (facts["digest"], facts["platforms"], facts["left_out"]) == (digests[platform], [platform], [left])
-    refused = user.agent("save", "ex", "-o", "no.tar", "--platform", "linux/s390x")
-    assert refused.code == 3 and not (user.folder / "no.tar").exists()
-
-
-# -- what is no image, and profiles ---------------------------------------------------------------------------------
-
-
-def test_a_file_that_is_no_archive_gets_one_line(user: User) -> None:
-    said = user.agent("load", "-i", "run.sh")
-    assert (said.code, said.err.count("\n")) == (1, 1)
-    assert "run.sh can't be read as an archive of an image: it is no tar file, gzipped or not" in said.err
 
 
 def test_a_missing_file_of_variables_is_named_once(user: User) -> None:

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from cli.test_image_store import put_base, write_agent
+from cli.image_users import put_base, write_agent
 from real.dockerd import Engine
 from real.podman import Podman
 from real.small_agent import small_agent
