@@ -20,8 +20,6 @@ from aac_tasks.testing import Project
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("docker")]
 
 EXAMPLES = ("hello", "node", "go", "rust", "java", "custom")
-EMBEDDED = EXAMPLES[:-1]
-"""An own Dockerfile is for engines only."""
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +89,26 @@ def answers(url: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("example", EMBEDDED)
+def without_dockerfile(agent: Project, engine: Engine, registry: str) -> None:
+    """The same agent as files on a base, for an own Dockerfile is for engines only; what that runs was run before."""
+    base = f"{registry}/team/python:here"
+    engine.docker("tag", "localhost/python:here", base).ok()
+    engine.docker("push", "-q", base).ok()
+    agent.run(("python3", "make_words.py", "words.txt")).ok()
+    (agent.folder / "Dockerfile").unlink()
+    head, _, rest = agent.read("agent.yaml").partition("  build:\n")
+    start = f"  build: {{baseImage: {base}}}\n  entrypoint: [python3, -u, main.py]\n\n"
+    agent.write({"agent.yaml": f"{head}{start}  tests:\n{rest.partition('  tests:')[2]}"})
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_by_hand_the_same_tests_pass_on_an_image_of_the_same_shape(
-    example: str, project: Project, docker_engine: Engine, registry: str
+    example: str, project: Project, docker_engine: Engine, registry: str, tmp_path: Path, aac_cache: Path
 ) -> None:
     agent = prepared(example, project, docker_engine, registry)
+    if example == "custom":
+        lent_python(docker_engine, stage_of(tmp_path / "stage", aac_cache))
+        without_dockerfile(agent, docker_engine, registry)
     shapes = []
     for builder in ("embedded", "docker"):
         agent.agent("lock", "--builder", builder, timeout=600).ok()
