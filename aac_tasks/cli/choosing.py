@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from aac_tasks.cli import show
 from aac_tasks.cli.declare import Flag
+from aac_tasks.cli.world import Arguments, World
 from aac_tasks.contracts.canonical import Json, JsonObject
 from aac_tasks.errors import UsageError
 
@@ -110,24 +112,26 @@ TABLE = "table"
 """Before a template: columns under their names, as container tools have it."""
 
 
-def template_of(said: str) -> str:
-    """What ``--format`` says; ``table`` alone is the table that there is without it."""
-    return "" if said.strip() == TABLE else said
+def template_of(args: Arguments, short: str) -> str:
+    """What ``--format`` says, else ``short`` with ``--quiet``; empty: the command's own table, as for ``table`` alone."""
+    said = "" if args.format.strip() == TABLE else str(args.format)
+    return said or (short if args.quiet else "")
 
 
-def tabular(
-    template: str, rows: Sequence[JsonObject], aliases: Mapping[str, Alias]
-) -> tuple[list[str], list[tuple[str, ...]]] | None:
-    """Heads and rows of a ``table`` template, whose columns stand between tabs; None for any other.
+def tell(world: World, template: str, rows: Sequence[JsonObject], aliases: Mapping[str, Alias]) -> None:
+    """Print rows by a template; one that begins with ``table`` has columns between tabs, which get heads.
 
     Raises:
         UsageError: as `formatted`.
     """
     if not template.startswith(TABLE):
-        return None
+        for line in formatted(template, rows, aliases):
+            show.line(world, line)
+        return
     columns = _meant(template.removeprefix(TABLE)).lstrip().split("\t")
     cells = [formatted(column, rows, aliases) for column in columns]
-    return [_PLACE.sub(lambda found: _head(found[1]), column) for column in columns], list(zip(*cells, strict=True))
+    heads = [_PLACE.sub(lambda found: _head(found[1]), column) for column in columns]
+    show.table(world, heads, list(zip(*cells, strict=True)))
 
 
 def _head(words: str) -> str:

@@ -7,18 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from aac_tasks.cli import show
-from aac_tasks.cli.choosing import (
-    FILTER,
-    HEADS,
-    OF_IMAGES,
-    Matches,
-    chosen,
-    fitting,
-    format_flag,
-    formatted,
-    tabular,
-    template_of,
-)
+from aac_tasks.cli.choosing import FILTER, HEADS, OF_IMAGES, Matches, chosen, fitting, format_flag, tell, template_of
 from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import AGENTS, LOOK, OF_PLATFORM, platforms
 from aac_tasks.cli.naming import resolve
@@ -71,14 +60,11 @@ def handle(args: Arguments, world: World) -> int:
     asked = [*args.filter, *(("platform", str(one)) for one in platforms(args))]
     rows_of_agents = [row for row in rows if not agents or row["agent"] in agents]
     found = chosen(rows_of_agents, asked, FILTERS, {"dangling": (*TRUE, *FALSE)})
-    template = template_of(args.format)
+    template = template_of(args, "{{.Digest}}")
     if args.json:
         show.document(world, {"images": found})
-    elif table := tabular(template, found, OF_IMAGES):
-        show.table(world, *table)
-    elif template or args.quiet:
-        for line in formatted(template or "{{.Digest}}", found, OF_IMAGES):
-            show.line(world, line)
+    elif template:
+        tell(world, template, found, OF_IMAGES)
     elif found:
         show.table(world, ("NAME", "DIGEST", "SIZE", "BUILDER", "PLATFORM"), [row for one in found for row in _rows(one)])
     else:

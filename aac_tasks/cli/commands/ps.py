@@ -5,18 +5,7 @@ from __future__ import annotations
 import fnmatch
 
 from aac_tasks.cli import show
-from aac_tasks.cli.choosing import (
-    FILTER,
-    HEADS,
-    OF_INSTANCES,
-    Matches,
-    chosen,
-    fitting,
-    format_flag,
-    formatted,
-    tabular,
-    template_of,
-)
+from aac_tasks.cli.choosing import FILTER, HEADS, OF_INSTANCES, Matches, chosen, fitting, format_flag, tell, template_of
 from aac_tasks.cli.declare import Command, Flag
 from aac_tasks.cli.flags import LOOK
 from aac_tasks.cli.live_table import live_table
@@ -63,14 +52,11 @@ def handle(args: Arguments, world: World) -> int:
             return live_table(world.out, HEAD, lambda: [_row(one) for one in look(instances.all())], lambda: instances.sleep(1.0))
         every = instances.all()
         found = look(every)
-    template = template_of(args.format)
+    template = template_of(args, "{{.Name}}")
     if args.json:
         show.document(world, {"instances": found})
-    elif table := tabular(template, found, OF_INSTANCES):
-        show.table(world, *table)
-    elif template or args.quiet:
-        for line in formatted(template or "{{.Name}}", found, OF_INSTANCES):
-            show.line(world, line)
+    elif template:
+        tell(world, template, found, OF_INSTANCES)
     elif found:
         show.table(world, HEAD, [_row(one) for one in found])
     elif every:
