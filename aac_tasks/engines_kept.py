@@ -26,7 +26,7 @@ def forget_in_engines(session: Session, one: Known, names: Sequence[str], *, who
         StepError: a container was made of it, and nobody said ``force``; or an engine refuses.
     """
     tools = session.hands.tools("", "-")
-    digests = [str(d) for image in one.platforms for d in (image.config.digest, image.manifest.digest)]
+    digests = [digest for image in one.platforms for digest in image.ids]
     words = (*names, *(digests if whole else ()))
     engines = [runner for runner in session.catalog.runners if isinstance(runner, Keeping)]
     found = [(engine, kept) for engine in engines for kept in engine.kept(one.platforms, words, tools)]

@@ -234,3 +234,8 @@ class StoredImage:
     def blobs(self) -> tuple[Descriptor, ...]:
         """All that it is made of."""
         return (self.manifest, self.config, *(layer.blob for layer in self.layers))
+
+    @property
+    def ids(self) -> tuple[Digest, Digest]:
+        """What engines call it: the config's digest on overlay2 and with podman, the manifest's on the containerd store."""
+        return (self.config.digest, self.manifest.digest)

@@ -90,7 +90,7 @@ def _common(there: Sequence[object], here: Sequence[str]) -> int:
 
 def _is(known: JsonObject, image: StoredImage) -> bool:
     """The id is the config's digest on overlay2, the manifest's on the containerd store."""
-    return known.get("Id") in (image.config.digest, image.manifest.digest)
+    return known.get("Id") in image.ids
 
 
 def _load(engine: Engine, image: StoredImage, names: Sequence[str], without: int, tools: Tools) -> Loaded:

@@ -156,9 +156,7 @@ class Saved:
     def _store(self, blob: Descriptor, blobs: BlobStore) -> Descriptor:
         if blobs.has(blob):
             return blob
-        stored = blobs.put(
-            self._pieces(_path(blob)), media_type=blob.media_type, expect=blob.digest
-        )
+        stored = blobs.put(self._pieces(_path(blob)), media_type=blob.media_type, expect=blob.digest)
         return Descriptor(blob.media_type, stored.digest, stored.size)
 
     def _read(self, path: str) -> bytes:

@@ -30,7 +30,7 @@ class KeepsImages(ABC):
         return tuple(self._kept(images, names, tools)) if self.probe(tools).works else ()
 
     def _kept(self, images: Sequence[StoredImage], names: Sequence[str], tools: Tools) -> Iterator[KeptImage]:
-        engine, ids = self.engine(tools), ids_of(images)
+        engine, ids = self.engine(tools), [digest for image in images for digest in image.ids]
         for name in names:
             shown = inspect(engine, name, tools)
             own = str(shown.get("Id"))
@@ -40,11 +40,6 @@ class KeepsImages(ABC):
     def forget(self, name: str, tools: Tools, *, force: bool) -> None:
         """The image goes with its last name."""
         self.engine(tools).call(tools, "DELETE", f"/images/{name}", force=str(int(force)))
-
-
-def ids_of(images: Sequence[StoredImage]) -> tuple[str, ...]:
-    """The config's digest on overlay2 and with podman, the manifest's on the containerd store."""
-    return tuple(digest for image in images for digest in (image.config.digest, image.manifest.digest))
 
 
 def _made_of(engine: Engine, image: str, tools: Tools) -> Iterator[str]:
