@@ -16,10 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aac_tasks.testing import need
+from real.compiled_peers import GO_TASK, compiled
 
-GO_TASK = "github.com/go-task/task/v3/cmd/task@v3.24.0"
-"""The newest that Debian 12's Go can compile."""
+from aac_tasks.testing import need
 
 RECIPE = """#!/bin/sh
 # build.sh IMAGE: the sources into an image. While `wait` is there it stands still in the middle.
@@ -85,18 +84,11 @@ PEERS = (
 
 
 def program(peer: Peer, cache: Path) -> tuple[str, ...]:
-    """How to start it. go-task is compiled with the Go of this machine, once, and kept."""
-    if peer.name != "go-task":
-        need(shutil.which(peer.argv[0]), f"{peer.argv[0]} is not installed")
-        return peer.argv
-    made = cache / "peers" / GO_TASK.rpartition("@")[2] / "task"
-    if not made.exists():
-        need(shutil.which("go"), "Go is not installed")
-        made.parent.mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, "GOBIN": str(made.parent), "GOFLAGS": "-modcacherw"}
-        done = subprocess.run(("go", "install", GO_TASK), env=env, capture_output=True, text=True, timeout=600, check=False)
-        need(done.returncode == 0, f"go-task can't be had: {done.stderr.strip()[-500:]}")
-    return (str(made),)
+    """How to start it."""
+    if peer.name == "go-task":
+        return (str(compiled(GO_TASK, cache) / "task"),)
+    need(shutil.which(peer.argv[0]), f"{peer.argv[0]} is not installed")
+    return peer.argv
 
 
 @dataclass(frozen=True)
@@ -130,12 +122,13 @@ class Shop:
         for path in self.folder.rglob("*"):
             os.utime(path, (1_700_000_000, 1_700_000_000))  # sources are older than what is built of them
 
-    def build(self) -> None:
-        """One run of the peer, to its end."""
+    def build(self) -> str:
+        """What one run of the peer says, to its end."""
         self.peer.prepare(self.folder)
         done = self._start()
         said = done.communicate(timeout=60)[0]
         assert done.returncode == 0, said
+        return said
 
     def build_and(self, do: Callable[[subprocess.Popen[str]], object]) -> None:
         """One run, in the middle of which something happens."""

@@ -93,8 +93,9 @@ def test_a_peer_does_what_is_said_of_it(story: Story, peer: Peer, tmp_path: Path
     if story.during == "kill":
         shop.build_and(kill_all)
     builds, image = shop.builds, shop.image
-    shop.build()
+    said = shop.build()
     assert verdict(shop, again=shop.builds > builds, before=image) == story.verdicts.get(peer.name, "right")
+    assert "src/" not in said  # nobody says why
 
 
 def verdict(shop: Shop, *, again: bool, before: str) -> str:
