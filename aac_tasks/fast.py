@@ -28,7 +28,10 @@ ENVIRONMENT = (
 )
 """Variables that change what a run would do."""
 
-HEAD = "aac manifest 2"
+HEAD = "aac manifest 3"
+LINES = 8
+"""Of text, before the paths."""
+
 SAID = {"build", "test", "lock"}
 """Commands whose outputs are files, so that stats can vouch for them."""
 
@@ -46,6 +49,9 @@ ENGINE_SECONDS = 0.2
 
 MANY = 4000
 """With more paths than this, a second process looks at half of them."""
+
+PORTION = 1 << 13
+"""Bytes of paths that are looked at in one go: fresh memory for all of many would cost as much as a tenth of their stats."""
 
 READER_WENT_AWAY = 141
 """128 + SIGPIPE, as a shell reports it."""
@@ -94,8 +100,8 @@ def _said_so(arguments: list[str]) -> bool:
 class Look:
     """A manifest and what stats say of it. ``changed`` holds the numbers of all paths that are not as they were.
 
-    ``images`` are [socket, name, id, agent]. ``sections`` and ``agents`` say what belongs to whom; only ``state/manifest.py``
-    reads them.
+    ``steps`` are groups, each with the agents that have it. ``images`` are [socket, name, id, agent]. ``sections`` and ``agents``
+    say what belongs to whom; only ``state/manifest.py`` reads them.
     """
 
     said = steps = root = folder = sections = agents = ""
@@ -114,27 +120,38 @@ class Look:
         """Paths, relative to ``root`` where they lie below it, and of each mtime and ctime in nanoseconds, size, inode."""
         return self._part(self._first, self._end, 0)
 
-    def compare(self) -> "list[int]":
+    def compare(self, many: int = MANY, portion: int = PORTION) -> "list[int]":
         """The numbers of paths that differ. Of many, a second process looks at half."""
         data, first, end = self._data, self._first, self._end
-        if self._count <= MANY or (os.cpu_count() or 1) < 2:
-            return _compared(*self.entries(), 0)
+        if self._count <= many or (os.cpu_count() or 1) < 2:
+            return self._differing(first, 0, self._count, portion)
         cut = data.index(b"\n", (first + end) // 2)
-        number = data.count(b"\n", first, cut) + 1
+        half = data.count(b"\n", first, cut) + 1
         try:
             answer, question = os.pipe()
             helper = os.fork()
         except OSError:  # no process to spare
-            return _compared(*self.entries(), 0)
+            return self._differing(first, 0, self._count, portion)
         if not helper:
-            _answer(question, lambda: _compared(*self._part(cut + 1, end, number), number))
+            _answer(question, lambda: self._differing(cut + 1, half, self._count, portion))
         os.close(question)
-        found = _compared(*self._part(first, cut, 0), 0)
+        found = self._differing(first, 0, half, portion)
         told = b"".join(iter(lambda: os.read(answer, 65536), b""))
         os.close(answer)
         if os.waitpid(helper, 0)[1] != 0:
-            return found + _compared(*self._part(cut + 1, end, number), number)
+            return found + self._differing(cut + 1, half, self._count, portion)
         return found + [int(changed) for changed in told.split()]
+
+    def _differing(self, first: int, number: int, stop: int, portion: int) -> "list[int]":
+        """Of the paths from ``number`` on, the first one's text at ``first``: in portions, whose memory is used again."""
+        found: list[int] = []
+        while number < stop:
+            cut = self._data.find(b"\n", min(first + portion, self._end), self._end)
+            end = self._end if cut < 0 else cut
+            paths, numbers = self._part(first, end, number)
+            found += _compared(paths[: stop - number], numbers, number)
+            first, number = end + 1, number + len(paths)
+        return found
 
     def _part(self, first: int, end: int, number: int) -> "tuple[list[bytes], list[int]]":
         paths = self._data[first:end].split(b"\n") if self._count else []
@@ -247,14 +264,16 @@ def _read(name: str) -> "Look | None":
 
 def _parsed(data: bytes, folder: str) -> "Look | None":
     """Lines of text, the paths, then the numbers as the machine has them: nothing of them is read digit by digit."""
-    lines = data.split(b"\n", 8)
-    if len(lines) < 9 or lines[0] != HEAD.encode():
+    texts: list[str] = []
+    first = 0
+    while len(texts) < LINES and (end := data.find(b"\n", first)) >= 0:
+        texts.append(data[first:end].decode("utf-8", "surrogateescape"))
+        first = end + 1
+    if len(texts) < LINES or texts.pop(0) != HEAD:
         return None
-    texts = [line.decode("utf-8", "surrogateescape") for line in lines[1:8]]
     sizes = [int(text) for text in texts[0].split(" ") if text.isascii() and text.isdigit()]
     if len(sizes) != 3 or len(data) != sizes[0] or texts[1] != identity_line():  # torn, or of another place
         return None
-    first = len(data) - len(lines[8])
     look = Look(data, first, first + sizes[1], sizes[2])
     said, look.steps, images, look.sections, look.agents = texts[2:]
     look.images = [image.split("\0") for image in images.split("\x1e") if image]

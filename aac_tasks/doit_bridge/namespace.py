@@ -102,9 +102,8 @@ class DoitReporter:
             return _full_reporter()
         from aac_tasks.doit_bridge.unchanged import UnchangedReporter
 
-        steps = [step for step in look.steps.split("\x1e") if not step.startswith(UNKNOWN)]
-        groups = (step.partition(":")[0] for step in steps)
-        StampDB.settled = frozenset([*steps, *groups])
+        judged = {group: names for group, names in _groups(look).items() if group[0] != UNKNOWN}
+        StampDB.settled = frozenset([*judged, *(() if _are_groups_enough() else _steps(judged))])
         return UnchangedReporter(look.said, StampDB.settled, _full_reporter)
 
 
@@ -149,8 +148,8 @@ def task_agents() -> Iterator[dict[str, Any]]:
     """Every step of every agent."""
     look = _unchanged()
     if look is not None:
-        steps = look.steps.split("\x1e")
-        yield from _groups(steps) if _words() == PLAIN and not _own_tasks() else _left_alone(steps)
+        groups = _groups(look)
+        yield from _as_groups(groups) if _are_groups_enough() else _left_alone(_steps(groups))
         return
     from doit.exceptions import InvalidDodoFile
 
@@ -162,18 +161,34 @@ def task_agents() -> Iterator[dict[str, Any]]:
         yield from _left_alone(agent.steps)
 
 
-def _groups(steps: list[str]) -> Iterator[dict[str, Any]]:
-    """Where nobody can ask for a single step, a group is one task: doit would take longer over thousands than the stats took."""
+def _groups(look: Look) -> dict[str, str]:
+    """Groups of steps, each with the names of its agents. Steps that were not judged are in groups of their own."""
+    return {group: names for group, _, names in (line.partition("\x1f") for line in look.steps.split("\x1e")) if group}
+
+
+def _steps(groups: dict[str, str]) -> Iterator[str]:
+    return (f"{group}:{name}" for group, names in groups.items() for name in names.split("\x1f"))
+
+
+def _default_tasks() -> list[str]:
+    """The words that a plain `doit` stands for; none: all."""
     config: dict[str, Any] = next((names["DOIT_CONFIG"] for names in _dodos() if "DOIT_CONFIG" in names), DOIT_CONFIG)
-    asked = config.get("default_tasks")
-    if not asked or any(":" in task or "*" in task for task in asked):
-        yield from _left_alone(steps)
-        return
-    late = [step for step in steps if step.startswith(UNKNOWN) and step[1:].partition(":")[0] in asked]
-    yield from _left_alone(late)
-    kinds = dict.fromkeys(step.removeprefix(UNKNOWN).partition(":")[0] for step in steps)
-    for kind in kinds.keys() - {step[1:].partition(":")[0] for step in late}:
-        yield {"basename": kind, "actions": None, "uptodate": [True]}
+    return list(config.get("default_tasks") or ())
+
+
+def _are_groups_enough() -> bool:
+    """Whether nobody can ask for a single step: doit would take longer over thousands of tasks than the stats took."""
+    asked = _default_tasks()
+    return bool(asked) and _words() == PLAIN and not _own_tasks() and not any(":" in task or "*" in task for task in asked)
+
+
+def _as_groups(groups: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """A task a group, but those of which a step is still to be judged."""
+    late = {UNKNOWN + task for task in _default_tasks()} & groups.keys()
+    yield from _left_alone(_steps({group: groups[group] for group in late}))
+    for group in {group.removeprefix(UNKNOWN) for group in groups.keys() - late}:
+        if UNKNOWN + group not in late:
+            yield {"basename": group, "actions": None, "uptodate": [True]}
 
 
 def _left_alone(steps: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -148,7 +148,7 @@ def _text(evidence: Evidence, root: str) -> bytes | None:
     lines = (
         identity_line(),
         evidence.said.replace("\n", "\x1e"),
-        "\x1e".join(step for agent in evidence.agents for step in agent.steps),
+        _grouped(step for agent in evidence.agents for step in agent.steps),
         "\x1e".join("\0".join((*image, agent.name)) for agent in evidence.agents for image in agent.images),
         "\x1e".join("\0".join((str(len(members)), *map(str, owners))) for owners, members in sections),
         "\x1e".join("\0".join((a.name, a.folder, a.file, a.said, "\x1f".join(a.steps))) for a in evidence.agents),
@@ -160,6 +160,15 @@ def _text(evidence: Evidence, root: str) -> bytes | None:
     length = len(head) - 2 + len(rest)
     length += len(str(length + len(str(length))))
     return head.format(length).encode() + rest
+
+
+def _grouped(steps: Iterable[str]) -> str:
+    """Groups with the names of the agents that have such a step: who asks for groups alone reads a dozen words, not thousands."""
+    groups: dict[str, list[str]] = {}
+    for step in steps:
+        group, _, agent = step.partition(":")
+        groups.setdefault(group, [group]).append(agent)
+    return "\x1e".join(map("\x1f".join, groups.values()))
 
 
 def _sections(evidence: Evidence) -> list[tuple[tuple[int, ...], list[tuple[str, Numbers]]]]:

@@ -63,7 +63,7 @@ def test_what_is_as_it_was_is_told_again(root: Path) -> None:
     assert written(root, *usual(root))
     look = look_at(["build"])
     assert look is not None
-    assert (look.is_unchanged, look.said, look.steps, look.root) == (True, "all well\n", "image:a\x1eimage:b", str(root))
+    assert (look.is_unchanged, look.said, look.steps, look.root) == (True, "all well\n", "image\x1fa\x1fb", str(root))
 
 
 def test_a_changed_file_concerns_its_agent_only_and_the_rest_is_known_as_it_was(root: Path) -> None:
@@ -204,6 +204,22 @@ def test_many_files_are_compared_by_two_processes_with_the_same_outcome(root: Pa
         assert len(look.changed) == 1
         assert untouched("build") == ["b"]
         written(root, {**a, **seen(root, *names)}, b)
+
+
+@pytest.mark.parametrize("portion", [0, 1, 17, 40, 1 << 13])
+@pytest.mark.parametrize("many", [3, 4000])
+def test_in_whatever_portions_paths_are_looked_at_each_is_looked_at_once(root: Path, portion: int, many: int) -> None:
+    a, b = usual(root)
+    written(root, a, {**b, "": NEVER})  # the last path is the empty one
+    look = look_at(["build"])
+    assert look is not None
+    paths = look.entries()[0]
+    assert look.compare(many, portion) == [paths.index(b"")] == [len(paths) - 1]
+    changed = set(look.changed)
+    for number, path in enumerate(paths[:-1]):
+        (root / os.fsdecode(path)).touch()
+        changed.add(number)
+        assert look.compare(many, portion) == sorted(changed)
 
 
 def test_what_was_touched_as_the_run_began_proves_nothing() -> None:
