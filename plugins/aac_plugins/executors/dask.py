@@ -40,7 +40,8 @@ loss of the worker that did it."""
 
 BUNDLE, WORTH = 8, 0.1
 """A cluster that has enough to do gets up to so many steps as one task, if they are together worth no more than so many seconds:
-for a task Dask's own work is a third of what a step of 50 ms takes. A worker that dies then costs the steps of its bundle.
+for a task Dask's own work is a third of what a step of 50 ms takes. A worker that dies then costs the steps of its bundle, and
+those of a bundle that it ended in the last hundredths of a second, if Dask was not yet told to forget it.
 """
 
 BRIEF = 0.05
