@@ -66,7 +66,7 @@ class StepAction:
 
     def __init__(self, session: Session, step_id: str, key: StepKey | None = None) -> None:
         self._session = session
-        self._step_id = step_id
+        self._step_id = self._at = step_id
         self._key = key
         self._process = os.getpid()
         self.__name__ = step_id
@@ -79,12 +79,12 @@ class StepAction:
         except StepError as error:
             if self._session.cancelled.is_set():  # no failure of the step: the door says what happened
                 return TaskFailed(str(error), report=False)
-            self._session.tell(failure(self._session, self._step_id, error))
+            self._session.tell(failure(self._session, self._at, error))
             return TaskFailed(str(error), report=False)
         except Exception as error:  # doit would make one text of ours, of bugs and of tracebacks
             self._session.broken.append(error)
             if isinstance(error, AacError):
-                self._session.tell(Event("failed", self._step_id, str(error)))
+                self._session.tell(Event("failed", self._at, str(error)))
             return TaskFailed(str(error), report=False)
         return True
 
@@ -105,6 +105,7 @@ class LateAction(StepAction):
     def _see_to(self, step_id: str) -> None:
         for need in self._session.step(step_id).needs:
             self._see_to(need)
+        self._at = step_id  # what fails is this one, not whoever needs it
         verdict = self._session.judge(step_id)
         if not verdict.fresh:
             self._session.run_step(step_id)

@@ -220,3 +220,13 @@ def test_a_step_that_became_a_default_is_not_taken_for_done(bot: Project) -> Non
     assert "✓ push:bot" in bot.doit().ok().stdout
     assert (bot.folder / "dist/index.json").exists()
     assert "– push:bot" in bot.doit().ok().stdout
+
+
+def test_a_step_that_fails_again_is_named_again_and_not_who_needs_it(bot: Project) -> None:
+    bot.write({"requirements.txt": "no-such-package-of-anybody==9\n"})
+    time.sleep(0.1)  # as above
+    for run in range(3):
+        assert "1 failed" in (said := bot.doit().exits(1).output)
+        assert "✗ lock:bot" in said, f"run {run}"
+        assert "test:bot" not in said
+    assert (bot.folder / ".aac/manifest/doit").exists()
