@@ -41,7 +41,7 @@ loss of the worker that did it."""
 BUNDLE, WORTH = 8, 0.1
 """A cluster that has enough to do gets up to so many steps as one task, if they are together worth no more than so many seconds:
 for a task Dask's own work is a third of what a step of 50 ms takes. A worker that dies then costs the steps of its bundle, and
-those of a bundle that it ended in the last hundredths of a second, if Dask was not yet told to forget it.
+those of a bundle that it ended so shortly before that nobody had heard of it.
 """
 
 BRIEF = 0.05
@@ -249,9 +249,11 @@ class _Errand:
         self.looked = False
 
     def end(self, error: BaseException | None = None, answer: bytes = b"") -> None:
-        """Let who waits for it go on; the first answer counts."""
+        """Let who waits for it go on; the first answer counts. What is held Dask would do again when its worker dies: so it is
+        let go at once.
+        """
         if not self.ended:
-            self.answer, self.error, self.ended = answer, error, True
+            self.answer, self.error, self.ended, self.future = answer, error, True, None
             self.said.put(None)
 
 
